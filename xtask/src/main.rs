@@ -1,1 +1,45 @@
-fn main() {}
+//! `cargo xtask`: the demo, the tests, the house rules and the generated files, on any machine that has Rust.
+//!
+//! It starts cargo and the project's own programs, and reads their output. It links nothing of the project, so that it builds
+//! in seconds and works when the rest does not.
+
+#![expect(clippy::print_stdout, reason = "talking to the terminal is what this program is for")]
+
+mod codegen;
+mod demo;
+mod help;
+mod test;
+mod tidy;
+mod workspace;
+
+use std::env;
+use std::process::ExitCode;
+
+/// What a subcommand ends with: an error's text is for the terminal.
+type Outcome = Result<ExitCode, String>;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    dispatch(&arguments).unwrap_or_else(|problem| {
+        println!("error: {problem}");
+        ExitCode::FAILURE
+    })
+}
+
+fn dispatch(arguments: &[String]) -> Outcome {
+    let Some((command, rest)) = arguments.split_first() else {
+        println!("{}", help::TEXT);
+        return Ok(ExitCode::FAILURE);
+    };
+    match command.as_str() {
+        "codegen" => codegen::run(rest),
+        "demo" => demo::run(rest),
+        "test" => test::run(rest),
+        "tidy" => tidy::run(rest),
+        "help" | "--help" | "-h" => {
+            println!("{}", help::TEXT);
+            Ok(ExitCode::SUCCESS)
+        }
+        unknown => Err(format!("no subcommand `{unknown}`: `cargo xtask help` lists them")),
+    }
+}

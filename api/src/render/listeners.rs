@@ -1,0 +1,71 @@
+//! Listeners: units resolved, and the route that each one's miners take.
+
+use crate::{
+    runtime_config::{DifficultyRange, Limits, Listener},
+    stratum_proxy::{self as spec, StratumProxySpec},
+};
+
+use super::draft::{At, Draft};
+
+pub(super) fn render(draft: &mut Draft<'_, StratumProxySpec>) -> Vec<Listener> {
+    let listeners = &draft.document.spec.listeners;
+    listeners.iter().enumerate().map(|(index, wanted)| listener(draft, index, wanted)).collect()
+}
+
+fn listener(
+    draft: &mut Draft<'_, StratumProxySpec>,
+    index: usize,
+    wanted: &spec::Listener,
+) -> Listener {
+    let name = wanted.name.clone();
+    let at = At::new(format!("spec.listeners[{index}]"), format!("listeners[{name}]"));
+    Listener {
+        port: draft.number(&at.field("port"), wanted.port),
+        route: route(draft, &at, wanted),
+        difficulty: difficulty(draft, &at.field("difficulty"), &wanted.difficulty),
+        limits: limits(draft, &at.field("limits"), &wanted.limits),
+        name,
+    }
+}
+
+fn route(draft: &mut Draft<'_, StratumProxySpec>, at: &At, wanted: &spec::Listener) -> String {
+    let at = at.renamed("routeRef.name", "route");
+    let routes = &draft.document.spec.routes;
+    let Some(route_ref) = &wanted.route_ref else {
+        return routes.first().map_or_else(String::new, |first| draft.text(&at, &first.name));
+    };
+    if !routes.iter().any(|route| route.name == route_ref.name) {
+        let known: Vec<_> = routes.iter().map(|route| route.name.as_str()).collect();
+        let remedy = format!("name one of spec.routes: {}", known.join(", "));
+        draft.refuse_value(&at.from, &route_ref.name, "there is no such route", &remedy);
+    }
+    draft.text(&at, &route_ref.name)
+}
+
+fn difficulty(
+    draft: &mut Draft<'_, StratumProxySpec>,
+    at: &At,
+    wanted: &spec::Difficulty,
+) -> DifficultyRange {
+    DifficultyRange {
+        initial: draft.decimal(&at.field("initial"), &wanted.initial),
+        min: draft.decimal(&at.field("min"), &wanted.min),
+        max: draft.decimal(&at.field("max"), &wanted.max),
+        share_interval_ms: draft.millis(
+            &at.renamed("targetShareInterval", "shareIntervalMs"),
+            &wanted.target_share_interval,
+        ),
+    }
+}
+
+fn limits(draft: &mut Draft<'_, StratumProxySpec>, at: &At, wanted: &spec::Limits) -> Limits {
+    Limits {
+        max_connections: draft.number(&at.field("maxConnections"), wanted.max_connections),
+        max_line_bytes: draft.number(&at.field("maxLineBytes"), wanted.max_line_bytes),
+        handshake_timeout_ms: draft
+            .millis(&at.duration("handshakeTimeout"), &wanted.handshake_timeout),
+        idle_timeout_ms: draft.millis(&at.duration("idleTimeout"), &wanted.idle_timeout),
+        submits_per_second: draft.number(&at.field("submitsPerSecond"), wanted.submits_per_second),
+        submit_burst: draft.number(&at.field("submitBurst"), wanted.submit_burst),
+    }
+}

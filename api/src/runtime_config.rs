@@ -1,0 +1,204 @@
+//! The rendered config: what a proxy runs, complete and without references, units resolved. It is
+//! also the snapshot that an operator pushes, so it only grows: unknown fields are ignored, and a
+//! field that is added later has a default. Owns the hash that names a config.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::secrets::Secret;
+
+pub use crate::stratum_proxy::{NoPoolPolicy, VersionRolling};
+
+/// The shape of this document. A proxy refuses a higher one.
+pub const SCHEMA: u32 = 1;
+
+/// Bytes of the hash that are kept: enough to tell the configs of one farm apart.
+const HASH_BYTES: usize = 6;
+
+/// All that a proxy process runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RuntimeConfig {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// `namespace/name` of the StratumProxy.
+    pub name: String,
+    /// Ports that miners connect to.
+    pub listeners: Vec<Listener>,
+    /// Where the work goes.
+    pub routes: Vec<Route>,
+    /// What happens at the end.
+    pub drain: Drain,
+    /// Logs and traces.
+    pub observability: Observability,
+}
+
+/// A port that miners connect to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Listener {
+    /// Name, unique.
+    pub name: String,
+    /// TCP port, unique.
+    pub port: u16,
+    /// Name of one of the routes.
+    pub route: String,
+    /// How hard shares are.
+    pub difficulty: DifficultyRange,
+    /// What a connection may ask.
+    pub limits: Limits,
+}
+
+/// How hard the shares of a listener's miners are. Plain decimal text: no suffix, no exponent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DifficultyRange {
+    /// Where a miner begins.
+    pub initial: String,
+    /// The least.
+    pub min: String,
+    /// The most.
+    pub max: String,
+    /// The time between two shares that is aimed at.
+    pub share_interval_ms: u64,
+}
+
+/// What a connection may ask.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Limits {
+    /// Connections of the listener at once.
+    pub max_connections: u32,
+    /// The longest line.
+    pub max_line_bytes: u32,
+    /// Until authorised.
+    pub handshake_timeout_ms: u64,
+    /// Without a message.
+    pub idle_timeout_ms: u64,
+    /// Submits of a connection, on average.
+    pub submits_per_second: u32,
+    /// Submits of a connection at once.
+    pub submit_burst: u32,
+}
+
+/// Where the work of some listeners goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Route {
+    /// Name, unique.
+    pub name: String,
+    /// In the order of preference.
+    pub pools: Vec<Pool>,
+    /// While none is healthy.
+    pub on_no_pool: OnNoPool,
+    /// How long a better pool must have been healthy before miners return to it.
+    pub failback_after_ms: u64,
+    /// The longest time without a job.
+    pub job_keep_alive_ms: u64,
+    /// The layout of miners' search space. Absent: by the pools.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extranonce: Option<ExtranonceLayout>,
+    /// Version bits that miners may roll. 0: none.
+    pub version_mask: u32,
+}
+
+/// While no pool is healthy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OnNoPool {
+    /// Hold miners or let them go.
+    pub policy: NoPoolPolicy,
+    /// With Close: how long they are held first.
+    pub after_ms: u64,
+}
+
+/// The layout of miners' search space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExtranonceLayout {
+    /// Bytes that tell miners apart.
+    pub id_bytes: u8,
+    /// Bytes that a miner counts through.
+    pub miner_bytes: u8,
+}
+
+/// One address of a pool, with the login.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Pool {
+    /// Unique in the route: the StratumPool's name, and `name/2`, `name/3` for its further
+    /// endpoints.
+    pub name: String,
+    /// The priority in the route. The order of the list says it already.
+    pub priority: i32,
+    /// Where it is.
+    pub endpoint: Endpoint,
+    /// The whole login: the account, or `account.workerName`.
+    pub user: String,
+    /// The account that is paid.
+    pub account: String,
+    /// The password of the login.
+    pub password: Secret,
+    /// How long it may take.
+    pub timeouts: PoolTimeouts,
+    /// Whether it is asked for version rolling.
+    pub version_rolling: VersionRolling,
+}
+
+/// Host and port of a pool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Endpoint {
+    /// Host name or address, without brackets.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+}
+
+/// How long a pool may take.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PoolTimeouts {
+    /// To accept a connection.
+    pub connect_ms: u64,
+    /// To answer subscribe and authorize.
+    pub handshake_ms: u64,
+    /// To send the first job.
+    pub first_job_ms: u64,
+    /// To send the next job.
+    pub job_silence_ms: u64,
+    /// To answer a share.
+    pub submit_ms: u64,
+}
+
+/// What happens at the end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Drain {
+    /// How long miners and shares in flight are waited for at most.
+    pub timeout_ms: u64,
+}
+
+/// Logs and traces.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Observability {
+    /// As log filters write it: `info`. Absent: what the process was started with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_level: Option<String>,
+    /// From `0` to `1`. Absent: what the process was started with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tracing_sampling_ratio: Option<String>,
+}
+
+/// Names a config by its content: the first bytes of the SHA-256 of its JSON, in hex. Fields are
+/// written in the order of the types, so equal configs have equal hashes.
+#[must_use]
+pub fn hash(config: &RuntimeConfig) -> String {
+    // Maps with keys that are no texts could fail; there are none in these types.
+    let json = serde_json::to_vec(config).unwrap_or_default();
+    Sha256::digest(&json).iter().take(HASH_BYTES).map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,167 @@
+//! `StratumProxy`: what the miners of one site connect to, and where their work goes. Owns the
+//! shape and, beside each field, its CEL rules. References to other objects are resolved by
+//! [`crate::render()`], not here.
+//!
+//! A field that is accepted works; a field whose name is taken for later is refused with a message
+//! that says so. The doc comments become the descriptions that `kubectl explain` shows.
+
+mod drain;
+mod listener;
+mod observability;
+mod route;
+mod status;
+
+pub use drain::Drain;
+pub use listener::{Difficulty, Limits, Listener, Protocol, RouteRef};
+pub use observability::{LogLevel, Observability, Tracing};
+pub use route::{
+    Extranonce, Failback, Mode, NoPoolPolicy, OnNoPool, PoolRef, Route, RoutePool, VersionRolling,
+};
+pub use status::{ConfigStatus, StratumProxyStatus};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    reserved::Reserved,
+    rules::{only, reserved, rules},
+};
+
+/// What the miners of one site connect to, and where their work goes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[cfg_attr(feature = "crd", derive(kube::CustomResource))]
+#[cfg_attr(
+    feature = "crd",
+    kube(
+        group = "stratum.loka.dev",
+        version = "v1alpha1",
+        kind = "StratumProxy",
+        plural = "stratumproxies",
+        namespaced,
+        status = "StratumProxyStatus",
+        doc = "What the miners of one site connect to, and where their work goes.",
+        shortname = "sproxy",
+        category = "stratum",
+        scale(
+            spec_replicas_path = ".spec.replicas",
+            status_replicas_path = ".status.replicas",
+            label_selector_path = ".status.selector"
+        ),
+        printcolumn(
+            name = "Ready",
+            type_ = "string",
+            json_path = ".status.conditions[?(@.type==\"Ready\")].status"
+        ),
+        printcolumn(name = "Address", type_ = "string", json_path = ".status.address"),
+        printcolumn(name = "Accounts", type_ = "string", json_path = ".status.accounts"),
+        printcolumn(name = "Config", type_ = "string", json_path = ".status.config.summary"),
+        printcolumn(name = "Replicas", type_ = "integer", json_path = ".status.replicas"),
+        printcolumn(
+            name = "Reason",
+            type_ = "string",
+            priority = 1,
+            json_path = ".status.conditions[?(@.type==\"Ready\")].reason"
+        ),
+        printcolumn(
+            name = "Hash",
+            type_ = "string",
+            priority = 1,
+            json_path = ".status.config.hash"
+        ),
+        printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+    )
+)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = rules([(
+    "self.listeners.all(l, self.listeners.exists_one(m, m.port == l.port))",
+    "two listeners have the same port; give each listener a port of its own",
+)])))]
+pub struct StratumProxySpec {
+    /// Ports that miners connect to.
+    #[schemars(length(min = 1, max = 16))]
+    #[schemars(extend(
+        "x-kubernetes-list-type" = "map",
+        "x-kubernetes-list-map-keys" = ["name"]
+    ))]
+    pub listeners: Vec<Listener>,
+
+    /// Where the work goes. A listener that names no route uses the first.
+    #[schemars(length(min = 1, max = 16))]
+    #[schemars(extend(
+        "x-kubernetes-list-type" = "map",
+        "x-kubernetes-list-map-keys" = ["name"]
+    ))]
+    pub routes: Vec<Route>,
+
+    /// What happens to connected miners when a pod or process is asked to end.
+    #[serde(default)]
+    pub drain: Drain,
+
+    /// Logs and traces.
+    #[serde(default)]
+    pub observability: Observability,
+
+    /// How many pods the operator runs. Without a cluster there is one process, whatever stands
+    /// here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1000))]
+    pub replicas: Option<i32>,
+
+    /// What kind of workload the operator makes. Only Deployment so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-validations" = only(
+        "Deployment", "a DaemonSet is not made yet"
+    )))]
+    #[schemars(with = "Workload")]
+    pub workload: Option<Workload>,
+
+    /// Whether the proxy is to run. Only Run so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-validations" = only(
+        "Run", "draining and stopping by the resource is not honoured yet"
+    )))]
+    #[schemars(with = "Operation")]
+    pub operation: Option<Operation>,
+
+    /// Reserved: the site that the miners stand at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    #[schemars(extend("x-kubernetes-validations" = reserved(
+        "accounts are not kept by site yet"
+    )))]
+    pub site: Option<String>,
+
+    /// Reserved: taking a share of the miners off the pools for a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-validations" = reserved(
+        "curtailment is not honoured yet"
+    )))]
+    pub curtailment: Option<Reserved>,
+
+    /// Reserved: how changes of config and of image are rolled out in steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-validations" = reserved(
+        "staged roll-outs are not honoured yet"
+    )))]
+    pub rollout: Option<Reserved>,
+}
+
+/// The kind of workload that runs the proxy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Workload {
+    /// Pods behind a Service.
+    Deployment,
+    /// One pod on each chosen node.
+    DaemonSet,
+}
+
+/// What the proxy is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Operation {
+    /// Serve miners.
+    Run,
+    /// Move miners away, accept no new ones.
+    Drain,
+    /// Run nothing.
+    Stop,
+}

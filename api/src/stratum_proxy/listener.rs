@@ -1,0 +1,161 @@
+//! A port that miners connect to, with the difficulty and the limits of its connections.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    reserved::Reserved,
+    rules::{difficulty, difficulty_order, duration, label, only, reserved, rules},
+    values::{DurationText, QuantityText},
+};
+
+/// A port that miners connect to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Listener {
+    /// Name of the listener, and of the port of pods and Service.
+    #[schemars(length(min = 1, max = 15))]
+    #[schemars(extend("x-kubernetes-validations" = label("listener", "v1")))]
+    pub name: String,
+
+    /// TCP port. Ports below 1024 need rights that the proxy does not ask for.
+    #[schemars(range(min = 1024, max = 65535))]
+    pub port: i32,
+
+    /// How hard the shares are that miners are asked for.
+    #[serde(default)]
+    pub difficulty: Difficulty,
+
+    /// What a connection may ask of the proxy.
+    #[serde(default)]
+    pub limits: Limits,
+
+    /// The route that the work of this listener's miners takes. Absent: the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route_ref: Option<RouteRef>,
+
+    /// The protocol that miners speak here. Only StratumV1 so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-validations" = only(
+        "StratumV1", "miners are served in Stratum V1 only"
+    )))]
+    #[schemars(with = "Protocol")]
+    pub protocol: Option<Protocol>,
+
+    /// Reserved: the Service's port, where it is not the container's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 65535))]
+    #[schemars(extend("x-kubernetes-validations" = reserved(
+        "a Service's port of its own is not honoured yet"
+    )))]
+    pub service_port: Option<i32>,
+
+    /// Reserved: TLS towards miners.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-validations" = reserved(
+        "TLS towards miners is not served yet"
+    )))]
+    pub tls: Option<Reserved>,
+}
+
+/// How hard the shares are that miners are asked for. The pool's difficulty wins over a minimum
+/// above it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-validations" = difficulty_order()))]
+pub struct Difficulty {
+    /// Where a miner begins of which nothing is known.
+    #[schemars(extend("x-kubernetes-validations" = difficulty()))]
+    pub initial: QuantityText,
+
+    /// The least that a miner is asked for.
+    #[schemars(extend("x-kubernetes-validations" = difficulty()))]
+    pub min: QuantityText,
+
+    /// The most that a miner is asked for.
+    #[schemars(extend("x-kubernetes-validations" = difficulty()))]
+    pub max: QuantityText,
+
+    /// The time between two shares of one miner that its difficulty is adapted to.
+    #[schemars(extend("x-kubernetes-validations" = duration("500ms", "10m", "6s")))]
+    pub target_share_interval: DurationText,
+}
+
+impl Default for Difficulty {
+    fn default() -> Self {
+        Self {
+            initial: "8192".into(),
+            min: "1".into(),
+            max: "1T".into(),
+            target_share_interval: "6s".into(),
+        }
+    }
+}
+
+/// What a connection may ask of the proxy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-validations" = rules([(
+    "self.submitBurst >= self.submitsPerSecond",
+    "submitBurst is below submitsPerSecond; raise submitBurst to at least one second's submits",
+)])))]
+pub struct Limits {
+    /// How many miners may be connected at once, to each pod.
+    #[schemars(range(min = 1, max = 100000))]
+    pub max_connections: i32,
+
+    /// The longest line that a miner may send.
+    #[schemars(range(min = 1024, max = 65536))]
+    pub max_line_bytes: i32,
+
+    /// How long a new connection may take until it is authorised.
+    #[schemars(extend("x-kubernetes-validations" = duration("1s", "10m", "10s")))]
+    pub handshake_timeout: DurationText,
+
+    /// How long a miner may be silent before it is let go.
+    #[schemars(extend("x-kubernetes-validations" = duration("10s", "24h", "10m")))]
+    pub idle_timeout: DurationText,
+
+    /// How many submits a connection may send in a second, on average. A share that meets the
+    /// pool's difficulty is never refused by this limit.
+    #[schemars(range(min = 1, max = 10000))]
+    pub submits_per_second: i32,
+
+    /// How many submits a connection may send at once.
+    #[schemars(range(min = 1, max = 100000))]
+    pub submit_burst: i32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_connections: 5000,
+            max_line_bytes: 16_384,
+            handshake_timeout: "10s".into(),
+            idle_timeout: "10m".into(),
+            submits_per_second: 20,
+            submit_burst: 100,
+        }
+    }
+}
+
+/// A route of the same document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RouteRef {
+    /// Name of the route.
+    #[schemars(length(min = 1, max = 40))]
+    #[schemars(extend("x-kubernetes-validations" = label("route", "main")))]
+    pub name: String,
+}
+
+/// What is spoken on a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Protocol {
+    /// Whatever the first bytes say.
+    Auto,
+    /// Stratum V1.
+    StratumV1,
+    /// Stratum V2.
+    StratumV2,
+}

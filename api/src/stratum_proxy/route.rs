@@ -1,0 +1,192 @@
+//! A route: an ordered set of pools and what happens when they fail. The shape of an inline route
+//! is that of a later resource of its own.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    rules::{duration, label, object_name, only, reserved, rules},
+    values::DurationText,
+};
+
+/// Where the work of some listeners goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = rules([(
+    "self.versionRolling == 'Enabled' || !has(self.versionMask)",
+    "versionMask means nothing while versionRolling is Disabled; remove versionMask",
+)])))]
+pub struct Route {
+    /// Name of the route.
+    #[schemars(length(min = 1, max = 40))]
+    #[schemars(extend("x-kubernetes-validations" = label("route", "main")))]
+    pub name: String,
+
+    /// The pools. All miners of the route work for the healthy pool of the least priority number;
+    /// among equals the first in the list comes first.
+    #[schemars(length(min = 1, max = 8))]
+    #[schemars(extend("x-kubernetes-validations" = rules([(
+        "self.all(p, self.exists_one(q, q.poolRef.name == p.poolRef.name))",
+        "a StratumPool stands twice in one route; name each pool once",
+    )])))]
+    pub pools: Vec<RoutePool>,
+
+    /// What happens to miners while no pool is healthy.
+    #[serde(default)]
+    pub on_no_pool: OnNoPool,
+
+    /// When miners return to a pool of less priority number that is healthy again.
+    #[serde(default)]
+    pub failback: Failback,
+
+    /// The longest time without a job after which miners are sent the current one again, with a
+    /// newer time. Some firmware gives up a silent pool.
+    #[serde(default = "default_job_keep_alive")]
+    #[schemars(extend("x-kubernetes-validations" = duration("1s", "10m", "30s")))]
+    pub job_keep_alive: DurationText,
+
+    /// How a miner's search space is laid out. Absent: by the smallest extranonce2 among the pools.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extranonce: Option<Extranonce>,
+
+    /// Whether miners may roll version bits (BIP 320), as far as the pool allows it.
+    #[serde(default)]
+    pub version_rolling: VersionRolling,
+
+    /// The version bits that miners may roll at most, as eight hex digits. Absent: 1fffe000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 8))]
+    #[schemars(extend("x-kubernetes-validations" = rules([(
+        "self.matches('^[01][0-9a-f]{3}[02468ace]000$') && self != '00000000'",
+        "must be a mask within 1fffe000 (BIP 320), as eight lower-case hex digits; write it like \
+         \"1fffe000\", or set versionRolling to Disabled",
+    )])))]
+    pub version_mask: Option<String>,
+
+    /// How miners share pool connections. Only Aggregated so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-validations" = only(
+        "Aggregated", "a pool connection for each miner is not made yet"
+    )))]
+    #[schemars(with = "Mode")]
+    pub mode: Option<Mode>,
+}
+
+fn default_job_keep_alive() -> DurationText {
+    "30s".into()
+}
+
+/// A pool of a route.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RoutePool {
+    /// The StratumPool.
+    pub pool_ref: PoolRef,
+
+    /// The pool with the least number that is healthy gets the work.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 1000))]
+    pub priority: i32,
+
+    /// Reserved: the part of the hashrate among pools of the same priority.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1000))]
+    #[schemars(extend("x-kubernetes-validations" = reserved(
+        "the hashrate is not split by weight yet, the order of pools is by priority"
+    )))]
+    pub weight: Option<i32>,
+}
+
+/// A StratumPool in the namespace of the StratumProxy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PoolRef {
+    /// Name of the StratumPool.
+    #[schemars(length(min = 1, max = 253))]
+    #[schemars(extend("x-kubernetes-validations" = object_name("StratumPool")))]
+    pub name: String,
+
+    /// Reserved: another namespace than the StratumProxy's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    #[schemars(extend("x-kubernetes-validations" = reserved(
+        "a StratumPool of another namespace cannot be referred to yet"
+    )))]
+    pub namespace: Option<String>,
+}
+
+/// What happens to miners while no pool is healthy.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-validations" = rules([(
+    "self.policy == 'Close' || !has(self.after)",
+    "after is the time until miners are let go, and the policy Hold never lets them go; remove \
+     after, or set policy to Close",
+)])))]
+pub struct OnNoPool {
+    /// Hold keeps miners connected and tells them honestly that there is no work; Close lets them
+    /// go to the fail-over of their own firmware.
+    pub policy: NoPoolPolicy,
+
+    /// With Close: how long miners are held first. Absent: 60s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-validations" = duration("0s", "24h", "60s")))]
+    pub after: Option<DurationText>,
+}
+
+/// What happens to miners while no pool is healthy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub enum NoPoolPolicy {
+    /// Keep them connected.
+    #[default]
+    Hold,
+    /// Let them go.
+    Close,
+}
+
+/// When miners return to a better pool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Failback {
+    /// How long the better pool must have been healthy.
+    #[schemars(extend("x-kubernetes-validations" = duration("0s", "24h", "2m")))]
+    pub after: DurationText,
+}
+
+impl Default for Failback {
+    fn default() -> Self {
+        Self { after: "120s".into() }
+    }
+}
+
+/// How a miner's search space is laid out in the extranonce2 of a pool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Extranonce {
+    /// Bytes that tell miners apart.
+    #[schemars(range(min = 1, max = 4))]
+    pub id_bytes: i32,
+
+    /// Bytes that a miner counts through: its extranonce2 size.
+    #[schemars(range(min = 2, max = 8))]
+    pub miner_bytes: i32,
+}
+
+/// Whether version bits are rolled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub enum VersionRolling {
+    /// As far as the other side agrees.
+    #[default]
+    Enabled,
+    /// Never.
+    Disabled,
+}
+
+/// How miners share pool connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Mode {
+    /// Many miners over one connection for each pool.
+    Aggregated,
+    /// One connection for each miner.
+    Dedicated,
+}

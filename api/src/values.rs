@@ -1,0 +1,41 @@
+//! The three little languages inside string fields: durations, quantities and pool URLs.
+//! Owns their grammar, once for the CEL rules (as regular expressions) and once for the proxy (as
+//! parsers); a test holds the two together. Does not know which field may hold how much.
+
+mod duration;
+mod endpoint;
+mod quantity;
+
+pub use duration::DurationText;
+pub use endpoint::PoolUrl;
+pub use quantity::{Quantity, QuantityText};
+
+pub(crate) use duration::DURATION_PATTERN;
+pub(crate) use endpoint::POOL_URL_PATTERN;
+pub(crate) use quantity::QUANTITY_PATTERN;
+
+use std::borrow::Cow;
+
+use schemars::{Schema, json_schema};
+
+/// No value of these languages is longer; the bound keeps the CEL cost estimate of an API server
+/// small.
+const TEXT_LENGTH_MAX: usize = 32;
+
+/// A text that stands in a field of a document but does not follow the field's grammar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ValueError {
+    /// Not a duration.
+    #[error("not a duration")]
+    Duration,
+    /// Not a quantity.
+    #[error("not a quantity")]
+    Quantity,
+    /// Not `stratum+tcp://HOST:PORT`.
+    #[error("not a pool URL")]
+    PoolUrl,
+}
+
+fn short_text(description: Cow<'static, str>) -> Schema {
+    json_schema!({ "type": "string", "maxLength": TEXT_LENGTH_MAX, "description": description })
+}

@@ -1,0 +1,116 @@
+//! The pool's levers: faults and changes on command, from any task.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::judge::Difficulty;
+
+use super::Shared;
+use super::chain::Clean;
+use super::core::Life;
+
+/// Commands to one practice pool; clones command the same one. Each takes effect at once in the
+/// pool's records; what it sends or closes follows when the connections' tasks run.
+#[derive(Clone, Debug)]
+pub struct PoolControl {
+    pub(super) shared: Arc<Shared>,
+}
+
+/// What a `client.reconnect` names.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum ReconnectTo {
+    /// No parameters: the same address.
+    Same,
+    Address {
+        host: String,
+        port: u16,
+        wait_s: u32,
+    },
+}
+
+// === impl PoolControl ===
+
+impl PoolControl {
+    /// Resets all connections and refuses new ones until [`Self::revive`].
+    pub fn kill(&self) {
+        self.shared.core().kill();
+        self.shared.life.send_replace(Life::Dead);
+    }
+
+    pub fn revive(&self) {
+        self.shared.core().revive();
+        self.shared.life.send_replace(Life::Alive);
+    }
+
+    /// Closes all connections; new ones are welcome.
+    pub fn drop_connections(&self) {
+        self.shared.core().drop_connections();
+    }
+
+    /// As after a restart of the pool's server: all connections are reset and no session can be
+    /// resumed, so that everyone gets a new extranonce1.
+    pub fn restart_session(&self) {
+        self.shared.core().restart_session();
+    }
+
+    /// Keeps all connections and says nothing: lines are read and ignored until
+    /// [`Self::speak_again`].
+    pub fn go_silent(&self) {
+        self.shared.core().go_silent();
+    }
+
+    pub fn speak_again(&self) {
+        self.shared.core().speak_again();
+    }
+
+    /// Judges and books shares, but keeps the verdicts to itself until [`Self::answer_submits`].
+    pub fn stop_answering_submits(&self) {
+        self.shared.core().withhold_verdicts();
+    }
+
+    pub fn answer_submits(&self) {
+        self.shared.core().answer_submits();
+    }
+
+    /// Announces a difficulty to all; it holds from each one's next job on.
+    pub fn set_difficulty(&self, difficulty: Difficulty) {
+        self.shared.core().set_difficulty(difficulty, Instant::now());
+    }
+
+    pub fn new_job(&self, clean: Clean) {
+        self.shared.core().new_job(clean, Instant::now());
+    }
+
+    /// Somebody found a block: a clean job on a new previous hash.
+    pub fn new_block(&self) {
+        self.shared.core().new_block(None, Instant::now());
+    }
+
+    /// Sends raw bytes to every connection, even from a silent pool. A line needs its `\n`.
+    pub fn inject(&self, bytes: &[u8]) {
+        self.shared.core().inject(bytes, Instant::now());
+    }
+
+    pub fn reconnect(&self, to: &ReconnectTo) {
+        let params = match to {
+            ReconnectTo::Same => json!([]),
+            ReconnectTo::Address { host, port, wait_s } => json!([host, port, wait_s]),
+        };
+        self.shared.core().reconnect(&params, Instant::now());
+    }
+
+    /// `mining.set_extranonce` with a new extranonce1 and this size of the extranonce2, and a clean
+    /// job, to those who subscribed to it; the others keep what they have.
+    pub fn change_extranonce(&self, extranonce2_bytes: usize) {
+        let size = extranonce2_bytes.min(super::settings::EXTRANONCE2_BYTES_MAX);
+        self.shared.core().change_extranonce(size, Instant::now());
+    }
+
+    /// `mining.set_version_mask` to those who negotiated one. It holds at once, for older jobs
+    /// too.
+    pub fn set_version_mask(&self, mask: u32) {
+        self.shared.core().set_version_mask(mask, Instant::now());
+    }
+}

@@ -1,0 +1,182 @@
+//! The numbers that are read off the proxy's state at scrape time: gauges of its status, counters of the share
+//! ledger. Each is read once, so what must add up does so within one scrape.
+
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Metric as Registered, Registry};
+
+use super::status::{PoolStatus, RouteStatus, Status};
+use crate::sink::ledger::{Counts, LedgerSnapshot, RowKey};
+use crate::telemetry::Labels;
+use crate::telemetry::catalogue::{self as names, Metric};
+use crate::telemetry::reasons::PoolState;
+
+/// A registry of what `status` and `ledger` hold.
+pub(super) fn scraped(status: &Status, ledger: &LedgerSnapshot) -> Registry {
+    let mut registry = Registry::default();
+    process(&mut registry, status);
+    listeners(&mut registry, status);
+    pools(&mut registry, &status.routes);
+    shares(&mut registry, ledger);
+    work(&mut registry, ledger);
+    registry
+}
+
+fn process(registry: &mut Registry, status: &Status) {
+    let labels = vec![("name", status.name.clone()), ("hash", status.config.hash.clone())];
+    register(registry, &names::CONFIG, Info::new(labels));
+    #[expect(clippy::cast_precision_loss, reason = "Unix seconds fit for the next 285 million years")]
+    let applied_at = status.config.applied_at as f64;
+    register(registry, &names::CONFIG_APPLIED_AT, ConstGauge::new(applied_at));
+    let refused = i64::from(status.config.refused.is_some());
+    register(registry, &names::CONFIG_REFUSED, ConstGauge::new(refused));
+    let draining = i64::from(status.draining.is_some());
+    register(registry, &names::DRAINING, ConstGauge::new(draining));
+}
+
+fn listeners(registry: &mut Registry, status: &Status) {
+    let up = Gauges::register(registry, &names::LISTENER_UP);
+    let miners = Gauges::register(registry, &names::MINERS_CONNECTED);
+    for listener in &status.listeners {
+        let name = [listener.name.as_str()];
+        up.set(name, f64::from(u8::from(listener.address.is_some())));
+        #[expect(clippy::cast_precision_loss, reason = "far fewer miners than 2^53")]
+        miners.set(name, listener.miners as f64);
+    }
+}
+
+fn pools(registry: &mut Registry, routes: &[RouteStatus]) {
+    let epoch = Gauges::register(registry, &names::ROUTE_EPOCH);
+    let states = Gauges::register(registry, &names::POOL_STATE);
+    let active = Gauges::register(registry, &names::POOL_ACTIVE);
+    let difficulty = Gauges::register(registry, &names::POOL_DIFFICULTY);
+    let job_age = Gauges::register(registry, &names::POOL_JOB_AGE);
+    for route in routes {
+        #[expect(clippy::cast_precision_loss, reason = "an epoch per job for 2^53 jobs")]
+        epoch.set([route.name.as_str()], route.epoch as f64);
+        for pool in &route.pools {
+            let at = [route.name.as_str(), pool.name.as_str()];
+            state(&states, at, pool);
+            let is_active = route.active_pool.as_deref() == Some(pool.name.as_str());
+            active.set(at, f64::from(u8::from(is_active)));
+            if let Some(value) = pool.difficulty {
+                difficulty.set(at, value);
+            }
+            if let Some(value) = pool.job_age_seconds {
+                job_age.set(at, value);
+            }
+        }
+    }
+}
+
+fn state(states: &Gauges<3>, at: [&str; 2], pool: &PoolStatus) {
+    let [route, name] = at;
+    for state in PoolState::ALL {
+        let is_in = f64::from(u8::from(*state == pool.state));
+        states.set([route, name, state.label()], is_in);
+    }
+}
+
+fn shares(registry: &mut Registry, ledger: &LedgerSnapshot) {
+    let gauge = |registry: &mut Registry, metric: &Metric, of: fn(&Counts) -> u64| {
+        let family = Gauges::register(registry, metric);
+        for row in &ledger.rows {
+            #[expect(clippy::cast_precision_loss, reason = "far fewer shares under way than 2^53")]
+            family.set(key(&row.key), of(&row.counts) as f64);
+        }
+    };
+    gauge(registry, &names::SHARES_HELD, |counts| counts.held);
+    gauge(registry, &names::SHARES_OUTSTANDING, |counts| counts.outstanding);
+    count(registry, ledger, &names::SHARES_RECEIVED, |counts| counts.received);
+    count(registry, ledger, &names::SHARES_ACCEPTED, |counts| counts.accepted);
+    count(registry, ledger, &names::SHARES_BELOW_POOL_DIFFICULTY, |c| c.below_pool_difficulty);
+    count(registry, ledger, &names::SHARES_DUE, |counts| counts.due);
+    count(registry, ledger, &names::SHARES_POOL_ACCEPTED, |counts| counts.pool_accepted);
+    count(registry, ledger, &names::BLOCK_CANDIDATES, |counts| counts.block_candidates);
+    reasons(registry, ledger, &names::SHARES_REJECTED, |c| c.rejected.iter().collect());
+    reasons(registry, ledger, &names::SHARES_POOL_REJECTED, |c| c.pool_rejected.iter().collect());
+    reasons(registry, ledger, &names::SHARES_UNANSWERED, |c| c.unanswered.iter().collect());
+    reasons(registry, ledger, &names::SHARES_LOST, |c| c.lost.iter().collect());
+}
+
+fn work(registry: &mut Registry, ledger: &LedgerSnapshot) {
+    let mut sum = |metric: &Metric, of: fn(&Counts) -> f64| {
+        let family = Family::<Labels<4>, Counter<f64, AtomicU64>>::default();
+        for row in &ledger.rows {
+            let labels = Labels::new(metric.labels, key(&row.key));
+            family.get_or_create(&labels).inc_by(of(&row.counts));
+        }
+        register(registry, metric, family);
+    };
+    sum(&names::ACCEPTED_DIFFICULTY, |counts| counts.accepted_difficulty);
+    sum(&names::DUE_DIFFICULTY, |counts| counts.due_difficulty);
+    sum(&names::POOL_ACCEPTED_DIFFICULTY, |counts| counts.pool_accepted_difficulty);
+}
+
+fn count(
+    registry: &mut Registry,
+    ledger: &LedgerSnapshot,
+    metric: &Metric,
+    of: fn(&Counts) -> u64,
+) {
+    let family = Family::<Labels<4>, Counter>::default();
+    for row in &ledger.rows {
+        let labels = Labels::new(metric.labels, key(&row.key));
+        family.get_or_create(&labels).inc_by(of(&row.counts));
+    }
+    register(registry, metric, family);
+}
+
+fn reasons(
+    registry: &mut Registry,
+    ledger: &LedgerSnapshot,
+    metric: &Metric,
+    of: fn(&Counts) -> Vec<(&'static str, u64)>,
+) {
+    let family = Family::<Labels<5>, Counter>::default();
+    for row in &ledger.rows {
+        let [listener, route, pool, account] = key(&row.key);
+        for (reason, count) in of(&row.counts) {
+            let labels = Labels::new(metric.labels, [listener, route, pool, account, reason]);
+            family.get_or_create(&labels).inc_by(count);
+        }
+    }
+    register(registry, metric, family);
+}
+
+fn key(key: &RowKey) -> [&str; 4] {
+    // Without `..`: a new part of the key must become a label, or rows would collide.
+    let RowKey { listener, route, pool, account } = key;
+    [listener.as_ref(), route.as_ref(), pool.as_ref(), account.as_ref()]
+}
+
+/// A gauge per combination of `N` labels.
+struct Gauges<const N: usize> {
+    keys: &'static [&'static str],
+    family: Family<Labels<N>, Gauge<f64, AtomicU64>>,
+}
+
+// === impl Gauges ===
+
+impl<const N: usize> Gauges<N> {
+    fn register(registry: &mut Registry, metric: &Metric) -> Self {
+        let family = Family::default();
+        register(registry, metric, family.clone());
+        Self { keys: metric.labels, family }
+    }
+
+    fn set(&self, values: [&str; N], value: f64) {
+        self.family.get_or_create(&Labels::new(self.keys, values)).set(value);
+    }
+}
+
+fn register(registry: &mut Registry, metric: &Metric, value: impl Registered) {
+    registry.register(metric.name, metric.help, value);
+}
+
+#[cfg(test)]
+mod tests;

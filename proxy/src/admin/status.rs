@@ -1,0 +1,187 @@
+//! What the proxy shows of itself at `/status`, and whether that makes it ready. Values only: the app fills
+//! them from its own state on request. No secrets, no list of miners.
+
+use std::net::SocketAddr;
+
+use serde::Serialize;
+
+use crate::sink::ledger::LedgerSnapshot;
+use crate::telemetry::reasons::PoolState;
+
+/// Where the admin server reads the state of the proxy. Called for each request, so it must not block.
+pub trait StatusSource: Send + Sync + 'static {
+    /// The state now.
+    fn status(&self) -> Status;
+    /// The share ledger now.
+    fn ledger(&self) -> LedgerSnapshot;
+}
+
+/// The state of the proxy.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// Namespace and name of the StratumProxy.
+    pub name: String,
+    /// The configuration in use.
+    pub config: ConfigStatus,
+    /// One entry per listener of the configuration.
+    pub listeners: Vec<ListenerStatus>,
+    /// One entry per route of the configuration.
+    pub routes: Vec<RouteStatus>,
+    /// Why miners are being let go, while they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub draining: Option<String>,
+}
+
+/// The configuration in use, and the one that was refused since.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConfigStatus {
+    /// Empty while none is in use.
+    pub hash: String,
+    /// Where it came from.
+    pub origin: String,
+    /// When it was applied, in Unix seconds.
+    pub applied_at: u64,
+    /// A later change that was refused, as long as the documents hold it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<RefusedStatus>,
+}
+
+/// A change that was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RefusedStatus {
+    /// When, in Unix seconds.
+    pub at: u64,
+    /// What is wrong with it: file, field, value, remedy.
+    pub problems: Vec<String>,
+}
+
+/// A listener.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListenerStatus {
+    /// Its name in the document.
+    pub name: String,
+    /// Where it listens; absent while it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<SocketAddr>,
+    /// Why it does not listen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Miners connected now.
+    pub miners: u64,
+}
+
+/// A route.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RouteStatus {
+    /// Its name in the document.
+    pub name: String,
+    /// The pool that its miners work for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub active_pool: Option<String>,
+    /// Its clean epoch.
+    pub epoch: u64,
+    /// Its pools, in the order in which they are preferred.
+    pub pools: Vec<PoolStatus>,
+}
+
+/// A pool of a route. What is learnt at login is absent until then.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PoolStatus {
+    /// Its name in the route.
+    pub name: String,
+    /// Host and port.
+    pub endpoint: String,
+    /// The account that is paid.
+    pub account: String,
+    /// What it is doing.
+    pub state: PoolState,
+    /// Difficulty that it asks for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub difficulty: Option<f64>,
+    /// Length of its extranonce1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extranonce1_bytes: Option<u8>,
+    /// Length of the extranonce2 that it leaves to us.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extranonce2_bytes: Option<u8>,
+    /// Version bits that it lets us roll, as eight hex digits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version_mask: Option<String>,
+    /// Time since its last job.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub job_age_seconds: Option<f64>,
+    /// Why it was last lost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
+}
+
+// === impl Status ===
+
+impl Status {
+    /// What keeps the proxy from being ready; empty when it is. A refused change does not: the last good
+    /// configuration is in use, and taking the proxy out of service would help nobody.
+    pub fn unready(&self) -> Vec<String> {
+        let mut reasons = Vec::new();
+        if let Some(reason) = &self.draining {
+            reasons.push(format!("draining: {reason}"));
+        }
+        if self.config.hash.is_empty() {
+            reasons.push("no valid configuration yet".to_owned());
+        }
+        for listener in self.listeners.iter().filter(|listener| listener.address.is_none()) {
+            let error = listener.error.as_deref().unwrap_or("not yet bound");
+            reasons.push(format!("listener {}: {error}", listener.name));
+        }
+        reasons
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ready() -> Status {
+        Status {
+            config: ConfigStatus { hash: "3f2a".to_owned(), ..ConfigStatus::default() },
+            listeners: vec![ListenerStatus {
+                name: "v1".to_owned(),
+                address: Some(SocketAddr::from(([127, 0, 0, 1], 3333))),
+                error: None,
+                miners: 0,
+            }],
+            ..Status::default()
+        }
+    }
+
+    fn check(break_it: impl FnOnce(&mut Status), expected: &[&str]) {
+        let mut status = ready();
+        break_it(&mut status);
+        assert_eq!(status.unready(), expected);
+    }
+
+    #[test]
+    fn ready_means_configured_listening_and_not_draining() {
+        check(|_| {}, &[]);
+        check(|s| s.config.hash.clear(), &["no valid configuration yet"]);
+        check(|s| s.draining = Some("SIGTERM".to_owned()), &["draining: SIGTERM"]);
+        check(
+            |s| {
+                s.listeners[0].address = None;
+                s.listeners[0].error = Some("address in use".to_owned());
+            },
+            &["listener v1: address in use"],
+        );
+    }
+
+    #[test]
+    fn a_refused_change_does_not_make_it_unready() {
+        let refused = RefusedStatus { at: 1, problems: vec!["x".to_owned()] };
+        check(|s| s.config.refused = Some(refused), &[]);
+    }
+}

@@ -1,0 +1,507 @@
+//! The process: builds every route and listener, applies each new configuration to what runs, and drains.
+//!
+//! The only place that knows all modules. A change touches what differs: a route or listener whose name stays keeps its
+//! tasks, its sockets and its miners.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use loka_api::runtime_config::{Listener, Route, RuntimeConfig};
+use loka_stratum::downstream::Close;
+use loka_stratum::types::JobSerial;
+use tokio::sync::watch;
+use tokio::time::{sleep, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::config::Applied;
+use crate::control::{self, ConfigFeed};
+use crate::fleet::{FleetSeams, RouteOutput, RouteParts, RouteTask};
+use crate::listener::{ListenerSeams, ListenerTask, MinerCount, Orders, Port, leave};
+use crate::session::{Leave, MinerIds};
+use crate::sink::ledger::Ledger;
+use crate::telemetry::reasons::DrainCause;
+use crate::telemetry::{ProcessEvent, Telemetry};
+use crate::transport::{Bind, Dial};
+use crate::workers::{Tasks, Workers};
+
+mod status;
+
+/// How often a listener that could not be bound is tried again.
+const REBIND: Duration = Duration::from_secs(5);
+
+/// Miners are asked to leave over this part of the drain timeout, so that the rest is left for the slow ones.
+const DRAIN_SPREAD: f32 = 0.25;
+
+/// How often a drain looks whether all miners have left.
+const DRAIN_POLL: Duration = Duration::from_millis(50);
+
+/// After the miners have gone, pools may still owe verdicts.
+const POOLS_STOP: Duration = Duration::from_secs(6);
+
+/// What the outside world is, for a process or a simulation.
+#[derive(Clone)]
+pub struct Seams {
+    /// How pools are dialled.
+    pub dial: Arc<dyn Dial>,
+    /// How listeners are bound.
+    pub bind: Arc<dyn Bind>,
+    /// The clocks.
+    pub clock: Clock,
+    /// Where sessions live.
+    pub workers: Workers,
+    /// Logs, metrics, traces.
+    pub telemetry: Telemetry,
+    /// The address that listeners are bound to.
+    pub address: IpAddr,
+    /// Makes every random choice of the process.
+    pub seed: u64,
+}
+
+/// A running proxy.
+#[derive(Debug)]
+pub struct App {
+    shared: Arc<Shared>,
+    stop: CancellationToken,
+    drain: watch::Sender<Option<DrainOrder>>,
+    tasks: Tasks,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct DrainOrder {
+    cause: DrainCause,
+}
+
+/// What the app's task and status pages share.
+#[derive(Debug)]
+struct Shared {
+    ledger: Arc<Ledger>,
+    clock: Clock,
+    feed: ConfigFeed,
+    /// Written when the configuration changes, read by status pages and drain.
+    view: Mutex<View>,
+}
+
+#[derive(Debug, Default)]
+struct View {
+    applied: Option<Arc<Applied>>,
+    applied_unix: u64,
+    routes: Vec<(String, RouteOutput)>,
+    listeners: Vec<ListenerView>,
+    draining: Option<&'static str>,
+}
+
+#[derive(Clone, Debug)]
+struct ListenerView {
+    name: String,
+    bound: Result<SocketAddr, String>,
+    miners: Option<MinerCount>,
+}
+
+/// A listener cannot be bound.
+#[derive(Debug, thiserror::Error)]
+#[error("listener {listener}: cannot listen on {address}: {source}; {remedy}", remedy = crate::telemetry::listen_remedy(source))]
+pub struct BindError {
+    listener: String,
+    address: SocketAddr,
+    source: io::Error,
+}
+
+struct RunningRoute {
+    config: watch::Sender<Arc<Route>>,
+    output: RouteOutput,
+    stop: CancellationToken,
+}
+
+struct RunningListener {
+    config: Arc<Listener>,
+    address: SocketAddr,
+    orders: watch::Sender<Orders>,
+    miners: MinerCount,
+}
+
+/// The app's task.
+struct Supervisor {
+    seams: Seams,
+    fleet: FleetSeams,
+    listening: ListenerSeams,
+    shared: Arc<Shared>,
+    feed: ConfigFeed,
+    routes: HashMap<String, RunningRoute>,
+    listeners: HashMap<String, RunningListener>,
+    /// Listeners whose name or address has gone; kept until their miners have.
+    leaving: Vec<RunningListener>,
+    failed: Vec<(Arc<Listener>, String)>,
+    random: fastrand::Rng,
+    leave: Option<Leave>,
+}
+
+// === impl App ===
+
+impl App {
+    /// Starts what the feed's configuration says and keeps it so.
+    ///
+    /// # Errors
+    /// [`BindError`] when a listener cannot be bound at the start; later that is retried.
+    pub async fn start(seams: Seams, feed: ConfigFeed) -> Result<Self, BindError> {
+        let tasks = Tasks::default();
+        let shared = Arc::new(Shared {
+            ledger: Arc::new(Ledger::default()),
+            clock: seams.clock,
+            feed: feed.clone(),
+            view: Mutex::default(),
+        });
+        let stop = CancellationToken::new();
+        let (drain, drain_orders) = watch::channel(None);
+        let mut supervisor = Supervisor::new(seams, feed, Arc::clone(&shared), &tasks);
+        supervisor.apply().await;
+        supervisor.started()?;
+        tasks.spawn(supervisor.run(stop.clone(), drain_orders));
+        Ok(Self { shared, stop, drain, tasks })
+    }
+
+    /// Lets the miners go, waits for what is owed to them and by the pools, and ends. Within the drain timeout.
+    pub async fn drain(&self, cause: DrainCause) {
+        self.drain.send_replace(Some(DrainOrder { cause }));
+        self.tasks.join().await;
+    }
+
+    /// Ends without a drain; what is in flight is booked as unanswered or lost.
+    pub async fn stop(&self) {
+        self.stop.cancel();
+        self.tasks.join().await;
+    }
+}
+
+// === impl Supervisor ===
+
+impl Supervisor {
+    fn new(seams: Seams, feed: ConfigFeed, shared: Arc<Shared>, tasks: &Tasks) -> Self {
+        let mut random = fastrand::Rng::with_seed(seams.seed);
+        let fleet = FleetSeams {
+            dial: Arc::clone(&seams.dial),
+            clock: seams.clock,
+            telemetry: seams.telemetry.clone(),
+            tasks: tasks.clone(),
+            random: random.fork(),
+            pool_ids: Arc::new(AtomicU32::new(1)),
+        };
+        let listening = ListenerSeams {
+            clock: seams.clock,
+            telemetry: seams.telemetry.clone(),
+            ledger: Arc::clone(&shared.ledger),
+            ids: Arc::new(MinerIds::new(random.u32(..))),
+            tasks: tasks.clone(),
+            workers: seams.workers.clone(),
+            random: random.fork(),
+        };
+        Self {
+            seams,
+            fleet,
+            listening,
+            shared,
+            feed,
+            routes: HashMap::new(),
+            listeners: HashMap::new(),
+            leaving: Vec::new(),
+            failed: Vec::new(),
+            random,
+            leave: None,
+        }
+    }
+
+    /// At the start a port in use is an error: the miners would be somewhere else and nobody would notice.
+    fn started(&mut self) -> Result<(), BindError> {
+        let Some((listener, _)) = self.failed.first() else { return Ok(()) };
+        let address = SocketAddr::new(self.seams.address, listener.port);
+        let source = match std::net::TcpListener::bind(address) {
+            Err(error) => error,
+            Ok(_) => io::Error::from(io::ErrorKind::AddrInUse),
+        };
+        Err(BindError { listener: listener.name.clone(), address, source })
+    }
+
+    async fn run(mut self, stop: CancellationToken, mut drain: watch::Receiver<Option<DrainOrder>>) {
+        loop {
+            let rebind = self.seams.clock.now().instant + REBIND;
+            let retry = !self.failed.is_empty() || !self.leaving.is_empty();
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                Ok(()) = drain.changed() => {
+                    let order = *drain.borrow_and_update();
+                    if let Some(order) = order {
+                        self.drain(order, &stop).await;
+                        break;
+                    }
+                }
+                changed = self.feed.applied.changed() => {
+                    if changed.is_err() {
+                        // Nobody will change the configuration any more; what runs, runs on.
+                        stop_or_drain(&stop, &mut drain).await;
+                        continue;
+                    }
+                    self.apply().await;
+                }
+                () = sleep_until(tokio::time::Instant::from_std(rebind)), if retry => {
+                    self.retry().await;
+                }
+            }
+        }
+        self.end().await;
+    }
+
+    /// Makes what runs the same as what is configured.
+    async fn apply(&mut self) {
+        let applied = Arc::clone(&self.feed.applied.borrow_and_update());
+        let config = Arc::clone(&applied.config);
+        self.seams.telemetry.configure(&config.observability);
+        self.apply_routes(&config);
+        self.apply_listeners(&config).await;
+        self.drop_routes(&config);
+        {
+            let mut view = self.shared.view.lock().unwrap_or_else(PoisonError::into_inner);
+            view.applied_unix = u64::from(self.seams.clock.now().unix.0);
+            view.applied = Some(Arc::clone(&applied));
+        }
+        self.show(&config);
+        control::applied(&self.seams.telemetry, &applied);
+    }
+
+    fn apply_routes(&mut self, config: &RuntimeConfig) {
+        for route in &config.routes {
+            match self.routes.get(&route.name) {
+                Some(running) => {
+                    let same = **running.config.borrow() == *route;
+                    if !same {
+                        running.config.send_replace(Arc::new(route.clone()));
+                    }
+                }
+                None => self.start_route(route),
+            }
+        }
+    }
+
+    fn start_route(&mut self, route: &Route) {
+        let (config, config_out) = watch::channel(Arc::new(route.clone()));
+        let stop = CancellationToken::new();
+        // Ids that grow with time and differ between routes: none repeats what a miner may remember of an earlier run.
+        let unix = u64::from(self.seams.clock.now().unix.0);
+        let first_serial = JobSerial(unix << 24 | self.random.u64(..) & 0xf_ffff);
+        let mut seams = self.fleet.clone();
+        seams.random = self.random.fork();
+        let parts = RouteParts { config: config_out, first_serial, seams, stop: stop.clone() };
+        let (task, output) = RouteTask::new(parts);
+        self.fleet.tasks.spawn(task.run());
+        self.routes.insert(route.name.clone(), RunningRoute { config, output, stop });
+    }
+
+    fn drop_routes(&mut self, config: &RuntimeConfig) {
+        self.routes.retain(|name, running| {
+            let kept = config.routes.iter().any(|route| route.name == *name);
+            if !kept {
+                running.stop.cancel();
+            }
+            kept
+        });
+    }
+
+    async fn apply_listeners(&mut self, config: &RuntimeConfig) {
+        self.failed.clear();
+        for listener in &config.listeners {
+            let listener = Arc::new(listener.clone());
+            let same_port = self
+                .listeners
+                .get(&listener.name)
+                .is_some_and(|running| running.config.port == listener.port);
+            if same_port {
+                self.reorder(&listener);
+            } else {
+                self.move_or_start(&listener).await;
+            }
+        }
+        let gone: Vec<String> = self
+            .listeners
+            .keys()
+            .filter(|name| !config.listeners.iter().any(|listener| listener.name == **name))
+            .cloned()
+            .collect();
+        let window = Duration::from_millis(config.drain.timeout_ms).mul_f32(DRAIN_SPREAD);
+        for name in gone {
+            if let Some(running) = self.listeners.remove(&name) {
+                self.dismiss(running, leave(Close::ListenerRemoved, window));
+            }
+        }
+    }
+
+    fn reorder(&mut self, listener: &Arc<Listener>) {
+        let Some(orders) = self.orders_for(listener) else { return };
+        if let Some(running) = self.listeners.get_mut(&listener.name) {
+            running.config = Arc::clone(listener);
+            running.orders.send_replace(orders);
+        }
+    }
+
+    fn orders_for(&self, listener: &Arc<Listener>) -> Option<Orders> {
+        let route = self.routes.get(&listener.route)?;
+        Some(Orders {
+            config: Arc::clone(listener),
+            route: route.output.state.clone(),
+            leave: self.leave,
+            port: Port::Open,
+        })
+    }
+
+    /// Binds the new port first; only then does the old one close, and the miners on it stay.
+    async fn move_or_start(&mut self, listener: &Arc<Listener>) {
+        let Some(orders) = self.orders_for(listener) else { return };
+        let address = SocketAddr::new(self.seams.address, listener.port);
+        let bound = self.seams.bind.bind(address).await;
+        let accept = match bound.and_then(|accept| Ok((accept.local_addr()?, accept))) {
+            Ok(accept) => accept,
+            Err(error) => {
+                self.seams.telemetry.emit(ProcessEvent::ListenerFailed {
+                    listener: &listener.name,
+                    address,
+                    error: &error,
+                });
+                self.failed.push((Arc::clone(listener), error.to_string()));
+                return;
+            }
+        };
+        let (address, accept) = accept;
+        if let Some(running) = self.listeners.remove(&listener.name) {
+            self.retire(running);
+        }
+        let (orders, orders_out) = watch::channel(orders);
+        let mut seams = self.listening.clone();
+        seams.random = self.random.fork();
+        let task = ListenerTask::new(accept, address, orders_out, seams);
+        let miners = task.miners();
+        self.fleet.tasks.spawn(task.run());
+        let running = RunningListener { config: Arc::clone(listener), address, orders, miners };
+        self.listeners.insert(listener.name.clone(), running);
+    }
+
+    /// A listener whose port has moved accepts no more, and serves the miners that it has.
+    fn retire(&mut self, running: RunningListener) {
+        running.orders.send_modify(|orders| orders.port = Port::Closed);
+        self.leaving.push(running);
+    }
+
+    fn dismiss(&mut self, running: RunningListener, leave: Leave) {
+        running.orders.send_modify(|orders| orders.leave = Some(leave));
+        self.leaving.push(running);
+    }
+
+    /// Tries failed listeners again and forgets those that the last miner has left.
+    async fn retry(&mut self) {
+        let config = Arc::clone(&self.feed.applied.borrow().config);
+        for (listener, _) in std::mem::take(&mut self.failed) {
+            self.move_or_start(&listener).await;
+        }
+        self.leaving.retain(|running| running.miners.now() > 0);
+        self.show(&config);
+    }
+
+    /// Shows what runs, for status pages.
+    fn show(&self, config: &RuntimeConfig) {
+        let mut view = self.shared.view.lock().unwrap_or_else(PoisonError::into_inner);
+        view.routes = config
+            .routes
+            .iter()
+            .filter_map(|route| {
+                let running = self.routes.get(&route.name)?;
+                Some((route.name.clone(), running.output.clone()))
+            })
+            .collect();
+        view.listeners = config.listeners.iter().map(|listener| self.listener_view(listener)).collect();
+        view.listeners.extend(self.leaving.iter().map(|running| ListenerView {
+            name: format!("{} (leaving)", running.config.name),
+            bound: Ok(running.address),
+            miners: Some(running.miners.clone()),
+        }));
+    }
+
+    fn listener_view(&self, listener: &Listener) -> ListenerView {
+        let running = self.listeners.get(&listener.name);
+        let failed = self.failed.iter().find(|(failed, _)| failed.name == listener.name);
+        ListenerView {
+            name: listener.name.clone(),
+            bound: match (failed, running) {
+                (Some((_, error)), _) => Err(error.clone()),
+                (None, Some(running)) => Ok(running.address),
+                (None, None) => Err("not bound".into()),
+            },
+            miners: running.map(|running| running.miners.clone()),
+        }
+    }
+
+    fn miners(&self) -> usize {
+        self.listeners.values().chain(&self.leaving).map(|running| running.miners.now()).sum()
+    }
+
+    async fn drain(&mut self, order: DrainOrder, stop: &CancellationToken) {
+        let started = self.seams.clock.now().instant;
+        let limit = Duration::from_millis(self.feed.applied.borrow().config.drain.timeout_ms);
+        let miners = self.miners();
+        self.seams.telemetry.emit(ProcessEvent::Draining { cause: order.cause, miners, timeout: limit });
+        self.shared.view.lock().unwrap_or_else(PoisonError::into_inner).draining =
+            Some(order.cause.label());
+        let window = limit.mul_f32(DRAIN_SPREAD);
+        for running in self.listeners.values().chain(&self.leaving) {
+            let leave = leave(Close::Drained, window);
+            running.orders.send_modify(|orders| orders.leave = Some(leave));
+        }
+        self.wait_for_miners(started + limit, stop).await;
+        self.seams.telemetry.emit(ProcessEvent::Drained {
+            after: self.seams.clock.now().instant.saturating_duration_since(started),
+            miners_left: self.miners(),
+        });
+    }
+
+    async fn wait_for_miners(&self, until: Instant, stop: &CancellationToken) {
+        while self.miners() > 0 && !stop.is_cancelled() {
+            if self.seams.clock.now().instant >= until {
+                return;
+            }
+            sleep(DRAIN_POLL).await;
+        }
+    }
+
+    /// Ends listeners and their sessions first, then the routes: no share may find its pool gone before its miner.
+    async fn end(mut self) {
+        self.listeners.clear();
+        self.leaving.clear();
+        let gone = async {
+            while self.miners_of_closed() > 0 {
+                sleep(DRAIN_POLL).await;
+            }
+        };
+        drop(timeout(POOLS_STOP, gone).await);
+        for running in self.routes.values() {
+            running.stop.cancel();
+        }
+    }
+
+    fn miners_of_closed(&self) -> usize {
+        let view = self.shared.view.lock().unwrap_or_else(PoisonError::into_inner);
+        view.listeners.iter().filter_map(|l| l.miners.as_ref()).map(MinerCount::now).sum()
+    }
+}
+
+/// Waits for either; the caller's next turn sees which.
+async fn stop_or_drain(stop: &CancellationToken, drain: &mut watch::Receiver<Option<DrainOrder>>) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        changed = drain.changed() => {
+            if changed.is_ok() {
+                drain.mark_changed();
+            }
+        }
+    }
+}

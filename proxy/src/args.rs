@@ -1,0 +1,192 @@
+//! The command line. It owns words and defaults; what they do is done elsewhere.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::config::Inputs;
+use crate::telemetry::{LogFormat, LogSettings};
+
+const EXAMPLES: &str = "\
+Examples:
+  stratum-proxy check -f farm.yaml
+      Say what the document means, or what is wrong with it.
+
+  stratum-proxy run -f farm.yaml
+      Run it. A changed file is applied; no miner is disconnected that need not be.
+
+  STRATUM_SECRET_POOL_A_PASSWORD=x stratum-proxy run -f proxy.yaml -f pools/
+      The same from several files, with the key `password` of the Secret `pool-a` from the environment.
+
+  curl -s localhost:9090/status; curl -s localhost:9090/metrics
+      Look at a running proxy.
+
+Signals:
+  SIGTERM, SIGINT  drain and stop; a second one stops at once
+  SIGHUP           read the files now instead of within a second
+
+Exit codes:
+  0  done: the documents are valid, or the proxy stopped as asked
+  1  the documents are invalid, or the proxy could not run
+  2  wrong usage, or a file cannot be read
+  3  stopped by a second signal, before the drain was over";
+
+const RUN_HELP: &str = "\
+Secrets are looked for in this order, and the first that has the key wins:
+  1. the environment: STRATUM_SECRET_<SECRET>_<KEY>, upper case, anything but letters and digits as _
+  2. --secrets-dir: DIR/<secret>/<key>, as Kubernetes mounts them
+  3. documents of kind Secret among the files
+
+Traces are exported over OTLP/gRPC if OTEL_EXPORTER_OTLP_ENDPOINT is set (http://HOST:4317). OTEL_SERVICE_NAME,
+OTEL_RESOURCE_ATTRIBUTES, OTEL_TRACES_SAMPLER, OTEL_TRACES_SAMPLER_ARG, OTEL_EXPORTER_OTLP_HEADERS, OTEL_BSP_* and
+OTEL_SDK_DISABLED are heeded. Without a sampler, spec.observability.tracing.samplingRatio of the document counts,
+and without that 1 % of connections and shares are kept; refused and slow shares always are.";
+
+/// Stratum mining proxy: many miners over few pool connections, with failover that no miner notices.
+///
+/// It takes the same StratumProxy and StratumPool documents as a cluster does.
+#[derive(Debug, Parser)]
+#[command(name = "stratum-proxy", version, after_help = EXAMPLES, max_term_width = 110)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the proxy that the documents describe
+    #[command(after_help = RUN_HELP)]
+    Run(RunArgs),
+    /// Say what the documents mean, or everything that is wrong with them
+    #[command(after_help = RUN_HELP)]
+    Check(CheckArgs),
+    /// Print the version
+    Version,
+    /// Print a generated document
+    #[command(hide = true)]
+    Docs {
+        /// Which one.
+        document: Document,
+    },
+}
+
+/// Documents that are generated from the code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Document {
+    /// `docs/metrics.md`.
+    Metrics,
+}
+
+/// Where the documents are.
+#[derive(Clone, Debug, clap::Args)]
+pub struct InputArgs {
+    /// File of YAML or JSON documents, or directory of such files; may be given several times
+    #[arg(short = 'f', long = "file", value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+
+    /// Directory of Secrets, as DIR/<secret>/<key>
+    #[arg(long, value_name = "DIR", env = "STRATUM_SECRETS_DIR")]
+    pub secrets_dir: Option<PathBuf>,
+
+    /// The StratumProxy to take, if the documents hold several
+    #[arg(long, value_name = "NAME", env = "STRATUM_PROXY_NAME")]
+    pub proxy: Option<String>,
+}
+
+/// Arguments of `run`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct RunArgs {
+    /// Where the documents are.
+    #[command(flatten)]
+    pub input: InputArgs,
+
+    /// Address of /livez, /readyz, /metrics, /ledger and /status; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", env = "STRATUM_ADMIN")]
+    #[arg(default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 9090)))]
+    pub admin: SocketAddr,
+
+    /// Address that listeners listen on; their ports are in the document
+    #[arg(long, value_name = "IP", env = "STRATUM_BIND")]
+    #[arg(default_value_t = IpAddr::V4(Ipv4Addr::UNSPECIFIED))]
+    pub bind: IpAddr,
+
+    /// Form of log lines, which go to standard error [default: human on a terminal, else json]
+    #[arg(long, value_name = "FORMAT", env = "STRATUM_LOG_FORMAT")]
+    pub log_format: Option<LogFormat>,
+
+    /// Level, or directives such as info,loka_proxy=debug; wins over the document [default: info]
+    #[arg(long, value_name = "LEVEL", env = "STRATUM_LOG_LEVEL")]
+    pub log_level: Option<String>,
+
+    /// Threads that miners are served on [default: one per core]
+    #[arg(long, value_name = "N", env = "STRATUM_THREADS")]
+    pub threads: Option<NonZeroUsize>,
+}
+
+/// Arguments of `check`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct CheckArgs {
+    /// Where the documents are.
+    #[command(flatten)]
+    pub input: InputArgs,
+
+    /// Form of the answer
+    #[arg(long, short, value_name = "FORMAT", default_value = "text")]
+    pub output: Output,
+}
+
+/// Form of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// Tables.
+    Text,
+    /// One JSON object.
+    Json,
+}
+
+/// How the process ends; the numbers are promised in the help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Done as asked.
+    Done = 0,
+    /// The documents are invalid, or the proxy could not run.
+    Failed = 1,
+    /// Wrong usage, or a file cannot be read. Also clap's own.
+    Usage = 2,
+    /// Stopped before the drain was over.
+    CutShort = 3,
+}
+
+// === impl InputArgs ===
+
+impl From<InputArgs> for Inputs {
+    fn from(args: InputArgs) -> Self {
+        let InputArgs { files, secrets_dir, proxy } = args;
+        Self { files, secrets_dir, proxy }
+    }
+}
+
+// === impl RunArgs ===
+
+impl RunArgs {
+    /// How to log.
+    pub fn log(&self) -> LogSettings {
+        LogSettings { format: self.log_format, filter: self.log_level.clone() }
+    }
+}
+
+// === impl Exit ===
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+#[cfg(test)]
+mod tests;

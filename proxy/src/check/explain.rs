@@ -1,0 +1,136 @@
+//! What a valid configuration means, as tables.
+
+use std::io::{self, Write};
+
+use loka_api::runtime_config::{
+    Listener, NoPoolPolicy, Observability, OnNoPool, Route, RuntimeConfig, VersionRolling,
+};
+
+use super::table::table;
+use super::units::duration;
+use crate::config::Loaded;
+
+pub(super) fn explain(loaded: &Loaded, out: &mut dyn Write) -> io::Result<()> {
+    let Loaded { config, hash, explained: _, secrets: _ } = loaded;
+    writeln!(out, "StratumProxy {} is valid (configuration {hash}).", config.name)?;
+    listeners(&config.listeners, out)?;
+    for route in &config.routes {
+        explain_route(route, config, out)?;
+    }
+    rest(config, out)?;
+    origins(loaded, out)
+}
+
+fn listeners(listeners: &[Listener], out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "\nMiners connect to")?;
+    let difficulties: Vec<_> = listeners
+        .iter()
+        .map(|listener| {
+            let range = &listener.difficulty;
+            let (port, pace) = (listener.port.to_string(), duration(range.share_interval_ms));
+            let bounds = format!("{} to {}", range.min, range.max);
+            let pace = format!("a share per {pace}");
+            [listener.name.clone(), port, listener.route.clone(), range.initial.clone(), bounds, pace]
+        })
+        .collect();
+    let header = ["LISTENER", "PORT", "ROUTE", "DIFFICULTY", "WITHIN", "AIM"];
+    table(header, &difficulties, out)?;
+
+    writeln!(out, "\nEach connection may")?;
+    let limits: Vec<_> = listeners
+        .iter()
+        .map(|listener| {
+            let limits = &listener.limits;
+            let (rate, burst) = (limits.submits_per_second, limits.submit_burst);
+            [
+                listener.name.clone(),
+                limits.max_connections.to_string(),
+                format!("{} bytes", limits.max_line_bytes),
+                duration(limits.handshake_timeout_ms),
+                duration(limits.idle_timeout_ms),
+                format!("{rate} per second, {burst} at once"),
+            ]
+        })
+        .collect();
+    table(["LISTENER", "MINERS", "LINE", "HANDSHAKE", "IDLE", "SUBMITS"], &limits, out)
+}
+
+fn explain_route(route: &Route, config: &RuntimeConfig, out: &mut dyn Write) -> io::Result<()> {
+    let users = config.listeners.iter().filter(|listener| listener.route == route.name);
+    let users: Vec<_> = users.map(|listener| listener.name.as_str()).collect();
+    let users = if users.is_empty() { "no listener".to_owned() } else { users.join(", ") };
+    writeln!(out, "\nRoute {} (used by {users}): the first of these pools that works", route.name)?;
+    let pools: Vec<_> = route
+        .pools
+        .iter()
+        .enumerate()
+        .map(|(index, pool)| {
+            [
+                (index + 1).to_string(),
+                pool.name.clone(),
+                format!("{}:{}", pool.endpoint.host, pool.endpoint.port),
+                pool.account.clone(),
+                pool.user.clone(),
+                pool.priority.to_string(),
+                rolling(pool.version_rolling, route.version_mask).to_owned(),
+            ]
+        })
+        .collect();
+    let header =
+        ["#", "POOL", "HOST:PORT", "ACCOUNT PAID", "LOGS IN AS", "PRIORITY", "VERSION ROLLING"];
+    table(header, &pools, out)?;
+    let failback = duration(route.failback_after_ms);
+    writeln!(out, "  back to a better pool after {failback} of its health; {}", no_pool(route))?;
+    writeln!(out, "  a job at least every {}", duration(route.job_keep_alive_ms))?;
+    if let Some(layout) = &route.extranonce {
+        let (id, miner) = (layout.id_bytes, layout.miner_bytes);
+        writeln!(out, "  extranonce: {id} bytes tell miners apart, {miner} are the miner's")?;
+    }
+    Ok(())
+}
+
+const fn rolling(pool: VersionRolling, mask: u32) -> &'static str {
+    match (pool, mask) {
+        (_, 0) => "off for the route",
+        (VersionRolling::Enabled, _) => "as the pool allows",
+        (VersionRolling::Disabled, _) => "off",
+    }
+}
+
+fn no_pool(route: &Route) -> String {
+    let OnNoPool { policy, after_ms } = &route.on_no_pool;
+    match policy {
+        NoPoolPolicy::Hold => "without any, miners are held".to_owned(),
+        NoPoolPolicy::Close => {
+            format!("without any, miners are let go after {}", duration(*after_ms))
+        }
+    }
+}
+
+fn rest(config: &RuntimeConfig, out: &mut dyn Write) -> io::Result<()> {
+    let Observability { log_level, tracing_sampling_ratio } = &config.observability;
+    writeln!(out, "\nThe rest")?;
+    writeln!(out, "  at the end, miners are let go within {}", duration(config.drain.timeout_ms))?;
+    let level = log_level.as_deref().unwrap_or("info");
+    let ratio = tracing_sampling_ratio.as_deref().unwrap_or("0.01");
+    writeln!(out, "  log level {level}; of traces, {ratio} are kept")
+}
+
+fn origins(loaded: &Loaded, out: &mut dyn Write) -> io::Result<()> {
+    if !loaded.secrets.is_empty() {
+        writeln!(out, "\nSecrets")?;
+        let rows: Vec<_> = loaded
+            .secrets
+            .iter()
+            .map(|(secret, place)| [secret.clone(), format!("taken from the {place}")])
+            .collect();
+        table(["SECRET", "PLACE"], &rows, out)?;
+    }
+    writeln!(out, "\nWhere each value comes from")?;
+    let rows: Vec<_> = loaded
+        .explained
+        .iter()
+        .map(|value| [value.path.clone(), value.value.clone(), value.origin.to_string()])
+        .collect();
+    table(["VALUE", "IS", "FROM"], &rows, out)
+}

@@ -1,0 +1,49 @@
+//! The checks that need the protocol core: the contract knows the form of a difficulty or an extranonce layout,
+//! the core knows what can be computed with. A shared table of cases keeps the two alike.
+
+use loka_api::runtime_config::{ExtranonceLayout, Listener, RuntimeConfig, SCHEMA};
+use loka_api::{DocumentId, Problem};
+use loka_stratum::difficulty::Difficulty;
+use loka_stratum::extranonce::Layout;
+
+/// What the core cannot work with; empty if all is well.
+pub(super) fn check(config: &RuntimeConfig, document: &DocumentId) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if config.schema > SCHEMA {
+        let message = format!("has schema {}, and this proxy knows {SCHEMA}", config.schema);
+        problems.push(Problem::of(document, &message, "run a newer stratum-proxy"));
+    }
+    for (index, listener) in config.listeners.iter().enumerate() {
+        problems.extend(difficulties(listener, index, document));
+    }
+    for (index, route) in config.routes.iter().enumerate() {
+        if let Some(layout) = &route.extranonce {
+            problems.extend(extranonce(layout, index, document));
+        }
+    }
+    problems
+}
+
+fn difficulties(listener: &Listener, index: usize, document: &DocumentId) -> Vec<Problem> {
+    let range = &listener.difficulty;
+    let fields = [("initial", &range.initial), ("min", &range.min), ("max", &range.max)];
+    let wrong = |(field, text): (&str, &String)| {
+        let error = Difficulty::parse(text).err()?;
+        let remedy = "give a positive number below 2^64, such as 8192 or 0.5";
+        let path = format!("spec.listeners[{index}].difficulty.{field}");
+        let value = serde_json::Value::String(text.clone());
+        Some(Problem::of(document, &error.to_string(), remedy).at(&path).with_value(&value))
+    };
+    fields.into_iter().filter_map(wrong).collect()
+}
+
+fn extranonce(wanted: &ExtranonceLayout, index: usize, document: &DocumentId) -> Option<Problem> {
+    let ExtranonceLayout { id_bytes, miner_bytes } = *wanted;
+    if Layout::new(id_bytes, miner_bytes).is_some() {
+        return None;
+    }
+    let message = format!("{id_bytes} id bytes and {miner_bytes} miner bytes are no layout");
+    let remedy = "leave it out, or take one of 1+2, 2+2, 3+2, 2+4, 3+4 and 4+4 bytes";
+    let path = format!("spec.routes[{index}].extranonce");
+    Some(Problem::of(document, &message, remedy).at(&path))
+}

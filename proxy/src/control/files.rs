@@ -1,0 +1,137 @@
+//! Follows the files of a run: by contents, each second and on request, so that it does not matter whether an
+//! editor renames, a mounted ConfigMap swaps its `..data` link, or somebody writes in place.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::{ConfigFeed, Publisher};
+use crate::config::{Applied, ConfigError, Contents, Environment, Inputs, load};
+use crate::telemetry::Telemetry;
+
+/// How often the files are read. They are small, and there are few.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A change counts once the files read the same twice at this distance: a file that is being written may be
+/// valid half-way, with pools missing from it.
+const SETTLE: Duration = Duration::from_millis(250);
+
+/// Readings that may differ in a row before the last one is taken as it is: something that writes all the time
+/// must not keep its errors to itself.
+const SETTLE_READINGS_MAX: usize = 20;
+
+/// What was read last, good or bad.
+#[derive(Clone, Debug, PartialEq)]
+struct Reading(Result<Contents, ConfigError>);
+
+/// Publishes what the files say.
+#[derive(Debug)]
+pub struct FollowFiles {
+    inputs: Inputs,
+    environment: Arc<Environment>,
+    publisher: Publisher,
+    seen: Reading,
+}
+
+/// Reads the files for the first time.
+///
+/// # Errors
+/// Everything that is wrong with them: there is no last good configuration to fall back on yet.
+pub fn follow_files(
+    inputs: Inputs,
+    environment: Environment,
+    telemetry: Telemetry,
+) -> Result<(FollowFiles, ConfigFeed), ConfigError> {
+    let started = now();
+    let contents = inputs.read()?;
+    let first = apply(&inputs, &contents, &environment, started)?;
+    let (publisher, feed) = Publisher::new(first, telemetry);
+    let environment = Arc::new(environment);
+    Ok((FollowFiles { inputs, environment, publisher, seen: Reading(Ok(contents)) }, feed))
+}
+
+// === impl FollowFiles ===
+
+impl FollowFiles {
+    /// Follows the files until `stop`. `reload` has them read at once.
+    pub async fn run(mut self, reload: Arc<Notify>, stop: CancellationToken) {
+        let mut poll = interval(POLL_INTERVAL);
+        poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _tick = poll.tick() => self.look().await,
+                () = reload.notified() => {
+                    tracing::info!("reading the configuration again, as asked");
+                    self.look().await;
+                }
+            }
+        }
+    }
+
+    async fn look(&mut self) {
+        let started = now();
+        let mut reading = self.read().await;
+        if reading == self.seen {
+            return;
+        }
+        for _reading in 0..SETTLE_READINGS_MAX {
+            sleep(SETTLE).await;
+            let again = self.read().await;
+            let settled = again == reading;
+            reading = again;
+            if settled {
+                break;
+            }
+        }
+        if reading != self.seen {
+            self.seen = reading;
+            self.take(started);
+        }
+    }
+
+    fn take(&self, started: Instant) {
+        let loaded = match &self.seen.0 {
+            Ok(contents) => apply(&self.inputs, contents, &self.environment, started),
+            Err(error) => Err(error.clone()),
+        };
+        match loaded {
+            Ok(applied) => self.publisher.publish(applied),
+            Err(error) => self.publisher.refuse(&self.inputs.origin(), started, error),
+        }
+    }
+
+    async fn read(&self) -> Reading {
+        let inputs = self.inputs.clone();
+        match tokio::task::spawn_blocking(move || inputs.read()).await {
+            Ok(contents) => Reading(contents),
+            // The runtime is going down: nothing new to be seen.
+            Err(_cancelled) => self.seen.clone(),
+        }
+    }
+}
+
+fn apply(
+    inputs: &Inputs,
+    contents: &Contents,
+    environment: &Environment,
+    started: Instant,
+) -> Result<Applied, ConfigError> {
+    let loaded = load(inputs, contents, environment)?;
+    Ok(Applied {
+        config: Arc::new(loaded.config),
+        hash: loaded.hash.into_boxed_str(),
+        origin: inputs.origin().into_boxed_str(),
+        started,
+    })
+}
+
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,214 @@
+//! One pool of a route: its task's handle and what is known of its state.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use loka_api::runtime_config::{Pool, Route};
+use loka_stratum::job::PoolContext;
+use loka_stratum::types::{SourceId, VersionMask};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::FleetSeams;
+use crate::policy::selector::{Candidate, Standing};
+use crate::telemetry::reasons::{PoolDownReason, PoolState};
+use crate::upstream::{PoolHandle, PoolId, PoolTask, SUBMITS_MAX, TaskParts, Update, wanted_mask};
+
+/// How long a replaced pool goes on while its successor cannot be mined on.
+const OUTGOING_MAX: Duration = Duration::from_secs(30);
+
+/// A pool's state in words, for status pages.
+#[derive(Clone, Debug)]
+pub(crate) struct PoolView {
+    pub(crate) name: Arc<str>,
+    pub(crate) endpoint: String,
+    pub(crate) account: Arc<str>,
+    pub(crate) state: PoolState,
+    pub(crate) terms: Option<PoolContext>,
+    pub(crate) last_job: Option<Instant>,
+    pub(crate) last_error: Option<String>,
+}
+
+/// One pool of a route.
+pub(crate) struct Slot {
+    pub(super) handle: Arc<PoolHandle>,
+    pub(super) source: Option<SourceId>,
+    pool: Arc<Pool>,
+    mask: VersionMask,
+    settings: watch::Sender<Arc<Pool>>,
+    stop: CancellationToken,
+    state: PoolState,
+    ready_since: Option<Instant>,
+    reported: bool,
+    terms: Option<PoolContext>,
+    last_job: Option<Instant>,
+    last_error: Option<String>,
+    outgoing_until: Option<Instant>,
+}
+
+// === impl Slot ===
+
+impl Slot {
+    /// Starts the task of `pool`.
+    pub(super) fn start(
+        pool: &Pool,
+        route: &Route,
+        seams: &mut FleetSeams,
+        updates: &mpsc::Sender<Update>,
+    ) -> Self {
+        let id = PoolId(seams.pool_ids.fetch_add(1, Ordering::Relaxed));
+        let pool = Arc::new(pool.clone());
+        let (submits_in, submits) = mpsc::channel(SUBMITS_MAX);
+        let (settings, settings_out) = watch::channel(Arc::clone(&pool));
+        let stop = CancellationToken::new();
+        let mask = VersionMask(route.version_mask);
+        let task = PoolTask::new(TaskParts {
+            id,
+            route: route.name.as_str().into(),
+            settings: settings_out,
+            version_mask: mask,
+            submits,
+            updates: updates.clone(),
+            dial: Arc::clone(&seams.dial),
+            clock: seams.clock,
+            telemetry: seams.telemetry.clone(),
+            stop: stop.clone(),
+            random: seams.random.fork(),
+        });
+        seams.tasks.spawn(task.run());
+        let handle = PoolHandle {
+            id,
+            name: pool.name.as_str().into(),
+            account: pool.account.as_str().into(),
+            submits: submits_in,
+        };
+        Self {
+            handle: Arc::new(handle),
+            source: None,
+            mask: wanted_mask(&pool, mask.0),
+            pool,
+            settings,
+            stop,
+            state: PoolState::Connecting,
+            ready_since: None,
+            reported: false,
+            terms: None,
+            last_job: None,
+            last_error: None,
+            outgoing_until: None,
+        }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.pool.name
+    }
+
+    /// Whether `pool` is reached and logged in to in the same way, so that the connection can stay.
+    pub(super) fn is_same(&self, pool: &Pool, route: &Route) -> bool {
+        self.pool.name == pool.name
+            && self.pool.endpoint == pool.endpoint
+            && self.pool.user == pool.user
+            && self.pool.account == pool.account
+            && self.pool.password == pool.password
+            && self.mask == wanted_mask(pool, route.version_mask)
+    }
+
+    /// Takes over what can change under a connection.
+    pub(super) fn keep(&mut self, pool: &Pool) {
+        self.outgoing_until = None;
+        if *self.pool != *pool {
+            self.pool = Arc::new(pool.clone());
+            self.settings.send_replace(Arc::clone(&self.pool));
+        }
+    }
+
+    /// Its successor has been started.
+    pub(super) fn outgoing(&mut self, now: Instant) {
+        self.outgoing_until.get_or_insert(now + OUTGOING_MAX);
+    }
+
+    pub(super) fn outgoing_until(&self) -> Option<Instant> {
+        self.outgoing_until
+    }
+
+    pub(super) fn stop(&self) {
+        self.stop.cancel();
+    }
+
+    pub(super) fn is_ready(&self) -> bool {
+        self.ready_since.is_some()
+    }
+
+    /// Whether the first try at it has come to an end, good or bad.
+    pub(super) fn has_reported(&self) -> bool {
+        self.reported
+    }
+
+    pub(super) fn connecting(&mut self) {
+        self.state = PoolState::Connecting;
+    }
+
+    pub(super) fn ready(&mut self, source: SourceId, version_mask: VersionMask) {
+        self.source = Some(source);
+        self.state = PoolState::Connecting;
+        if let Some(terms) = &mut self.terms {
+            terms.version_mask = version_mask;
+        }
+    }
+
+    /// Its session goes on with the jobs that it had.
+    pub(super) fn resumed(&mut self, now: Instant) {
+        self.state = PoolState::Up;
+        self.ready_since.get_or_insert(now);
+    }
+
+    pub(super) fn job(&mut self, now: Instant, terms: &PoolContext) {
+        self.terms = Some(*terms);
+        self.last_job = Some(now);
+        self.reported = true;
+        if self.state != PoolState::Unfit {
+            self.resumed(now);
+            self.last_error = None;
+        }
+    }
+
+    pub(super) fn down(&mut self, reason: PoolDownReason, detail: String) {
+        self.state = PoolState::Down;
+        self.ready_since = None;
+        self.reported = true;
+        self.last_error = Some(format!("{reason}: {detail}"));
+    }
+
+    pub(super) fn misfit(&mut self, detail: String) {
+        self.state = PoolState::Unfit;
+        self.ready_since = None;
+        self.last_error = Some(detail);
+    }
+
+    pub(super) fn view(&self) -> PoolView {
+        PoolView {
+            name: Arc::clone(&self.handle.name),
+            endpoint: format!("{}:{}", self.pool.endpoint.host, self.pool.endpoint.port),
+            account: Arc::clone(&self.handle.account),
+            state: self.state,
+            terms: self.terms,
+            last_job: self.last_job,
+            last_error: self.last_error.clone(),
+        }
+    }
+}
+
+/// The slots as the selector sees them.
+pub(super) fn candidates(slots: &[Slot]) -> Vec<Candidate> {
+    slots
+        .iter()
+        .map(|slot| Candidate {
+            ready_since: slot.ready_since,
+            standing: match slot.outgoing_until {
+                Some(_) => Standing::Outgoing,
+                None => Standing::Configured,
+            },
+        })
+        .collect()
+}

@@ -1,0 +1,247 @@
+//! Listeners: one task per listener, which accepts miners and joins its route's work with its own terms into the feed that
+//! their sessions read. It speaks no Stratum.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use loka_api::runtime_config::Listener;
+use loka_stratum::downstream::{Close, Terms};
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use crate::clock::Clock;
+use crate::fleet::RouteState;
+use crate::session::{
+    Feed, FeedPool, Leave, MinerIds, Pace, Peer, Session, SessionContext, SessionParts,
+};
+use crate::sink::ledger::{Ledger, RowKey};
+use crate::telemetry::reasons::RefuseReason;
+use crate::telemetry::{MinerEvent, ProcessEvent, Telemetry};
+use crate::transport::{Accept, Arrival};
+use crate::workers::{Tasks, Workers};
+
+mod terms;
+
+pub(crate) use self::terms::vardiff;
+
+/// Pause after a failed accept: it is a lack of descriptors or memory, and neither comes back at once.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What a listener is told from outside.
+#[derive(Clone, Debug)]
+pub(crate) struct Orders {
+    pub(crate) config: Arc<Listener>,
+    /// The work of the route that the listener feeds from.
+    pub(crate) route: watch::Receiver<Arc<RouteState>>,
+    pub(crate) leave: Option<Leave>,
+    pub(crate) port: Port,
+}
+
+/// Whether new miners are let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Port {
+    Closed,
+    Open,
+}
+
+/// What every listener shares.
+#[derive(Clone)]
+pub(crate) struct ListenerSeams {
+    pub(crate) clock: Clock,
+    pub(crate) telemetry: Telemetry,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) ids: Arc<MinerIds>,
+    pub(crate) tasks: Tasks,
+    pub(crate) workers: Workers,
+    pub(crate) random: fastrand::Rng,
+}
+
+/// A listener's task.
+pub(crate) struct ListenerTask {
+    accept: Option<Box<dyn Accept>>,
+    address: SocketAddr,
+    orders: watch::Receiver<Orders>,
+    current: Orders,
+    seams: ListenerSeams,
+    context: Arc<SessionContext>,
+    feed: watch::Sender<Arc<Feed>>,
+}
+
+/// Counts the miners of a listener, for status pages and drain.
+#[derive(Clone, Debug)]
+pub(crate) struct MinerCount(Arc<SessionContext>);
+
+// === impl MinerCount ===
+
+impl MinerCount {
+    pub(crate) fn now(&self) -> usize {
+        self.0.miners.load(Ordering::Relaxed)
+    }
+}
+
+// === impl ListenerTask ===
+
+impl ListenerTask {
+    pub(crate) fn new(
+        accept: Box<dyn Accept>,
+        address: SocketAddr,
+        mut orders: watch::Receiver<Orders>,
+        seams: ListenerSeams,
+    ) -> Self {
+        let current = orders.borrow_and_update().clone();
+        let context = Arc::new(SessionContext {
+            listener: current.config.name.as_str().into(),
+            clock: seams.clock,
+            telemetry: seams.telemetry.clone(),
+            ledger: Arc::clone(&seams.ledger),
+            ids: Arc::clone(&seams.ids),
+            miners: AtomicUsize::new(0),
+            line_bytes_max: usize::try_from(current.config.limits.max_line_bytes)
+                .unwrap_or(usize::MAX),
+        });
+        let (feed, _) = watch::channel(Arc::new(build_feed(&current, &context)));
+        Self { accept: Some(accept), address, orders, current, seams, context, feed }
+    }
+
+    pub(crate) fn miners(&self) -> MinerCount {
+        MinerCount(Arc::clone(&self.context))
+    }
+
+    /// Runs until its orders end; then it closes, and its sessions with it.
+    pub(crate) async fn run(mut self) {
+        let (listener, address) = (Arc::clone(&self.context.listener), self.address);
+        let telemetry = self.seams.telemetry.clone();
+        telemetry.emit(ProcessEvent::ListenerBound { listener: &listener, address });
+        loop {
+            // Work first: an accept may wait, a new block may not.
+            tokio::select! {
+                biased;
+                changed = self.current.route.changed() => match changed {
+                    Ok(()) => self.publish(),
+                    // The route is gone; new orders will name another, or end us.
+                    Err(_) if self.orders.changed().await.is_ok() => self.reorder(),
+                    Err(_) => break,
+                },
+                changed = self.orders.changed() => match changed {
+                    Ok(()) => self.reorder(),
+                    Err(_) => break,
+                },
+                arrival = accept(&mut self.accept) => self.arrived(arrival).await,
+            }
+        }
+        let miners = self.miners().now();
+        telemetry.emit(ProcessEvent::ListenerClosed { listener: &listener, address, miners });
+    }
+
+    fn reorder(&mut self) {
+        self.current = self.orders.borrow_and_update().clone();
+        if self.current.leave.is_some() || self.current.port == Port::Closed {
+            // New miners go elsewhere at once: the port is closed, not just unanswered.
+            self.accept = None;
+        }
+        self.publish();
+    }
+
+    fn publish(&mut self) {
+        self.current.route.mark_unchanged();
+        self.feed.send_replace(Arc::new(build_feed(&self.current, &self.context)));
+    }
+
+    async fn arrived(&mut self, arrival: io::Result<Arrival>) {
+        match arrival {
+            Ok(arrival) => self.admit(arrival),
+            Err(error) => {
+                tracing::warn!(listener = %self.context.listener, %error, "cannot accept a miner; raise the limit of open files");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+
+    /// Starts a session, or closes the connection at once: a full proxy must not look like a slow one.
+    fn admit(&mut self, arrival: Arrival) {
+        let Arrival { peer, open } = arrival;
+        let limit = usize::try_from(self.current.config.limits.max_connections).unwrap_or(usize::MAX);
+        if self.context.miners.load(Ordering::Relaxed) >= limit {
+            self.seams.telemetry.emit(MinerEvent::Refused {
+                listener: &self.context.listener,
+                peer,
+                reason: RefuseReason::ConnectionLimit,
+            });
+            return;
+        }
+        self.context.miners.fetch_add(1, Ordering::Relaxed);
+        let place = self.seams.workers.place();
+        let context = Arc::clone(&self.context);
+        let mut feed = self.feed.subscribe();
+        feed.mark_changed();
+        let peer = Peer {
+            address: peer,
+            trace: self.seams.telemetry.traces().begin(),
+            spread: self.seams.random.f32(),
+        };
+        let tasks = self.seams.tasks.clone();
+        let session = async move {
+            match open() {
+                Ok(io) => {
+                    let parts = SessionParts { context, feed, peer };
+                    Session::new(parts, io).run().await;
+                }
+                Err(_) => {
+                    context.miners.fetch_sub(1, Ordering::Relaxed);
+                }
+            }
+        };
+        tasks.spawn_at(place, session);
+    }
+}
+
+/// The next arrival, or never when the port is closed.
+async fn accept(port: &mut Option<Box<dyn Accept>>) -> io::Result<Arrival> {
+    match port {
+        Some(port) => port.accept().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn build_feed(orders: &Orders, context: &SessionContext) -> Feed {
+    let route = orders.route.borrow();
+    let config = &orders.config;
+    let row = |pool: &str, account: &str| {
+        context.ledger.row(&RowKey {
+            listener: Arc::clone(&context.listener),
+            route: Arc::clone(&route.name),
+            pool: pool.into(),
+            account: account.into(),
+        })
+    };
+    let pools = route.pools.iter().map(|handle| FeedPool {
+        row: row(&handle.name, &handle.account),
+        handle: Arc::clone(handle),
+    });
+    Feed {
+        route: Arc::clone(&route.name),
+        work: route.work.clone(),
+        terms: Terms {
+            vardiff: vardiff(&config.difficulty),
+            handshake_timeout: Duration::from_millis(config.limits.handshake_timeout_ms),
+            idle_timeout: Duration::from_millis(config.limits.idle_timeout_ms),
+            no_pool: route.no_pool,
+            version_mask: route.version_mask,
+        },
+        pace: Pace {
+            per_second: config.limits.submits_per_second,
+            burst: config.limits.submit_burst,
+        },
+        pools: pools.collect(),
+        unknown: row("", ""),
+        leave: orders.leave,
+    }
+}
+
+/// The order that empties a listener.
+pub(crate) fn leave(reason: Close, window: Duration) -> Leave {
+    Leave { reason, window }
+}

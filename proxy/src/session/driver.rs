@@ -1,0 +1,307 @@
+//! The task of one miner: socket, watch and timers in; bytes out. It decides nothing that the machine can decide.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use loka_stratum::downstream::{Downstream, Input, Outbox, View};
+use loka_stratum::frame::FrameError;
+use loka_stratum::work::Now;
+use tokio::sync::{oneshot, watch};
+use tokio::time::{sleep_until, timeout};
+
+use super::{Feed, Peer, SessionContext, close_reason};
+use crate::policy::rate_limit::TokenBucket;
+use crate::telemetry::MinerEvent;
+use crate::telemetry::reasons::CloseReason;
+use crate::telemetry::traces::ConnectionTrace;
+use crate::transport::Transport;
+use crate::upstream::at;
+use crate::wire::{Interest, Progress, Wire};
+use loka_stratum::downstream::HandOver;
+
+/// Lines handled before other sessions of the thread get their turn.
+const LINES_PER_WAKE: usize = 32;
+
+/// A miner that leaves this much unread is not listening.
+const UNSENT_BYTES_MAX: usize = 256 * 1024;
+
+/// How long the last bytes may take.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// A TLS handshake's first byte: BFGMiner tries TLS on a plain port first and hangs unless it is closed at once.
+const TLS_HANDSHAKE: u8 = 0x16;
+
+thread_local! {
+    /// Reused by the sessions of a thread, one at a time, so that an answer costs no allocation.
+    static OUTBOX: RefCell<Outbox> = RefCell::new(Outbox::default());
+}
+
+/// What a session is made of.
+pub(crate) struct SessionParts {
+    pub(crate) context: Arc<SessionContext>,
+    pub(crate) feed: watch::Receiver<Arc<Feed>>,
+    pub(crate) peer: Peer,
+}
+
+/// One miner.
+pub(crate) struct Session {
+    pub(super) context: Arc<SessionContext>,
+    pub(super) peer: Peer,
+    feed: watch::Receiver<Arc<Feed>>,
+    wire: Wire,
+    pub(super) machine: Downstream,
+    /// The due share that is on its way to its pool.
+    pub(super) handoff: Option<oneshot::Receiver<HandOver>>,
+    bucket: TokenBucket,
+    /// Nothing is read before, because the miner sends faster than it may.
+    throttled_until: Option<Instant>,
+    pub(super) opened: Instant,
+    pub(super) credited: u64,
+    /// A whole line may be waiting in the decoder.
+    lines_pending: bool,
+    left: bool,
+}
+
+/// What woke a session.
+enum Wake {
+    Feed(Result<(), watch::error::RecvError>),
+    HandedOver(HandOver),
+    Io(io::Result<Progress>),
+    Timer,
+}
+
+/// Whether a session goes on.
+type Verdict = Result<(), CloseReason>;
+
+// === impl Session ===
+
+impl Session {
+    pub(crate) fn new(parts: SessionParts, io: Box<dyn Transport>) -> Self {
+        let SessionParts { context, feed, peer } = parts;
+        let now = context.clock.now();
+        let pace = feed.borrow().pace;
+        Self {
+            wire: Wire::new(io, context.line_bytes_max),
+            machine: Downstream::new(now, Duration::from_secs(10).mul_f32(peer.spread)),
+            handoff: None,
+            bucket: TokenBucket::new(now.instant, pace.burst),
+            throttled_until: None,
+            opened: now.instant,
+            credited: 0,
+            lines_pending: false,
+            left: false,
+            context,
+            feed,
+            peer,
+        }
+    }
+
+    /// Serves the miner until one side ends it.
+    pub(crate) async fn run(mut self) {
+        let listener = Arc::clone(&self.context.listener);
+        let peer = self.peer.address;
+        self.context.telemetry.emit(MinerEvent::Connected { listener: &listener, peer });
+        let reason = loop {
+            let wake = self.wait().await;
+            if let Err(reason) = self.step(wake) {
+                break reason;
+            }
+        };
+        // A farewell that the socket does not take in time is no loss: everything owed was written before.
+        drop(timeout(FAREWELL, poll_fn(|cx| self.wire.poll_flush(cx))).await);
+        drop(timeout(FAREWELL, poll_fn(|cx| self.wire.poll_shutdown(cx))).await);
+        self.end(reason);
+    }
+
+    async fn wait(&mut self) -> Wake {
+        let terms_timer = self.machine.poll_timeout(&self.feed.borrow().terms);
+        let timer = [terms_timer, self.throttled_until].into_iter().flatten().min();
+        let far = self.opened + Duration::from_secs(86_400 * 365);
+        let interest = match self.may_read() {
+            true => Interest::ReadWrite,
+            false => Interest::Write,
+        };
+        if self.lines_pending && self.may_read() {
+            // More lines than one wake handles: others first, then on.
+            tokio::task::yield_now().await;
+            return Wake::Timer;
+        }
+        let Self { feed, wire, handoff, .. } = self;
+        tokio::select! {
+            biased;
+            changed = feed.changed() => Wake::Feed(changed),
+            result = answered(handoff) => Wake::HandedOver(result),
+            progress = poll_fn(|cx| wire.poll(cx, interest)) => Wake::Io(progress),
+            () = sleep_until(at(timer.unwrap_or(far))) => Wake::Timer,
+        }
+    }
+
+    fn may_read(&self) -> bool {
+        self.machine.accepts_lines() && self.throttled_until.is_none()
+    }
+
+    /// One wake, without waiting: everything in it happens at once or not at all.
+    fn step(&mut self, wake: Wake) -> Verdict {
+        OUTBOX.with_borrow_mut(|out| {
+            let verdict = self.step_into(wake, out);
+            let sent = self.wire.send(&out.wire);
+            out.wire.clear();
+            verdict?;
+            sent.map_err(|_| CloseReason::ConnectionLost)?;
+            if self.wire.unsent() > UNSENT_BYTES_MAX {
+                return Err(CloseReason::SlowReader);
+            }
+            Ok(())
+        })
+    }
+
+    fn step_into(&mut self, wake: Wake, out: &mut Outbox) -> Verdict {
+        let feed = Arc::clone(&self.feed.borrow_and_update());
+        let now = self.context.clock.now();
+        if self.throttled_until.is_some_and(|until| until <= now.instant) {
+            self.throttled_until = None;
+        }
+        match wake {
+            Wake::Feed(changed) => {
+                changed.map_err(|_| CloseReason::Stopped)?;
+                self.machine_step(&feed, now, Input::Work, out)?;
+                self.ordered_to_leave(&feed, now, out)?;
+            }
+            Wake::HandedOver(result) => {
+                self.handoff = None;
+                self.machine_step(&feed, now, Input::HandedOver(result), out)?;
+            }
+            Wake::Io(progress) => match progress.map_err(|_| CloseReason::ConnectionLost)? {
+                Progress::Read => {
+                    self.check_first_byte()?;
+                    self.lines_pending = true;
+                }
+                Progress::Flushed => {}
+                Progress::Closed => return Err(CloseReason::MinerLeft),
+            },
+            Wake::Timer => self.machine_step(&feed, now, Input::Timeout, out)?,
+        }
+        self.lines(&feed, now, out)
+    }
+
+    /// Takes lines one at a time, as long as the machine and the pace allow.
+    fn lines(&mut self, feed: &Feed, now: Now, out: &mut Outbox) -> Verdict {
+        for _ in 0..LINES_PER_WAKE {
+            if !self.lines_pending || !self.may_read() {
+                return Ok(());
+            }
+            if let Err(wait) = self.bucket.take(now.instant, feed.pace.per_second, feed.pace.burst) {
+                self.throttled_until = Some(now.instant + wait);
+                return Ok(());
+            }
+            let view = view(feed, now, &self.context);
+            match self.wire.next_line() {
+                Ok(Some(line)) => self.machine.handle(&view.view(), Input::Line(line), out),
+                Ok(None) => {
+                    self.lines_pending = false;
+                    return Ok(());
+                }
+                Err(FrameError::LineTooLong { .. }) => return Err(CloseReason::LineTooLong),
+            }
+            self.carry_out(feed, now, out)?;
+        }
+        Ok(())
+    }
+
+    fn machine_step(&mut self, feed: &Feed, now: Now, input: Input<'_>, out: &mut Outbox) -> Verdict {
+        let view = view(feed, now, &self.context);
+        self.machine.handle(&view.view(), input, out);
+        self.carry_out(feed, now, out)
+    }
+
+    /// Does what the machine wants done.
+    fn carry_out(&mut self, feed: &Feed, now: Now, out: &mut Outbox) -> Verdict {
+        for event in out.events.drain(..) {
+            self.observe(feed, now, event);
+        }
+        if let Some(forward) = out.forward.take() {
+            self.forward(feed, now, forward);
+        }
+        match out.close.take() {
+            Some(close) => Err(close_reason(close)),
+            None => Ok(()),
+        }
+    }
+
+    fn ordered_to_leave(&mut self, feed: &Feed, now: Now, out: &mut Outbox) -> Verdict {
+        let Some(leave) = feed.leave.filter(|_| !self.left) else { return Ok(()) };
+        self.left = true;
+        let after = leave.window.mul_f32(self.peer.spread);
+        self.machine_step(feed, now, Input::Leave { reason: leave.reason, after }, out)
+    }
+
+    fn check_first_byte(&self) -> Verdict {
+        match self.wire.first_byte() {
+            Some(b'{' | b'[' | b' ' | b'\t' | b'\r' | b'\n') | None => Ok(()),
+            Some(TLS_HANDSHAKE) => Err(CloseReason::TlsOnPlainPort),
+            Some(_) => Err(CloseReason::NotStratum),
+        }
+    }
+
+    fn end(&mut self, reason: CloseReason) {
+        let now = self.context.clock.now().instant;
+        if let Some((layout, id)) = self.machine.miner_id() {
+            self.context.ids.release(now, layout, id);
+        }
+        self.context.miners.fetch_sub(1, Ordering::Relaxed);
+        let telemetry = &self.context.telemetry;
+        let (listener, peer) = (&*self.context.listener, self.peer.address);
+        telemetry.traces().connection(ConnectionTrace {
+            connection: self.peer.trace,
+            listener,
+            route: &self.feed.borrow().route,
+            peer,
+            user_agent: self.machine.user_agent().unwrap_or_default(),
+            accepted: self.opened,
+            closed: now,
+            reason,
+            shares: self.credited,
+        });
+        let after = now.saturating_duration_since(self.opened);
+        telemetry.emit(MinerEvent::Closed { listener, peer, reason, after, trace: self.peer.trace });
+    }
+}
+
+/// The answer of the pool's task, or never when no share is on its way.
+async fn answered(handoff: &mut Option<oneshot::Receiver<HandOver>>) -> HandOver {
+    match handoff {
+        // A task that drops the share without an answer has lost it, and has booked it so.
+        Some(answer) => answer.await.unwrap_or(HandOver::Lost),
+        None => std::future::pending().await,
+    }
+}
+
+/// A [`View`] and what it borrows.
+struct Sight<'a, A> {
+    feed: &'a Feed,
+    now: Now,
+    allocate: A,
+}
+
+fn view<'a>(
+    feed: &'a Feed,
+    now: Now,
+    context: &Arc<SessionContext>,
+) -> Sight<'a, impl Fn(loka_stratum::extranonce::Layout) -> Option<loka_stratum::extranonce::MinerId> + use<>>
+{
+    let context = Arc::clone(context);
+    Sight { feed, now, allocate: move |layout| context.ids.allocate(now.instant, layout) }
+}
+
+impl<A> Sight<'_, A>
+where
+    A: Fn(loka_stratum::extranonce::Layout) -> Option<loka_stratum::extranonce::MinerId>,
+{
+    fn view(&self) -> View<'_> {
+        View { now: self.now, work: &self.feed.work, terms: &self.feed.terms, allocate: &self.allocate }
+    }
+}

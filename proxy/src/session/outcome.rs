@@ -1,0 +1,180 @@
+//! The one place where a share's outcome becomes a booking, a hand-over and telemetry.
+
+use std::sync::Arc;
+
+use loka_stratum::downstream::{Event, Forward};
+use loka_stratum::share::{Reject, VerifiedShare};
+use loka_stratum::types::SourceId;
+use loka_stratum::work::Now;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::oneshot;
+
+use super::driver::Session;
+use super::{Feed, FeedPool};
+use crate::sink::ledger::{Lost, Row, Unanswered};
+use crate::telemetry::MinerEvent;
+use crate::telemetry::traces::{HandshakeTrace, ShareOutcome, ShareTrace};
+use crate::upstream::{Handoff, PoolId, ShareRecord};
+
+// === impl Session ===
+
+impl Session {
+    pub(super) fn observe(&mut self, feed: &Feed, now: Now, event: Event) {
+        let context = Arc::clone(&self.context);
+        let (listener, peer) = (&*context.listener, self.peer.address);
+        match event {
+            Event::BelowPool(share) => self.below_pool(feed, now, &share),
+            Event::Refused(reject, source) => self.refused(feed, now, reject, source),
+            Event::Mining => self.handshake_done(now),
+            Event::Difficulty(difficulty) => context.telemetry.emit(MinerEvent::DifficultyChanged {
+                listener,
+                peer,
+                difficulty: &difficulty,
+            }),
+            Event::Malformed(what) => {
+                context.telemetry.emit(MinerEvent::Malformed { listener, peer, what: &what });
+            }
+        }
+    }
+
+    /// Carries a share to the pool of its job; its miner is answered when that has it.
+    pub(super) fn forward(&mut self, feed: &Feed, now: Now, forward: Forward) {
+        match forward {
+            Forward::Candidate(share) => {
+                self.announce_candidate(feed, &share);
+                if let Some(pool) = feed.pool(PoolId::of(share.job().source)) {
+                    let handoff = Handoff { share, due: None, answer: None, record: None };
+                    // Refused already and booked so: a full queue loses nothing that was promised.
+                    drop(pool.handle.submits.try_send(handoff));
+                }
+            }
+            Forward::Due(share) => self.due(feed, now, share),
+        }
+    }
+
+    fn due(&mut self, feed: &Feed, now: Now, share: Box<VerifiedShare>) {
+        if share.block_candidate() {
+            self.announce_candidate(feed, &share);
+        }
+        self.credited += 1;
+        let (answer, answered) = oneshot::channel();
+        self.handoff = Some(answered);
+        let credited = share.credited().as_f64();
+        let pool_difficulty = share.job().pool_difficulty.as_f64();
+        let pool = feed.pool(PoolId::of(share.job().source));
+        let row = pool.map_or(&feed.unknown, |pool| &pool.row);
+        let due = row.due(credited, pool_difficulty);
+        let Some(pool) = pool else {
+            // The configuration has just dropped the pool; dropping `answer` tells the miner.
+            due.abandoned(Unanswered::ConnectionLost, Lost::SessionLost);
+            return;
+        };
+        let record = self.record(pool, now, pool_difficulty);
+        let handoff = Handoff { share, due: Some(due), answer: Some(answer), record };
+        if let Err(TrySendError::Full(handoff) | TrySendError::Closed(handoff)) =
+            pool.handle.submits.try_send(handoff)
+            && let Some(due) = handoff.due
+        {
+            due.abandoned(Unanswered::ConnectionLost, Lost::Backlog);
+        }
+    }
+
+    fn record(&self, pool: &FeedPool, now: Now, difficulty: f64) -> Option<Box<ShareRecord>> {
+        self.context.telemetry.traces().enabled().then(|| {
+            Box::new(ShareRecord {
+                connection: self.peer.trace,
+                row: Arc::clone(&pool.row),
+                peer: self.peer.address,
+                received: now.instant,
+                verified: self.context.clock.now().instant,
+                handed: None,
+                difficulty,
+            })
+        })
+    }
+
+    fn below_pool(&mut self, feed: &Feed, now: Now, share: &VerifiedShare) {
+        self.credited += 1;
+        let row = row(feed, Some(share.job().source));
+        let credited = share.credited().as_f64();
+        row.below_pool_difficulty(credited);
+        self.trace(row, now, ShareOutcome::BelowPool, credited);
+    }
+
+    fn refused(&self, feed: &Feed, now: Now, reject: Reject, source: Option<SourceId>) {
+        let row = row(feed, source);
+        row.rejected(reject);
+        self.trace(row, now, ShareOutcome::Refused(reject.label()), 0.0);
+        self.context.telemetry.emit(MinerEvent::ShareRefused {
+            listener: &self.context.listener,
+            peer: self.peer.address,
+            worker: self.machine.worker().map_or("", |worker| worker.as_str()),
+            reason: reject.label(),
+            trace: self.peer.trace,
+        });
+    }
+
+    fn announce_candidate(&self, feed: &Feed, share: &VerifiedShare) {
+        let row = row(feed, Some(share.job().source));
+        row.block_candidate();
+        self.context.telemetry.emit(MinerEvent::BlockCandidate {
+            listener: &self.context.listener,
+            route: &feed.route,
+            pool: &row.key().pool,
+            worker: self.machine.worker().map_or("", |worker| worker.as_str()),
+            hash: share.hash(),
+        });
+    }
+
+    fn handshake_done(&self, now: Now) {
+        let (listener, peer) = (&*self.context.listener, self.peer.address);
+        let user_agent = self.machine.user_agent().unwrap_or_default();
+        let telemetry = &self.context.telemetry;
+        telemetry.traces().handshake(HandshakeTrace {
+            connection: self.peer.trace,
+            listener,
+            peer,
+            user_agent,
+            accepted: self.opened,
+            done: now.instant,
+        });
+        telemetry.emit(MinerEvent::HandshakeDone {
+            listener,
+            peer,
+            worker: self.machine.worker().map_or("", |worker| worker.as_str()),
+            user_agent,
+            after: now.instant.saturating_duration_since(self.opened),
+            trace: self.peer.trace,
+        });
+    }
+
+    fn trace(&self, row: &Row, now: Now, outcome: ShareOutcome, difficulty: f64) {
+        let traces = self.context.telemetry.traces();
+        if !traces.enabled() {
+            return;
+        }
+        let key = row.key();
+        let verified = self.context.clock.now().instant;
+        traces.share(ShareTrace {
+            connection: self.peer.trace,
+            listener: &key.listener,
+            route: &key.route,
+            pool: &key.pool,
+            peer: self.peer.address,
+            received: now.instant,
+            verified,
+            handed: None,
+            answered: Some(verified),
+            verdict: None,
+            outcome,
+            difficulty,
+        });
+    }
+}
+
+/// Where shares for the jobs of `source` are booked.
+fn row(feed: &Feed, source: Option<SourceId>) -> &Arc<Row> {
+    source
+        .and_then(|source| feed.pool(PoolId::of(source)))
+        .map_or(&feed.unknown, |pool| &pool.row)
+}

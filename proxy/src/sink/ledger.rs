@@ -1,0 +1,492 @@
+//! The share ledger: every `mining.submit` ends in exactly one outcome and the counts add up at every moment.
+//!
+//! ```text
+//! received = rejected{reason} + accepted
+//! accepted = below_pool_difficulty + due
+//! due      = held + outstanding + pool_accepted + pool_rejected{reason} + unanswered{reason} + lost{reason}
+//! ```
+//! *held*: due, and not yet written to a pool's socket. *outstanding*: written, verdict awaited. *unanswered*: written,
+//! connection gone before a verdict (it may be paid). *lost*: never written; its miner was told so (21) unless the process died.
+//! A share is *due* when it meets the target of its pool job; [`DueShare`] is the proof that it is booked, and a
+//! `DueShare` that is dropped unsettled books itself, so no path through the code can make a share vanish.
+//!
+//! It does not decide outcomes and knows no protocol.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use dashmap::DashMap;
+use loka_stratum::share::Reject;
+use loka_stratum::upstream::PoolReject;
+use serde::{Serialize, Serializer};
+
+#[cfg(test)]
+mod tests;
+
+/// Rows beyond this many are booked under one overflow row: rows come from configuration, so only a
+/// configuration that changes names for ever could reach it.
+pub const ROWS_MAX: usize = 4096;
+
+/// What a row of the ledger is about. All four come from configuration, never from a peer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct RowKey {
+    /// Listener that the miner is connected to.
+    pub listener: Arc<str>,
+    /// Route that the listener feeds from.
+    pub route: Arc<str>,
+    /// Pool whose job the share is for; empty when the share names no job that we know.
+    pub pool: Arc<str>,
+    /// Account that the pool credits; empty as for `pool`.
+    pub account: Arc<str>,
+}
+
+/// Why a share that was written to a pool has no verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Unanswered {
+    /// The pool's connection ended first.
+    ConnectionLost,
+    /// The proxy stopped first.
+    Shutdown,
+    /// The pool stayed silent for longer than the submit timeout.
+    TimedOut,
+}
+
+/// Why a due share was never written to a pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Lost {
+    /// More shares waited for the pool than the queue holds.
+    Backlog,
+    /// A path through the code dropped the share; a defect, to be reported.
+    Dropped,
+    /// The pool's session ended and could not be resumed in time.
+    SessionLost,
+    /// The proxy stopped first.
+    Shutdown,
+}
+
+// === impl Unanswered ===
+
+impl Unanswered {
+    /// Every reason, for exposition.
+    pub const ALL: [Self; 3] = [Self::ConnectionLost, Self::Shutdown, Self::TimedOut];
+
+    /// The reason as a metric label.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::ConnectionLost => "connection_lost",
+            Self::Shutdown => "shutdown",
+            Self::TimedOut => "timed_out",
+        }
+    }
+}
+
+// === impl Lost ===
+
+impl Lost {
+    /// Every reason, for exposition.
+    pub const ALL: [Self; 4] = [Self::Backlog, Self::Dropped, Self::SessionLost, Self::Shutdown];
+
+    /// The reason as a metric label.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Backlog => "backlog",
+            Self::Dropped => "dropped",
+            Self::SessionLost => "session_lost",
+            Self::Shutdown => "shutdown",
+        }
+    }
+}
+
+/// Counts per reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reasons<R: Ord>(BTreeMap<R, u64>);
+
+/// A reason that has a label of a closed set.
+pub trait Labelled: Ord + Copy {
+    /// The label, snake case.
+    fn reason(self) -> &'static str;
+}
+
+impl Labelled for Reject {
+    fn reason(self) -> &'static str {
+        self.label()
+    }
+}
+
+impl Labelled for PoolReject {
+    fn reason(self) -> &'static str {
+        self.label()
+    }
+}
+
+impl Labelled for Unanswered {
+    fn reason(self) -> &'static str {
+        self.label()
+    }
+}
+
+impl Labelled for Lost {
+    fn reason(self) -> &'static str {
+        self.label()
+    }
+}
+
+// === impl Reasons ===
+
+impl<R: Labelled> Default for Reasons<R> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<R: Labelled> Reasons<R> {
+    fn add(&mut self, reason: R) {
+        *self.0.entry(reason).or_default() += 1;
+    }
+
+    fn merge(&mut self, other: &Self) {
+        for (reason, count) in &other.0 {
+            *self.0.entry(*reason).or_default() += count;
+        }
+    }
+
+    /// The sum over all reasons.
+    pub fn total(&self) -> u64 {
+        self.0.values().sum()
+    }
+
+    /// Label and count of each reason that occurred.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        self.0.iter().map(|(reason, count)| (reason.reason(), *count))
+    }
+
+    /// How often `reason` occurred.
+    pub fn count(&self, reason: R) -> u64 {
+        self.0.get(&reason).copied().unwrap_or(0)
+    }
+}
+
+impl<R: Labelled> Serialize for Reasons<R> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
+    }
+}
+
+/// The counts of one row, or of all.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Counts {
+    /// Every `mining.submit` that could be read as one.
+    pub received: u64,
+    /// Refused by the proxy's own validation, by reason.
+    pub rejected: Reasons<Reject>,
+    /// Valid and at or below the miner's target.
+    pub accepted: u64,
+    /// Accepted, and above its pool job's target: nothing to forward.
+    pub below_pool_difficulty: u64,
+    /// Accepted, and meets its pool job's target.
+    pub due: u64,
+    /// Due, not yet written.
+    pub held: u64,
+    /// Written, verdict awaited.
+    pub outstanding: u64,
+    /// Credited by the pool.
+    pub pool_accepted: u64,
+    /// Refused by the pool, by reason.
+    pub pool_rejected: Reasons<PoolReject>,
+    /// Written, no verdict, by reason.
+    pub unanswered: Reasons<Unanswered>,
+    /// Never written, by reason.
+    pub lost: Reasons<Lost>,
+    /// Shares that meet the network's target, whatever else became of them. Apart from the identity.
+    pub block_candidates: u64,
+    /// Σ of the difficulty that accepted shares were judged at, as credited to the miners.
+    pub accepted_difficulty: f64,
+    /// Σ of the pool difficulty of due shares.
+    pub due_difficulty: f64,
+    /// Σ of the pool difficulty of shares that the pool accepted: the work that is paid.
+    pub pool_accepted_difficulty: f64,
+}
+
+/// The ledger does not add up: a defect of the proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("ledger out of balance: {line}: {left} on the left, {right} on the right")]
+pub struct Imbalance {
+    line: &'static str,
+    left: u64,
+    right: u64,
+}
+
+// === impl Counts ===
+
+impl Counts {
+    /// Checks the three lines of the ledger.
+    ///
+    /// # Errors
+    /// [`Imbalance`] names the first line that does not hold.
+    pub fn balance(&self) -> Result<(), Imbalance> {
+        let settled = self.pool_accepted
+            + self.pool_rejected.total()
+            + self.unanswered.total()
+            + self.lost.total();
+        for (line, left, right) in [
+            ("received = rejected + accepted", self.received, self.rejected.total() + self.accepted),
+            ("accepted = below + due", self.accepted, self.below_pool_difficulty + self.due),
+            ("due = held + outstanding + settled", self.due, self.held + self.outstanding + settled),
+        ] {
+            if left != right {
+                return Err(Imbalance { line, left, right });
+            }
+        }
+        Ok(())
+    }
+
+    fn merge(&mut self, other: &Self) {
+        // Without `..`: a new count must not be forgotten in the total.
+        let Self {
+            received,
+            rejected,
+            accepted,
+            below_pool_difficulty,
+            due,
+            held,
+            outstanding,
+            pool_accepted,
+            pool_rejected,
+            unanswered,
+            lost,
+            block_candidates,
+            accepted_difficulty,
+            due_difficulty,
+            pool_accepted_difficulty,
+        } = other;
+        self.received += received;
+        self.rejected.merge(rejected);
+        self.accepted += accepted;
+        self.below_pool_difficulty += below_pool_difficulty;
+        self.due += due;
+        self.held += held;
+        self.outstanding += outstanding;
+        self.pool_accepted += pool_accepted;
+        self.pool_rejected.merge(pool_rejected);
+        self.unanswered.merge(unanswered);
+        self.lost.merge(lost);
+        self.block_candidates += block_candidates;
+        self.accepted_difficulty += accepted_difficulty;
+        self.due_difficulty += due_difficulty;
+        self.pool_accepted_difficulty += pool_accepted_difficulty;
+    }
+}
+
+/// One row: the counts of one listener, route, pool and account.
+#[derive(Debug)]
+pub struct Row {
+    key: RowKey,
+    /// Contended by the sessions of one listener (on their worker threads), the pool's task and a scrape;
+    /// held for a few additions. One lock, so that the identity holds at every moment.
+    counts: Mutex<Counts>,
+}
+
+// === impl Row ===
+
+impl Row {
+    fn update(&self, change: impl FnOnce(&mut Counts)) {
+        change(&mut self.counts.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// What the row is about.
+    pub fn key(&self) -> &RowKey {
+        &self.key
+    }
+
+    /// A share that our own validation refused.
+    pub fn rejected(&self, reason: Reject) {
+        self.update(|counts| {
+            counts.received += 1;
+            counts.rejected.add(reason);
+        });
+    }
+
+    /// A share that meets its miner's target and not its pool's.
+    pub fn below_pool_difficulty(&self, credited: f64) {
+        self.update(|counts| {
+            counts.received += 1;
+            counts.accepted += 1;
+            counts.below_pool_difficulty += 1;
+            counts.accepted_difficulty += credited;
+        });
+    }
+
+    /// A share that meets the network's target.
+    pub fn block_candidate(&self) {
+        self.update(|counts| counts.block_candidates += 1);
+    }
+
+    /// A share that is due to its pool; it is held until [`DueShare::written`].
+    pub fn due(self: &Arc<Self>, credited: f64, pool_difficulty: f64) -> DueShare {
+        self.update(|counts| {
+            counts.received += 1;
+            counts.accepted += 1;
+            counts.due += 1;
+            counts.held += 1;
+            counts.accepted_difficulty += credited;
+            counts.due_difficulty += pool_difficulty;
+        });
+        DueShare { row: Arc::clone(self), pool_difficulty, stage: Stage::Held }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Held,
+    Written,
+    Settled,
+}
+
+/// A share that is booked as due and not yet settled.
+#[derive(Debug)]
+#[must_use = "a due share that is dropped is booked as lost or unanswered"]
+pub struct DueShare {
+    row: Arc<Row>,
+    pool_difficulty: f64,
+    stage: Stage,
+}
+
+// === impl DueShare ===
+
+impl DueShare {
+    /// The share's bytes were taken by the pool's socket.
+    pub fn written(&mut self) {
+        if self.stage == Stage::Held {
+            self.stage = Stage::Written;
+            self.row.update(|counts| {
+                counts.held -= 1;
+                counts.outstanding += 1;
+            });
+        }
+    }
+
+    /// The pool credited it.
+    pub fn pool_accepted(mut self) {
+        let credited = self.pool_difficulty;
+        self.settle(|counts| {
+            counts.pool_accepted += 1;
+            counts.pool_accepted_difficulty += credited;
+        });
+    }
+
+    /// The pool refused it.
+    pub fn pool_rejected(mut self, reason: PoolReject) {
+        self.settle(|counts| counts.pool_rejected.add(reason));
+    }
+
+    /// Its connection is gone: unanswered if it was written, else lost.
+    pub fn abandoned(mut self, unanswered: Unanswered, lost: Lost) {
+        self.give_up(unanswered, lost);
+    }
+
+    /// What the row is about.
+    pub fn row(&self) -> &Arc<Row> {
+        &self.row
+    }
+
+    fn give_up(&mut self, unanswered: Unanswered, lost: Lost) {
+        match self.stage {
+            Stage::Held => self.settle(|counts| counts.lost.add(lost)),
+            Stage::Written => self.settle(|counts| counts.unanswered.add(unanswered)),
+            Stage::Settled => {}
+        }
+    }
+
+    fn settle(&mut self, book: impl FnOnce(&mut Counts)) {
+        let stage = std::mem::replace(&mut self.stage, Stage::Settled);
+        self.row.update(|counts| {
+            match stage {
+                Stage::Held => counts.held -= 1,
+                Stage::Written => counts.outstanding -= 1,
+                Stage::Settled => return,
+            }
+            book(counts);
+        });
+    }
+}
+
+impl Drop for DueShare {
+    fn drop(&mut self) {
+        self.give_up(Unanswered::ConnectionLost, Lost::Dropped);
+    }
+}
+
+/// All rows of the process.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    /// Written when a session starts or meets a new pool, read by scrapes; shares go to the row itself.
+    rows: DashMap<RowKey, Arc<Row>>,
+}
+
+/// What the ledger held at one moment. Each row adds up by itself, and so does the total.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct LedgerSnapshot {
+    /// One entry per row, in the order of their keys.
+    pub rows: Vec<RowSnapshot>,
+    /// The sum over all rows.
+    pub total: Counts,
+}
+
+/// One row of a [`LedgerSnapshot`].
+#[derive(Clone, Debug, Serialize)]
+pub struct RowSnapshot {
+    /// What the row is about.
+    #[serde(flatten)]
+    pub key: RowKey,
+    /// Its counts.
+    #[serde(flatten)]
+    pub counts: Counts,
+}
+
+// === impl Ledger ===
+
+impl Ledger {
+    /// The row of `key`, made at first use.
+    pub fn row(&self, key: &RowKey) -> Arc<Row> {
+        if let Some(row) = self.rows.get(key) {
+            return Arc::clone(&row);
+        }
+        let key = if self.rows.len() < ROWS_MAX { key.clone() } else { RowKey::overflow() };
+        let row = self.rows.entry(key.clone()).or_insert_with(|| {
+            Arc::new(Row { key, counts: Mutex::new(Counts::default()) })
+        });
+        Arc::clone(&row)
+    }
+
+    /// What the ledger holds now.
+    pub fn snapshot(&self) -> LedgerSnapshot {
+        let mut rows: Vec<RowSnapshot> = self
+            .rows
+            .iter()
+            .map(|row| RowSnapshot {
+                key: row.key.clone(),
+                counts: row.counts.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            })
+            .collect();
+        rows.sort_by(|a, b| a.key.cmp(&b.key));
+        let mut total = Counts::default();
+        for row in &rows {
+            total.merge(&row.counts);
+        }
+        LedgerSnapshot { rows, total }
+    }
+}
+
+// === impl RowKey ===
+
+impl RowKey {
+    fn overflow() -> Self {
+        let other: Arc<str> = Arc::from("other");
+        Self {
+            listener: Arc::clone(&other),
+            route: Arc::clone(&other),
+            pool: Arc::clone(&other),
+            account: other,
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Every metric of the proxy: name, kind, labels, meaning. What is registered, what is documented in
+//! `docs/metrics.md` and what dashboards and alerts may use is this table; tests keep the three the same.
+
+use std::fmt::Write as _;
+
+/// What kind of number a metric is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only rises; exposed with the suffix `_total`.
+    Counter,
+    /// Rises and falls.
+    Gauge,
+    /// Durations in buckets; exposed with `_bucket`, `_sum` and `_count`.
+    Histogram,
+    /// Always 1, with the information in its labels; exposed with the suffix `_info`.
+    Info,
+}
+
+/// One metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Metric {
+    /// Its name without the suffix of its kind.
+    pub name: &'static str,
+    /// What kind of number it is.
+    pub kind: Kind,
+    /// Its labels.
+    pub labels: &'static [&'static str],
+    /// What it says, without a full stop.
+    pub help: &'static str,
+}
+
+// === impl Kind ===
+
+impl Kind {
+    /// The kind as OpenMetrics spells it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+            Self::Info => "info",
+        }
+    }
+
+    const fn suffix(self) -> &'static str {
+        match self {
+            Self::Counter => "_total",
+            Self::Gauge | Self::Histogram => "",
+            Self::Info => "_info",
+        }
+    }
+}
+
+// === impl Metric ===
+
+impl Metric {
+    /// The name that a query uses.
+    pub fn exposed(&self) -> String {
+        format!("{}{}", self.name, self.kind.suffix())
+    }
+}
+
+/// Declares the constants and [`ALL`] in one go, so that none can be left out.
+macro_rules! metrics {
+    ($($constant:ident: $kind:ident $name:literal [$($label:literal),*] $help:literal;)+) => {
+        $(
+            #[doc = $help]
+            pub const $constant: Metric =
+                Metric { name: $name, kind: Kind::$kind, labels: &[$($label),*], help: $help };
+        )+
+
+        /// The whole catalogue, in the order of the documentation.
+        pub const ALL: &[Metric] = &[$($constant,)+];
+    };
+}
+
+metrics! {
+    SHARES_RECEIVED: Counter "loka_shares_received" ["listener", "route", "pool", "account"]
+        "Submits of miners that could be read as such; received = rejected + accepted";
+    SHARES_REJECTED: Counter "loka_shares_rejected" ["listener", "route", "pool", "account", "reason"]
+        "Shares that the proxy's own validation refused";
+    SHARES_ACCEPTED: Counter "loka_shares_accepted" ["listener", "route", "pool", "account"]
+        "Valid shares; accepted = below_pool_difficulty + due";
+    SHARES_BELOW_POOL_DIFFICULTY: Counter "loka_shares_below_pool_difficulty" ["listener", "route", "pool", "account"]
+        "Valid shares that do not meet their pool job's target: nothing to forward";
+    SHARES_DUE: Counter "loka_shares_due" ["listener", "route", "pool", "account"]
+        "Valid shares that meet their pool job's target; due = held + outstanding + pool_accepted + pool_rejected + unanswered + lost";
+    SHARES_HELD: Gauge "loka_shares_held" ["listener", "route", "pool", "account"]
+        "Due shares that are not yet written to a pool";
+    SHARES_OUTSTANDING: Gauge "loka_shares_outstanding" ["listener", "route", "pool", "account"]
+        "Due shares that are written to a pool and await its verdict";
+    SHARES_POOL_ACCEPTED: Counter "loka_shares_pool_accepted" ["listener", "route", "pool", "account"]
+        "Due shares that the pool credited";
+    SHARES_POOL_REJECTED: Counter "loka_shares_pool_rejected" ["listener", "route", "pool", "account", "reason"]
+        "Due shares that the pool refused";
+    SHARES_UNANSWERED: Counter "loka_shares_unanswered" ["listener", "route", "pool", "account", "reason"]
+        "Due shares that were written to a pool and never judged; they may be paid";
+    SHARES_LOST: Counter "loka_shares_lost" ["listener", "route", "pool", "account", "reason"]
+        "Due shares that were never written to a pool";
+    BLOCK_CANDIDATES: Counter "loka_block_candidates" ["listener", "route", "pool", "account"]
+        "Shares that meet the network's target, whatever else became of them";
+    ACCEPTED_DIFFICULTY: Counter "loka_shares_accepted_difficulty" ["listener", "route", "pool", "account"]
+        "Difficulty that accepted shares were judged at, summed: the work of the miners";
+    DUE_DIFFICULTY: Counter "loka_shares_due_difficulty" ["listener", "route", "pool", "account"]
+        "Pool difficulty of due shares, summed: the work that pools should credit";
+    POOL_ACCEPTED_DIFFICULTY: Counter "loka_shares_pool_accepted_difficulty" ["listener", "route", "pool", "account"]
+        "Pool difficulty of shares that the pool credited, summed: the work that is paid";
+
+    MINERS_CONNECTED: Gauge "loka_miners_connected" ["listener"]
+        "Miners connected now";
+    MINER_CONNECTIONS: Counter "loka_miner_connections" ["listener"]
+        "Connections of miners that were accepted";
+    MINER_REFUSED: Counter "loka_miner_refused" ["listener", "reason"]
+        "Connections of miners that did not become a session";
+    MINER_HANDSHAKE: Histogram "loka_miner_handshake_seconds" ["listener"]
+        "From the connection of a miner to its authorization";
+    MINER_CLOSED: Counter "loka_miner_closed" ["listener", "reason"]
+        "Sessions of miners that ended";
+    MINER_MALFORMED: Counter "loka_miner_malformed" ["listener"]
+        "Lines of miners that are not Stratum";
+    MINER_DIFFICULTY_CHANGES: Counter "loka_miner_difficulty_changes" ["listener"]
+        "Changes of the difficulty asked of a miner";
+    JOB_DELIVERY: Histogram "loka_job_delivery_seconds" []
+        "From reading a job of the pool to writing it to one miner";
+
+    LISTENER_UP: Gauge "loka_listener_up" ["listener"]
+        "1 if the listener accepts miners";
+    LISTENER_FAILURES: Counter "loka_listener_failures" ["listener"]
+        "Attempts to open a listener that failed";
+
+    POOL_STATE: Gauge "loka_pool_state" ["route", "pool", "state"]
+        "1 for the state that the pool is in, 0 for the others";
+    POOL_ACTIVE: Gauge "loka_pool_active" ["route", "pool"]
+        "1 if the route's miners work for this pool";
+    POOL_DIFFICULTY: Gauge "loka_pool_difficulty" ["route", "pool"]
+        "Difficulty that the pool asks for";
+    POOL_JOB_AGE: Gauge "loka_pool_job_age_seconds" ["route", "pool"]
+        "Time since the last job of the pool";
+    POOL_CONNECTS: Counter "loka_pool_connects" ["route", "pool"]
+        "Attempts to connect to the pool";
+    POOL_LOGIN: Histogram "loka_pool_login_seconds" ["route", "pool"]
+        "From the attempt to connect to the first job";
+    POOL_DOWN: Counter "loka_pool_down" ["route", "pool", "reason"]
+        "Times that the pool became unusable";
+    POOL_LOGIN_REFUSED: Counter "loka_pool_login_refused" ["route", "pool"]
+        "Logins that the pool refused";
+    POOL_MISBEHAVED: Counter "loka_pool_misbehaved" ["route", "pool"]
+        "Times that the pool broke the protocol or a bound";
+    POOL_MESSAGES: Counter "loka_pool_messages" ["route", "pool"]
+        "Messages of the pool to its operator (client.show_message)";
+    POOL_RECONNECTS_ASKED: Counter "loka_pool_reconnects_asked" ["route", "pool", "obeyed"]
+        "Requests of the pool to connect elsewhere (client.reconnect)";
+    POOL_VERDICT: Histogram "loka_pool_verdict_seconds" ["route", "pool", "result"]
+        "From writing a share to the pool to its verdict";
+    JOBS_RECEIVED: Counter "loka_jobs_received" ["route", "pool", "kind"]
+        "Jobs of the pool; a clean one takes the worth of those before it";
+
+    ROUTE_EPOCH: Gauge "loka_route_epoch" ["route"]
+        "Clean epoch of the route: rises whenever earlier jobs lose their worth";
+    ROUTE_SWITCHES: Counter "loka_route_switches" ["route", "reason"]
+        "Times that the route took another pool";
+    ROUTE_NO_POOL: Counter "loka_route_no_pool" ["route"]
+        "Times that the route was left without a pool";
+
+    CONFIG: Info "loka_proxy_config" ["name", "hash"]
+        "The configuration in use";
+    CONFIG_APPLIED_AT: Gauge "loka_proxy_config_last_applied_timestamp_seconds" []
+        "When the configuration in use was applied";
+    CONFIG_REFUSED: Gauge "loka_proxy_config_refused" []
+        "1 while the documents hold a change that was refused, and the last good configuration is in use";
+    CONFIG_APPLY: Counter "loka_proxy_config_apply" ["result"]
+        "Changes of configuration, by what became of them";
+    DRAINING: Gauge "loka_proxy_draining" []
+        "1 while the proxy lets its miners go";
+    SPANS_EXPORTED: Counter "loka_proxy_spans_exported" ["result"]
+        "Trace spans handed to the OTLP exporter";
+    BUILD: Info "loka_proxy_build" ["version"]
+        "The version of this binary";
+    PROCESS_START: Gauge "process_start_time_seconds" []
+        "When the process started";
+}
+
+/// The catalogue as the text of `docs/metrics.md`.
+pub fn markdown() -> String {
+    let mut out = String::from(
+        "# Metrics of the proxy\n\n\
+         Generated by `cargo xtask codegen` from `proxy/src/telemetry/catalogue.rs`; do not edit.\n\n\
+         Served as OpenMetrics at `/metrics` of the admin address. Labels are names of the configuration or members of\n\
+         closed sets; worker names and addresses are never labels. Durations are in seconds, times in Unix seconds.\n\n\
+         | Metric | Kind | Labels | Meaning |\n|---|---|---|---|\n",
+    );
+    for metric in ALL {
+        let labels: Vec<String> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
+        let (name, kind) = (metric.exposed(), metric.kind.as_str());
+        // Writing to a String cannot fail.
+        let _written =
+            writeln!(out, "| `{name}` | {kind} | {} | {} |", labels.join(", "), metric.help);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,70 @@
+//! What happens, as values. [`Telemetry::emit`](super::Telemetry::emit) hands each to the one match of its
+//! group, which logs it and counts it; nothing else in the proxy logs or counts.
+//!
+//! Fields are borrowed and small, so that an event costs nothing to build. Worker names, addresses and what
+//! peers say are log fields, cut to a length ([`super::said`]); they never become labels. Passwords are in no event.
+
+mod miner;
+mod pool;
+mod process;
+mod route;
+
+pub use miner::MinerEvent;
+pub use pool::PoolEvent;
+pub use process::ProcessEvent;
+pub(crate) use process::listen_remedy;
+pub use route::RouteEvent;
+
+use super::Metrics;
+
+/// Something happened.
+pub enum Event<'a> {
+    /// To a miner's connection.
+    Miner(MinerEvent<'a>),
+    /// To a pool's connection.
+    Pool(PoolEvent<'a>),
+    /// To the proxy itself: listeners, configuration, drain.
+    Process(ProcessEvent<'a>),
+    /// To a route: which pool it uses.
+    Route(RouteEvent<'a>),
+}
+
+// === impl Event ===
+
+impl Event<'_> {
+    pub(super) fn observe(&self, metrics: &Metrics) {
+        match self {
+            Self::Miner(event) => event.observe(metrics),
+            Self::Pool(event) => event.observe(metrics),
+            Self::Process(event) => event.observe(metrics),
+            Self::Route(event) => event.observe(metrics),
+        }
+    }
+}
+
+impl<'a> From<MinerEvent<'a>> for Event<'a> {
+    fn from(event: MinerEvent<'a>) -> Self {
+        Self::Miner(event)
+    }
+}
+
+impl<'a> From<PoolEvent<'a>> for Event<'a> {
+    fn from(event: PoolEvent<'a>) -> Self {
+        Self::Pool(event)
+    }
+}
+
+impl<'a> From<ProcessEvent<'a>> for Event<'a> {
+    fn from(event: ProcessEvent<'a>) -> Self {
+        Self::Process(event)
+    }
+}
+
+impl<'a> From<RouteEvent<'a>> for Event<'a> {
+    fn from(event: RouteEvent<'a>) -> Self {
+        Self::Route(event)
+    }
+}
+
+#[cfg(test)]
+mod tests;

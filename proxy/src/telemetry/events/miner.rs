@@ -1,0 +1,123 @@
+//! Events of miners' connections.
+
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tracing::{debug, info, trace, warn};
+
+use super::super::reasons::{CloseReason, RefuseReason};
+use super::super::{Metrics, TraceRef};
+use super::super::said::Said;
+
+/// Something happened to a miner's connection.
+pub enum MinerEvent<'a> {
+    /// A share meets the network's target. The ledger counts it.
+    BlockCandidate {
+        listener: &'a str,
+        route: &'a str,
+        pool: &'a str,
+        worker: &'a str,
+        hash: &'a dyn Display,
+    },
+    /// The session ended; `after` is how long it lasted.
+    Closed {
+        listener: &'a str,
+        peer: SocketAddr,
+        reason: CloseReason,
+        after: Duration,
+        trace: TraceRef,
+    },
+    /// A connection was accepted.
+    Connected { listener: &'a str, peer: SocketAddr },
+    /// The difficulty asked of the miner changed.
+    DifficultyChanged { listener: &'a str, peer: SocketAddr, difficulty: &'a dyn Display },
+    /// The miner is subscribed and authorized; `after` counts from its connection.
+    HandshakeDone {
+        listener: &'a str,
+        peer: SocketAddr,
+        worker: &'a str,
+        user_agent: &'a str,
+        after: Duration,
+        trace: TraceRef,
+    },
+    /// A job was written to one miner, `after` it was read from the pool.
+    JobDelivered { after: Duration },
+    /// The miner sent something that is not Stratum; it was told what and why.
+    Malformed { listener: &'a str, peer: SocketAddr, what: &'a str },
+    /// The connection did not become a session.
+    Refused { listener: &'a str, peer: SocketAddr, reason: RefuseReason },
+    /// A share was refused. The ledger counts it; this is only for those who search the log.
+    ShareRefused {
+        listener: &'a str,
+        peer: SocketAddr,
+        worker: &'a str,
+        reason: &'static str,
+        trace: TraceRef,
+    },
+}
+
+// === impl MinerEvent ===
+
+impl MinerEvent<'_> {
+    pub(super) fn observe(&self, metrics: &Metrics) {
+        match *self {
+            Self::BlockCandidate { listener, route, pool, worker, hash } => {
+                let worker = Said(worker);
+                info!(listener, route, pool, %worker, %hash, "block candidate found and forwarded");
+            }
+            Self::Closed { listener, peer, reason, after, trace } => {
+                metrics.miner_closed.inc([listener, reason.label()]);
+                let _in_trace = trace.enter();
+                info!(listener, %peer, %reason, after_seconds = after.as_secs_f64(), "miner gone");
+            }
+            Self::Connected { listener, peer } => {
+                metrics.miner_connections.inc([listener]);
+                debug!(listener, %peer, "miner connected");
+            }
+            Self::DifficultyChanged { listener, peer, difficulty } => {
+                metrics.miner_difficulty_changes.inc([listener]);
+                debug!(listener, %peer, %difficulty, "difficulty changed");
+            }
+            Self::HandshakeDone { listener, peer, worker, user_agent, after, trace } => {
+                metrics.miner_handshake.observe([listener], after);
+                let (worker, user_agent) = (Said(worker), Said(user_agent));
+                let _in_trace = trace.enter();
+                info!(listener, %peer, %worker, %user_agent, "miner subscribed and authorized");
+            }
+            Self::JobDelivered { after } => {
+                metrics.job_delivery.observe(after.as_secs_f64());
+                trace!(after_seconds = after.as_secs_f64(), "job delivered");
+            }
+            Self::Malformed { listener, peer, what } => {
+                metrics.miner_malformed.inc([listener]);
+                if let Some(unlogged) = metrics.miner_log.admit() {
+                    let what = Said(what);
+                    warn!(listener, %peer, %what, unlogged, "miner sent something that is not Stratum");
+                }
+            }
+            Self::Refused { listener, peer, reason } => {
+                metrics.miner_refused.inc([listener, reason.label()]);
+                if let Some(unlogged) = metrics.miner_log.admit() {
+                    let remedy = refusal_remedy(reason);
+                    warn!(listener, %peer, %reason, unlogged, remedy, "miner refused");
+                }
+            }
+            Self::ShareRefused { listener, peer, worker, reason, trace } => {
+                let _in_trace = trace.enter();
+                debug!(listener, %peer, worker = %Said(worker), reason, "share refused");
+            }
+        }
+    }
+}
+
+const fn refusal_remedy(reason: RefuseReason) -> &'static str {
+    match reason {
+        RefuseReason::AcceptFailed => "raise the limit of open files (ulimit -n) of the proxy",
+        RefuseReason::ConnectionLimit => {
+            "raise spec.listeners[].limits.maxConnections, or run another replica"
+        }
+        RefuseReason::Draining => "none needed: the miner goes to another replica",
+        RefuseReason::NoPool => "see the pool's own log lines; onNoPool: Hold keeps miners connected",
+    }
+}

@@ -1,0 +1,110 @@
+//! Events of pools' connections.
+
+use std::time::Duration;
+
+use tracing::{debug, error, info, trace, warn};
+
+use super::super::Metrics;
+use super::super::reasons::{Clean, Obeyed, PoolDownReason, Verdict};
+use super::super::said::Said;
+
+/// Something happened to a pool's connection. Every variant names the route and the pool.
+#[derive(Debug)]
+pub enum PoolEvent<'a> {
+    /// A connection is being tried.
+    Connecting { route: &'a str, pool: &'a str, endpoint: &'a str },
+    /// The pool cannot be used; it is tried again after `retry_in`, if at all.
+    Down {
+        route: &'a str,
+        pool: &'a str,
+        reason: PoolDownReason,
+        detail: &'a str,
+        retry_in: Option<Duration>,
+    },
+    /// The pool sent a job.
+    JobReceived { route: &'a str, pool: &'a str, clean: Clean },
+    /// The pool does not let us in.
+    LoginRefused { route: &'a str, pool: &'a str, user: &'a str, message: &'a str },
+    /// The pool asked its operator to be told something (`client.show_message`).
+    Message { route: &'a str, pool: &'a str, text: &'a str },
+    /// The pool broke the protocol or a bound.
+    Misbehaved { route: &'a str, pool: &'a str, what: &'a str },
+    /// The pool asked us to go elsewhere (`client.reconnect`).
+    ReconnectAsked { route: &'a str, pool: &'a str, target: &'a str, obeyed: Obeyed },
+    /// Connected, logged in and with a job, `after` the attempt began.
+    Up { route: &'a str, pool: &'a str, after: Duration },
+    /// The pool judged a share, `after` it was written.
+    Verdict { route: &'a str, pool: &'a str, verdict: Verdict, after: Duration },
+}
+
+// === impl PoolEvent ===
+
+impl PoolEvent<'_> {
+    pub(super) fn observe(&self, metrics: &Metrics) {
+        match *self {
+            Self::Connecting { route, pool, endpoint } => {
+                metrics.pool_connects.inc([route, pool]);
+                debug!(route, pool, endpoint, "connecting to pool");
+            }
+            Self::Down { route, pool, reason, detail, retry_in } => {
+                metrics.pool_down.inc([route, pool, reason.label()]);
+                let (detail, retry) = (Said(detail), retry_in.map(|delay| delay.as_secs_f64()));
+                let remedy = down_remedy(reason);
+                warn!(route, pool, %reason, %detail, retry_in_seconds = retry, remedy, "pool down");
+            }
+            Self::JobReceived { route, pool, clean } => {
+                metrics.jobs_received.inc([route, pool, clean.label()]);
+                debug!(route, pool, %clean, "job received");
+            }
+            Self::LoginRefused { route, pool, user, message } => {
+                metrics.pool_login_refused.inc([route, pool]);
+                let message = Said(message);
+                let remedy = "compare spec.account, workerName and the credentials Secret of the \
+                              StratumPool with what the pool expects";
+                error!(route, pool, user, %message, remedy, "pool refused the login");
+            }
+            Self::Message { route, pool, text } => {
+                metrics.pool_messages.inc([route, pool]);
+                info!(route, pool, text = %Said(text), "message from pool");
+            }
+            Self::Misbehaved { route, pool, what } => {
+                metrics.pool_misbehaved.inc([route, pool]);
+                let remedy = "check that host and port are those of the pool's Stratum V1 service";
+                warn!(route, pool, what = %Said(what), remedy, "pool broke the protocol");
+            }
+            Self::ReconnectAsked { route, pool, target, obeyed } => {
+                metrics.pool_reconnects_asked.inc([route, pool, obeyed.label()]);
+                warn!(route, pool, target = %Said(target), %obeyed, "pool asked us to reconnect");
+            }
+            Self::Up { route, pool, after } => {
+                metrics.pool_login.observe([route, pool], after);
+                info!(route, pool, after_seconds = after.as_secs_f64(), "pool up");
+            }
+            Self::Verdict { route, pool, verdict, after } => {
+                metrics.pool_verdict.observe([route, pool, verdict.label()], after);
+                trace!(route, pool, %verdict, after_seconds = after.as_secs_f64(), "verdict");
+            }
+        }
+    }
+}
+
+const fn down_remedy(reason: PoolDownReason) -> &'static str {
+    match reason {
+        PoolDownReason::ConnectFailed | PoolDownReason::ConnectTimeout => {
+            "check the endpoint's host and port, DNS, and that egress to it is allowed"
+        }
+        PoolDownReason::HandshakeTimeout | PoolDownReason::FirstJobTimeout => {
+            "check that the endpoint speaks Stratum V1 without TLS on this port"
+        }
+        PoolDownReason::LoginRefused => {
+            "correct the account or the password; it is tried again meanwhile"
+        }
+        PoolDownReason::Misbehaved => "report it to the pool, with this line",
+        PoolDownReason::ConfigChanged
+        | PoolDownReason::Disconnected
+        | PoolDownReason::JobSilence
+        | PoolDownReason::Reconnect
+        | PoolDownReason::Stopped
+        | PoolDownReason::SubmitTimeout => "none needed unless it lasts",
+    }
+}

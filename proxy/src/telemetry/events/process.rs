@@ -1,0 +1,95 @@
+//! Events of the proxy itself: its listeners, its configuration, its end.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tracing::{error, info, warn};
+
+use super::super::reasons::{ConfigResult, DrainCause};
+use super::super::{Metrics, TraceRef};
+
+/// Something happened to the proxy itself.
+#[derive(Debug)]
+pub enum ProcessEvent<'a> {
+    /// A configuration is in use, `after` it began to be read.
+    ConfigApplied {
+        name: &'a str,
+        hash: &'a str,
+        origin: &'a str,
+        after: Duration,
+        trace: TraceRef,
+    },
+    /// A configuration is invalid; the last good one stays.
+    ConfigRefused { origin: &'a str, problems: &'a [String], trace: TraceRef },
+    /// Every miner left, or the time is up.
+    Drained { after: Duration, miners_left: usize },
+    /// The proxy lets its miners go and stops within `timeout`.
+    Draining { cause: DrainCause, miners: usize, timeout: Duration },
+    /// A listener accepts miners.
+    ListenerBound { listener: &'a str, address: SocketAddr },
+    /// A listener no longer accepts miners.
+    ListenerClosed { listener: &'a str, address: SocketAddr, miners: usize },
+    /// A listener could not be opened.
+    ListenerFailed { listener: &'a str, address: SocketAddr, error: &'a io::Error },
+}
+
+// === impl ProcessEvent ===
+
+impl ProcessEvent<'_> {
+    pub(super) fn observe(&self, metrics: &Metrics) {
+        match *self {
+            Self::ConfigApplied { name, hash, origin, after, trace } => {
+                metrics.config_apply.inc([ConfigResult::Applied.label()]);
+                let _in_trace = trace.enter();
+                let after_seconds = after.as_secs_f64();
+                info!(name, hash, origin, after_seconds, "configuration applied");
+            }
+            Self::ConfigRefused { origin, problems, trace } => {
+                metrics.config_apply.inc([ConfigResult::Refused.label()]);
+                let _in_trace = trace.enter();
+                // One line each, so that none is lost to a collector's limit on the length of a line.
+                for problem in problems {
+                    error!(origin, problem, "configuration refused: the last good one stays");
+                }
+            }
+            Self::Drained { after, miners_left } if miners_left > 0 => {
+                let after_seconds = after.as_secs_f64();
+                let remedy = "raise spec.drain.timeout if these miners should have had more time";
+                warn!(after_seconds, miners_left, remedy, "drain timed out");
+            }
+            Self::Drained { after, miners_left: _ } => {
+                info!(after_seconds = after.as_secs_f64(), "drained");
+            }
+            Self::Draining { cause, miners, timeout } => {
+                let timeout_seconds = timeout.as_secs_f64();
+                info!(%cause, miners, timeout_seconds, "draining: a second signal stops at once");
+            }
+            Self::ListenerBound { listener, address } => {
+                info!(listener, %address, "listening for miners");
+            }
+            Self::ListenerClosed { listener, address, miners } => {
+                info!(listener, %address, miners, "listener closed");
+            }
+            Self::ListenerFailed { listener, address, error } => {
+                metrics.listener_failures.inc([listener]);
+                let remedy = listen_remedy(error);
+                error!(listener, %address, %error, remedy, "cannot listen for miners");
+            }
+        }
+    }
+}
+
+/// What to do about an address that cannot be listened on.
+pub(crate) fn listen_remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "stop the process that holds the port (ss -ltnp shows it), or choose another port"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "choose a port above 1023, or allow this process to bind low ports"
+        }
+        io::ErrorKind::AddrNotAvailable => "give --bind an address that this machine has",
+        _ => "check the address, the port and the limit of open files (ulimit -n)",
+    }
+}

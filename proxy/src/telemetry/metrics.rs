@@ -1,0 +1,122 @@
+//! The registry: counters and histograms that events feed, as OpenMetrics text on demand.
+//!
+//! What can be read off the proxy's state (miners connected, pools up, the share ledger) is not counted here:
+//! `admin` reads it at scrape time from its owner, so that no number has two sources.
+
+mod family;
+
+pub(crate) use family::{Labels, SERIES_MAX};
+
+use std::fmt;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use prometheus_client::encoding::text;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+
+use self::family::Series;
+use super::catalogue as names;
+use super::throttle::Throttle;
+
+/// Bounds of the buckets of durations inside the process or on a local network, in seconds.
+const LOCAL_SECONDS: [f64; 10] = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0];
+
+/// Bounds of the buckets of durations that depend on a peer far away, in seconds.
+pub(crate) const REMOTE_SECONDS: [f64; 11] =
+    [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
+
+/// Log lines about what miners do wrong: enough to see what is going on, 864 000 a day at the worst.
+const MINER_LINES_PER_SECOND: u32 = 10;
+
+/// The numbers of the process. Fields are named as in [`super::catalogue`].
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    pub(super) config_apply: Series<1, Counter>,
+    pub(super) job_delivery: Histogram,
+    pub(super) jobs_received: Series<3, Counter>,
+    pub(super) listener_failures: Series<1, Counter>,
+    pub(super) miner_closed: Series<2, Counter>,
+    pub(super) miner_connections: Series<1, Counter>,
+    pub(super) miner_difficulty_changes: Series<1, Counter>,
+    pub(super) miner_handshake: Series<1, Histogram>,
+    pub(super) miner_malformed: Series<1, Counter>,
+    pub(super) miner_refused: Series<2, Counter>,
+    pub(super) pool_connects: Series<2, Counter>,
+    pub(super) pool_down: Series<3, Counter>,
+    pub(super) pool_login: Series<2, Histogram>,
+    pub(super) pool_login_refused: Series<2, Counter>,
+    pub(super) pool_messages: Series<2, Counter>,
+    pub(super) pool_misbehaved: Series<2, Counter>,
+    pub(super) pool_reconnects_asked: Series<3, Counter>,
+    pub(super) pool_verdict: Series<3, Histogram>,
+    pub(super) route_no_pool: Series<1, Counter>,
+    pub(super) route_switches: Series<2, Counter>,
+    pub(super) spans_exported: Series<1, Counter>,
+    /// Log lines that any miner can cause at will share this allowance.
+    pub(super) miner_log: Throttle,
+}
+
+// === impl Metrics ===
+
+impl Metrics {
+    pub(super) fn new(started: SystemTime) -> Self {
+        let mut registry = Registry::default();
+        let job_delivery = Histogram::new(LOCAL_SECONDS);
+        let (name, help) = (names::JOB_DELIVERY.name, names::JOB_DELIVERY.help);
+        registry.register(name, help, job_delivery.clone());
+        register_constants(&mut registry, started);
+        Self {
+            config_apply: Series::counts(&mut registry, &names::CONFIG_APPLY),
+            job_delivery,
+            jobs_received: Series::counts(&mut registry, &names::JOBS_RECEIVED),
+            listener_failures: Series::counts(&mut registry, &names::LISTENER_FAILURES),
+            miner_closed: Series::counts(&mut registry, &names::MINER_CLOSED),
+            miner_connections: Series::counts(&mut registry, &names::MINER_CONNECTIONS),
+            miner_difficulty_changes: Series::counts(
+                &mut registry,
+                &names::MINER_DIFFICULTY_CHANGES,
+            ),
+            miner_handshake: Series::durations(&mut registry, &names::MINER_HANDSHAKE),
+            miner_malformed: Series::counts(&mut registry, &names::MINER_MALFORMED),
+            miner_refused: Series::counts(&mut registry, &names::MINER_REFUSED),
+            pool_connects: Series::counts(&mut registry, &names::POOL_CONNECTS),
+            pool_down: Series::counts(&mut registry, &names::POOL_DOWN),
+            pool_login: Series::durations(&mut registry, &names::POOL_LOGIN),
+            pool_login_refused: Series::counts(&mut registry, &names::POOL_LOGIN_REFUSED),
+            pool_messages: Series::counts(&mut registry, &names::POOL_MESSAGES),
+            pool_misbehaved: Series::counts(&mut registry, &names::POOL_MISBEHAVED),
+            pool_reconnects_asked: Series::counts(&mut registry, &names::POOL_RECONNECTS_ASKED),
+            pool_verdict: Series::durations(&mut registry, &names::POOL_VERDICT),
+            route_no_pool: Series::counts(&mut registry, &names::ROUTE_NO_POOL),
+            route_switches: Series::counts(&mut registry, &names::ROUTE_SWITCHES),
+            spans_exported: Series::counts(&mut registry, &names::SPANS_EXPORTED),
+            miner_log: Throttle::per_second(MINER_LINES_PER_SECOND),
+            registry,
+        }
+    }
+
+    /// Appends the registry and then `scraped`, which the caller read off the proxy's state just now.
+    ///
+    /// # Errors
+    /// Only those of `out`.
+    pub fn encode(&self, out: &mut impl fmt::Write, scraped: &Registry) -> fmt::Result {
+        text::encode_registry(out, &self.registry)?;
+        text::encode_registry(out, scraped)?;
+        text::encode_eof(out)
+    }
+}
+
+fn register_constants(registry: &mut Registry, started: SystemTime) {
+    let version = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
+    registry.register(names::BUILD.name, names::BUILD.help, version);
+    let seconds = started.duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
+    let start = ConstGauge::new(seconds);
+    registry.register(names::PROCESS_START.name, names::PROCESS_START.help, start);
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,253 @@
+//! The closed sets of reasons that events carry and metrics are labelled with.
+//!
+//! Each reason has one label, in snake case, and is never made of a peer's text: a label set that a peer
+//! could widen would let it fill the memory of whoever scrapes us. What the peer said is a log field.
+
+use std::fmt;
+
+use prometheus_client::encoding::{EncodeLabelValue, LabelValueEncoder};
+use serde::{Serialize, Serializer};
+
+/// Declares an enum whose variants are labels: `ALL`, `label()`, `Display`, JSON and the metric encoding.
+macro_rules! labels {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident => $label:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum $name { $($(#[$variant_doc])* $variant,)+ }
+
+        impl $name {
+            /// Every member, for exposition and tests.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The label, snake case.
+            pub const fn label(self) -> &'static str {
+                match self { $(Self::$variant => $label,)+ }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.label())
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.label())
+            }
+        }
+
+        impl EncodeLabelValue for $name {
+            fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+                EncodeLabelValue::encode(&self.label(), encoder)
+            }
+        }
+    };
+}
+
+labels! {
+    /// Why a connection did not become a session.
+    RefuseReason {
+        /// The socket could not be taken over from the operating system.
+        AcceptFailed => "accept_failed",
+        /// The listener has as many miners as its limits allow.
+        ConnectionLimit => "connection_limit",
+        /// The proxy is on its way out.
+        Draining => "draining",
+        /// No pool, and `onNoPool` says to let miners go.
+        NoPool => "no_pool",
+    }
+}
+
+labels! {
+    /// Why a session ended.
+    CloseReason {
+        /// A change of configuration that this connection cannot follow.
+        ConfigChanged => "config_changed",
+        /// The connection broke.
+        ConnectionLost => "connection_lost",
+        /// Let go during a drain.
+        Drained => "drained",
+        /// Every extranonce id of the layout is taken.
+        ExtranonceExhausted => "extranonce_exhausted",
+        /// Subscribe and authorize did not come in time.
+        HandshakeTimeout => "handshake_timeout",
+        /// No line for longer than the idle timeout.
+        Idle => "idle",
+        /// The route's pools need another split of the extranonce, which only a new subscribe can bring.
+        LayoutChanged => "layout_changed",
+        /// A line longer than the limit.
+        LineTooLong => "line_too_long",
+        /// The listener is no longer in the document.
+        ListenerRemoved => "listener_removed",
+        /// The miner closed the connection.
+        MinerLeft => "miner_left",
+        /// No pool, and `onNoPool` says to let miners go.
+        NoPool => "no_pool",
+        /// The first byte is not Stratum.
+        NotStratum => "not_stratum",
+        /// The miner does not read what it is sent.
+        SlowReader => "slow_reader",
+        /// The proxy stopped without a drain.
+        Stopped => "stopped",
+        /// The first byte is a TLS handshake and the listener is plain.
+        TlsOnPlainPort => "tls_on_plain_port",
+        /// Too many lines that are not Stratum.
+        TooManyMalformed => "too_many_malformed",
+        /// Far more submits than the limits allow.
+        TooManySubmits => "too_many_submits",
+    }
+}
+
+labels! {
+    /// Why a pool is no longer used.
+    PoolDownReason {
+        /// The document no longer names it, or names it differently.
+        ConfigChanged => "config_changed",
+        /// Name not found, refused, or unreachable.
+        ConnectFailed => "connect_failed",
+        /// No connection within the connect timeout.
+        ConnectTimeout => "connect_timeout",
+        /// The connection ended.
+        Disconnected => "disconnected",
+        /// No job within its timeout after the login.
+        FirstJobTimeout => "first_job_timeout",
+        /// No reply to configure, subscribe or authorize in time.
+        HandshakeTimeout => "handshake_timeout",
+        /// Connected, and no new job for longer than the silence timeout.
+        JobSilence => "job_silence",
+        /// The pool does not know the account or the password.
+        LoginRefused => "login_refused",
+        /// It broke the protocol or a bound.
+        Misbehaved => "misbehaved",
+        /// It asked us to reconnect.
+        Reconnect => "reconnect",
+        /// The proxy stops.
+        Stopped => "stopped",
+        /// Submits stayed without a verdict for longer than their timeout.
+        SubmitTimeout => "submit_timeout",
+    }
+}
+
+labels! {
+    /// Why a route took another pool.
+    SwitchCause {
+        /// The document changed.
+        ConfigChanged => "config_changed",
+        /// A better pool is healthy again.
+        FailBack => "fail_back",
+        /// The pool in use was lost.
+        Failover => "failover",
+        /// There was none before.
+        FirstPool => "first_pool",
+    }
+}
+
+labels! {
+    /// What a pool said to a share.
+    Verdict {
+        /// Credited.
+        Accepted => "accepted",
+        /// Refused.
+        Rejected => "rejected",
+        /// Nothing, until the connection ended or the timeout passed.
+        Unanswered => "unanswered",
+    }
+}
+
+labels! {
+    /// Whether a job takes the worth of those before it.
+    Clean {
+        /// Earlier jobs are worth nothing.
+        Clean => "clean",
+        /// Earlier jobs still count.
+        Continue => "continue",
+    }
+}
+
+labels! {
+    /// Whether a pool's `client.reconnect` was followed.
+    Obeyed {
+        /// It asks for somewhere else, which nobody has allowed.
+        No => "no",
+        /// Same host, or a sub-domain of it.
+        Yes => "yes",
+    }
+}
+
+labels! {
+    /// What happens to miners while a route has no pool.
+    NoPoolAction {
+        /// They are let go to their own failover.
+        Close => "close",
+        /// They stay connected and are told.
+        Hold => "hold",
+    }
+}
+
+labels! {
+    /// Who asked for the drain.
+    DrainCause {
+        /// The document.
+        Requested => "requested",
+        /// SIGTERM or SIGINT.
+        Signal => "signal",
+    }
+}
+
+labels! {
+    /// What became of a changed document.
+    ConfigResult {
+        /// In use.
+        Applied => "applied",
+        /// Invalid: the last good one stays.
+        Refused => "refused",
+    }
+}
+
+labels! {
+    /// What became of spans handed to the exporter.
+    ExportResult {
+        /// The collector took them.
+        Exported => "exported",
+        /// It did not; they are gone.
+        Failed => "failed",
+    }
+}
+
+labels! {
+    /// State of a pool as seen by a route.
+    PoolState {
+        /// In use, or ready to be used.
+        Up => "up",
+        /// On its way: connecting, logging in, waiting for a first job.
+        Connecting => "connecting",
+        /// Lost; tried again after a delay.
+        Down => "down",
+        /// Connected, and it leaves too few extranonce2 bytes for the route's layout.
+        Unfit => "unfit",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn check(labels: &[&'static str]) {
+        let unique: BTreeSet<_> = labels.iter().collect();
+        assert_eq!(unique.len(), labels.len(), "{labels:?}");
+        for label in labels {
+            assert!(label.chars().all(|c| c.is_ascii_lowercase() || c == '_'), "{label}");
+        }
+    }
+
+    #[test]
+    fn labels_are_unique_and_in_snake_case() {
+        check(&CloseReason::ALL.iter().map(|r| r.label()).collect::<Vec<_>>());
+        check(&PoolDownReason::ALL.iter().map(|r| r.label()).collect::<Vec<_>>());
+        check(&RefuseReason::ALL.iter().map(|r| r.label()).collect::<Vec<_>>());
+        check(&SwitchCause::ALL.iter().map(|r| r.label()).collect::<Vec<_>>());
+    }
+}

@@ -1,0 +1,44 @@
+use std::sync::Mutex;
+
+use tracing_subscriber::layer::SubscriberExt as _;
+
+use super::reasons::CloseReason;
+use super::*;
+
+/// The lines that `work` logs, as the JSON format has them.
+fn logged(work: impl FnOnce()) -> Vec<serde_json::Value> {
+    let lines = Arc::new(Mutex::new(Vec::<u8>::new()));
+    let subscriber =
+        tracing_subscriber::registry().with(init::json_lines(Arc::clone(&lines)));
+    tracing::subscriber::with_default(subscriber, work);
+    let bytes = lines.lock().unwrap().clone();
+    let text = String::from_utf8(bytes).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn closed(trace: TraceRef) -> MinerEvent<'static> {
+    let peer = std::net::SocketAddr::from(([10, 0, 0, 7], 40_000));
+    let (reason, after) = (CloseReason::Idle, Duration::from_secs(600));
+    MinerEvent::Closed { listener: "v1", peer, reason, after, trace }
+}
+
+#[test]
+fn a_log_line_names_the_peer_and_the_reason() {
+    let telemetry = Telemetry::silent();
+    let [line] = logged(|| telemetry.emit(closed(TraceRef::NONE))).try_into().unwrap();
+    assert_eq!(line["message"], "miner gone");
+    assert_eq!(line["listener"], "v1");
+    assert_eq!(line["peer"], "10.0.0.7:40000");
+    assert_eq!(line["reason"], "idle");
+    assert_eq!(line["after_seconds"], 600.0);
+    assert!(line["span"].is_null(), "{line}");
+}
+
+#[test]
+fn a_log_line_of_a_sampled_event_carries_the_ids_of_its_trace() {
+    let telemetry = Telemetry::silent();
+    let trace = traces::sampled();
+    let [line] = logged(|| telemetry.emit(closed(trace))).try_into().unwrap();
+    assert_eq!(line["span"]["trace_id"].as_str().map(str::len), Some(32));
+    assert_eq!(line["span"]["span_id"].as_str().map(str::len), Some(16));
+}

@@ -1,0 +1,105 @@
+//! The seams between the proxy and the network: how a connection is accepted and how a pool is dialled.
+//!
+//! Two implementations each: TCP here, and a simulated network in the tests. Owns nothing else.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+
+/// A connection, whatever carries it.
+pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Transport for T {}
+
+/// A future that a trait object returns.
+pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Opens connections to pools.
+pub trait Dial: Send + Sync {
+    /// Connects to `host:port`, resolving the name anew each time, so that a pool that moves is followed.
+    fn dial<'a>(&'a self, host: &'a str, port: u16) -> Boxed<'a, io::Result<Box<dyn Transport>>>;
+}
+
+/// Binds listeners.
+pub trait Bind: Send + Sync {
+    /// Binds `address`.
+    fn bind(&self, address: SocketAddr) -> Boxed<'_, io::Result<Box<dyn Accept>>>;
+}
+
+/// A bound listener.
+pub trait Accept: Send {
+    /// Where it listens.
+    fn local_addr(&self) -> io::Result<SocketAddr>;
+
+    /// The next connection. Cancel-safe.
+    fn accept(&mut self) -> Boxed<'_, io::Result<Arrival>>;
+}
+
+/// A connection that was accepted, on its way to the thread that will own it.
+pub struct Arrival {
+    /// Who connected.
+    pub peer: SocketAddr,
+    /// Opens the connection; called on the thread that will own it.
+    pub open: Box<dyn FnOnce() -> io::Result<Box<dyn Transport>> + Send>,
+}
+
+/// The operating system's TCP.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tcp;
+
+struct TcpAccept(TcpListener);
+
+// === impl Tcp ===
+
+impl Dial for Tcp {
+    fn dial<'a>(&'a self, host: &'a str, port: u16) -> Boxed<'a, io::Result<Box<dyn Transport>>> {
+        Box::pin(async move {
+            let stream = TcpStream::connect((host, port)).await?;
+            // Shares are small and each one counts: never wait to fill a segment (Nagle costs 40 ms a share).
+            stream.set_nodelay(true)?;
+            Ok(Box::new(stream) as Box<dyn Transport>)
+        })
+    }
+}
+
+impl Bind for Tcp {
+    fn bind(&self, address: SocketAddr) -> Boxed<'_, io::Result<Box<dyn Accept>>> {
+        Box::pin(async move {
+            let listener = TcpListener::bind(address).await?;
+            Ok(Box::new(TcpAccept(listener)) as Box<dyn Accept>)
+        })
+    }
+}
+
+// === impl TcpAccept ===
+
+impl Accept for TcpAccept {
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+
+    fn accept(&mut self) -> Boxed<'_, io::Result<Arrival>> {
+        Box::pin(async move {
+            let (stream, peer) = self.0.accept().await?;
+            stream.set_nodelay(true)?;
+            // Registered anew with the reactor of the thread that will own it.
+            let stream = stream.into_std()?;
+            let open = move || {
+                TcpStream::from_std(stream).map(|stream| Box::new(stream) as Box<dyn Transport>)
+            };
+            Ok(Arrival { peer, open: Box::new(open) })
+        })
+    }
+}
+
+// === impl Arrival ===
+
+impl std::fmt::Debug for Arrival {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Arrival").field("peer", &self.peer).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,133 @@
+//! Pools: one task per pool connection, which owns the machine towards it, its socket and its outstanding shares.
+//!
+//! A task connects, logs in, hands jobs to its route, writes the shares that sessions hand over and books the pool's
+//! verdicts. It reconnects by itself and asks for its old session back; it does not decide which pool a route mines on.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use loka_api::runtime_config::{Pool, PoolTimeouts, VersionRolling};
+use loka_stratum::downstream::HandOver;
+use loka_stratum::job::PoolContext;
+use loka_stratum::message::Notify;
+use loka_stratum::share::VerifiedShare;
+use loka_stratum::types::{SourceId, VersionMask};
+use loka_stratum::upstream::Timeouts;
+use loka_stratum::work::Now;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::sink::ledger::DueShare;
+use crate::telemetry::reasons::PoolDownReason;
+
+mod connection;
+mod held;
+mod record;
+mod task;
+
+pub(crate) use self::held::HOLD_MAX;
+pub(crate) use self::record::ShareRecord;
+pub(crate) use self::task::{PoolTask, TaskParts};
+
+/// Shares that may wait for a pool's task. Sessions wait for their own before they read on, so this bounds nothing that
+/// an honest farm reaches: it is one share for each of as many miners.
+pub(crate) const SUBMITS_MAX: usize = 4096;
+
+/// Updates that may wait for a route; its task does nothing slow.
+pub(crate) const UPDATES_MAX: usize = 256;
+
+/// A pool as its route knows it: where shares for its jobs go.
+#[derive(Debug)]
+pub(crate) struct PoolHandle {
+    pub(crate) id: PoolId,
+    pub(crate) name: Arc<str>,
+    pub(crate) account: Arc<str>,
+    pub(crate) submits: mpsc::Sender<Handoff>,
+}
+
+/// A pool task, unique in the life of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct PoolId(pub(crate) u32);
+
+/// A share on its way to its pool.
+#[derive(Debug)]
+pub(crate) struct Handoff {
+    pub(crate) share: Box<VerifiedShare>,
+    /// Absent for a stale block candidate, which is booked as rejected already.
+    pub(crate) due: Option<DueShare>,
+    /// Told when the pool's socket has the share; absent when nobody waits.
+    pub(crate) answer: Option<oneshot::Sender<HandOver>>,
+    /// What its trace needs; absent when traces are off.
+    pub(crate) record: Option<Box<ShareRecord>>,
+}
+
+/// What a pool's task tells its route.
+#[derive(Debug)]
+pub(crate) struct Update {
+    pub(crate) pool: PoolId,
+    pub(crate) news: News,
+}
+
+#[derive(Debug)]
+pub(crate) enum News {
+    /// Connecting, for the first time or again.
+    Connecting,
+    /// No connection; `source` was the session that ended, which may yet be resumed.
+    Down { source: Option<SourceId>, reason: PoolDownReason, detail: String },
+    /// A job of session `source`.
+    Job { source: SourceId, notify: Box<Notify>, context: PoolContext, now: Now },
+    /// Logged in; jobs will follow. The same `source` as before if the session was resumed.
+    Ready { source: SourceId, version_mask: VersionMask },
+}
+
+// === impl PoolId ===
+
+impl PoolId {
+    /// The name of its `session`-th session.
+    pub(crate) fn source(self, session: u32) -> SourceId {
+        SourceId(u64::from(self.0) << 32 | u64::from(session))
+    }
+
+    /// Whose session `source` is.
+    pub(crate) fn of(source: SourceId) -> Self {
+        Self(u32::try_from(source.0 >> 32).unwrap_or(u32::MAX))
+    }
+}
+
+// === impl Handoff ===
+
+impl Handoff {
+    /// The session that the share's job came from.
+    pub(crate) fn source(&self) -> SourceId {
+        self.share.job().source
+    }
+
+    pub(crate) fn answer(&mut self, result: HandOver) {
+        if let Some(answer) = self.answer.take() {
+            // A session that is gone needs no answer; the share is booked all the same.
+            drop(answer.send(result));
+        }
+    }
+}
+
+/// The limits of a pool in the core's terms.
+pub(crate) fn timeouts(timeouts: &PoolTimeouts) -> Timeouts {
+    Timeouts {
+        handshake: Duration::from_millis(timeouts.handshake_ms),
+        first_job: Duration::from_millis(timeouts.first_job_ms),
+        job_silence: Duration::from_millis(timeouts.job_silence_ms),
+        submit: Duration::from_millis(timeouts.submit_ms),
+    }
+}
+
+/// The version bits to ask a pool for.
+pub(crate) fn wanted_mask(pool: &Pool, route_mask: u32) -> VersionMask {
+    match pool.version_rolling {
+        VersionRolling::Enabled => VersionMask(route_mask),
+        VersionRolling::Disabled => VersionMask::NONE,
+    }
+}
+
+/// A tokio instant for a timer of the core.
+pub(crate) fn at(instant: Instant) -> tokio::time::Instant {
+    tokio::time::Instant::from_std(instant)
+}

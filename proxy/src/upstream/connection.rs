@@ -1,0 +1,448 @@
+//! One connection to a pool, from its first byte to its last verdict.
+
+use std::future::poll_fn;
+use std::io;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use loka_api::runtime_config::Pool;
+use loka_stratum::downstream::HandOver;
+use loka_stratum::message::request::PoolSubmit;
+use loka_stratum::types::SourceId;
+use loka_stratum::upstream::{
+    Event, Login, Outbox, PoolError, PoolReject, Ready, Resumed, Upstream,
+};
+use tokio::time::{sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::held::give_up;
+use super::task::PoolTask;
+use super::{Handoff, News, ShareRecord, at, timeouts};
+use crate::sink::ledger::{DueShare, Lost, Unanswered};
+use crate::telemetry::PoolEvent;
+use crate::telemetry::reasons::{Clean, Obeyed, PoolDownReason, Verdict};
+use crate::telemetry::traces::ShareOutcome;
+use crate::transport::Transport;
+use crate::wire::{Interest, Progress, Wire};
+
+/// The longest line of a pool: a notify with a coinbase of 16 KiB and 16 branches, with room.
+const POOL_LINE_BYTES_MAX: usize = 256 * 1024;
+
+/// Shares written together at most.
+const BATCH_MAX: usize = 64;
+
+/// A pool that takes no bytes for this long is dead.
+const WRITE_STALL: Duration = Duration::from_secs(10);
+
+/// Who we say that we are.
+const USER_AGENT: &str = concat!("loka-stratum/", env!("CARGO_PKG_VERSION"));
+
+/// How a connection, or the try at one, has ended.
+#[derive(Debug)]
+pub(super) struct End {
+    pub(super) reason: PoolDownReason,
+    pub(super) detail: String,
+    pub(super) login_refused: Option<String>,
+    pub(super) had_session: bool,
+}
+
+/// A share whose verdict is awaited.
+#[derive(Debug)]
+struct InFlight {
+    due: Option<DueShare>,
+    record: Option<Box<ShareRecord>>,
+}
+
+/// One connection.
+pub(super) struct Connection<'a> {
+    task: &'a mut PoolTask,
+    pool: Arc<Pool>,
+    wire: Wire,
+    machine: Upstream<InFlight>,
+    out: Outbox<InFlight>,
+    batch: Vec<Handoff>,
+    opened: Instant,
+    ready: Option<SourceId>,
+    had_job: bool,
+    stopping: Option<Instant>,
+}
+
+/// What there is to do.
+struct Wake {
+    io: Option<io::Result<Progress>>,
+    submits: usize,
+}
+
+// === impl End ===
+
+impl End {
+    pub(super) fn down(reason: PoolDownReason, detail: String) -> Self {
+        Self { reason, detail, login_refused: None, had_session: false }
+    }
+
+    pub(super) fn stopped() -> Self {
+        Self::down(PoolDownReason::Stopped, String::new())
+    }
+
+    fn disconnected(error: &io::Error) -> Self {
+        Self::down(PoolDownReason::Disconnected, error.to_string())
+    }
+}
+
+impl From<PoolError> for End {
+    fn from(error: PoolError) -> Self {
+        let reason = match &error {
+            PoolError::Frame(_) | PoolError::Malformed { .. } | PoolError::Unusable { .. } => {
+                PoolDownReason::Misbehaved
+            }
+            PoolError::HandshakeTimeout { .. } => PoolDownReason::HandshakeTimeout,
+            PoolError::JobSilence(_) => PoolDownReason::JobSilence,
+            PoolError::FirstJobTimeout(_) => PoolDownReason::FirstJobTimeout,
+            PoolError::LoginRefused { .. } => PoolDownReason::LoginRefused,
+            PoolError::SubmitTimeout(_) => PoolDownReason::SubmitTimeout,
+        };
+        let detail = error.to_string();
+        let login_refused = match error {
+            PoolError::LoginRefused { message, .. } => Some(message),
+            _ => None,
+        };
+        Self { reason, detail, login_refused, had_session: false }
+    }
+}
+
+// === impl Connection ===
+
+impl<'a> Connection<'a> {
+    pub(super) fn open(task: &'a mut PoolTask, pool: &Arc<Pool>, stream: Box<dyn Transport>) -> Self {
+        let now = task.parts.clock.now();
+        let login = Login {
+            user: pool.user.as_str().into(),
+            password: pool.password.expose().into(),
+            user_agent: USER_AGENT.into(),
+            version_mask: super::wanted_mask(pool, task.parts.version_mask.0),
+            resume: task.resume.clone(),
+        };
+        let mut out = Outbox::default();
+        let machine = Upstream::new(now, login, timeouts(&pool.timeouts), &mut out);
+        Self {
+            pool: Arc::clone(pool),
+            wire: Wire::new(stream, POOL_LINE_BYTES_MAX),
+            machine,
+            out,
+            batch: Vec::new(),
+            opened: now.instant,
+            ready: None,
+            had_job: false,
+            stopping: None,
+            task,
+        }
+    }
+
+    /// Works until the pool, the configuration or the process ends it; everything in flight is booked then.
+    pub(super) async fn run(mut self, stop: &CancellationToken, last_verdicts: Duration) -> End {
+        let end = loop {
+            if let Err(end) = self.flush_outbox().await {
+                break end;
+            }
+            if let Err(end) = self.turn(stop, last_verdicts).await {
+                break end;
+            }
+        };
+        self.finish(end)
+    }
+
+    /// Waits for something to do and does it.
+    async fn turn(&mut self, stop: &CancellationToken, last_verdicts: Duration) -> Result<(), End> {
+        let expires = self.task.held.expires_at();
+        let timer = expires.map_or(self.machine.poll_timeout(), |at| at.min(self.machine.poll_timeout()));
+        let timer = self.stopping.map_or(timer, |at| at.min(timer));
+        let stopping = self.stopping.is_some();
+        let wake = tokio::select! {
+            biased;
+            () = stop.cancelled(), if !stopping => {
+                self.stopping = Some(self.now().instant + last_verdicts);
+                None
+            }
+            wake = poll_fn(|cx| Self::poll_wake(&mut self.wire, &mut self.task.parts.submits, &mut self.batch, cx)) => {
+                Some(wake)
+            }
+            changed = self.task.parts.settings.changed() => {
+                // A route that is gone has no use for its pool.
+                changed.map_err(|_| End::stopped())?;
+                self.reconfigure();
+                None
+            }
+            () = sleep_until(at(timer)) => None,
+        };
+        if let Some(wake) = wake {
+            self.read(wake.io)?;
+            if wake.submits > 0 {
+                self.submit_batch().await?;
+            }
+        }
+        self.timers()
+    }
+
+    /// Reads and takes submits in one poll, so that neither can starve the other.
+    fn poll_wake(
+        wire: &mut Wire,
+        submits: &mut tokio::sync::mpsc::Receiver<Handoff>,
+        batch: &mut Vec<Handoff>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Wake> {
+        let io = match wire.poll(cx, Interest::ReadWrite) {
+            Poll::Ready(result) => Some(result),
+            Poll::Pending => None,
+        };
+        let submits = match submits.poll_recv_many(cx, batch, BATCH_MAX) {
+            Poll::Ready(count) => count,
+            Poll::Pending => 0,
+        };
+        if io.is_none() && submits == 0 { Poll::Pending } else { Poll::Ready(Wake { io, submits }) }
+    }
+
+    fn now(&self) -> loka_stratum::work::Now {
+        self.task.parts.clock.now()
+    }
+
+    fn timers(&mut self) -> Result<(), End> {
+        let now = self.now();
+        self.task.held.expire(now.instant);
+        if let Some(deadline) = self.stopping
+            && (self.machine.outstanding() == 0 || now.instant >= deadline)
+        {
+            return Err(End::stopped());
+        }
+        Ok(self.machine.handle_timeout(now, &mut self.out)?)
+    }
+
+    fn read(&mut self, io: Option<io::Result<Progress>>) -> Result<(), End> {
+        match io {
+            None | Some(Ok(Progress::Flushed)) => Ok(()),
+            Some(Ok(Progress::Closed)) => Err(End::down(
+                PoolDownReason::Disconnected,
+                "the pool closed the connection".into(),
+            )),
+            Some(Err(error)) => Err(End::disconnected(&error)),
+            Some(Ok(Progress::Read)) => {
+                let now = self.now();
+                while let Some(line) = self.wire.next_line().map_err(PoolError::from)? {
+                    self.machine.handle_line(now, line, &mut self.out)?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Writes what is unsent and acts on what has happened.
+    async fn flush_outbox(&mut self) -> Result<(), End> {
+        let wire = std::mem::take(&mut self.out.wire);
+        self.write(&wire).await?;
+        for event in std::mem::take(&mut self.out.events) {
+            self.observe(event).await?;
+        }
+        Ok(())
+    }
+
+    /// Hands bytes to the socket, all of them.
+    async fn write(&mut self, bytes: &[u8]) -> Result<(), End> {
+        self.wire.send(bytes).map_err(|error| End::disconnected(&error))?;
+        if self.wire.unsent() == 0 {
+            return Ok(());
+        }
+        match timeout(WRITE_STALL, poll_fn(|cx| self.wire.poll_flush(cx))).await {
+            Ok(result) => result.map_err(|error| End::disconnected(&error)),
+            Err(_) => {
+                let detail = format!("the pool took no bytes for {WRITE_STALL:?}");
+                Err(End::down(PoolDownReason::Disconnected, detail))
+            }
+        }
+    }
+
+    async fn submit_batch(&mut self) -> Result<(), End> {
+        let batch = std::mem::take(&mut self.batch);
+        self.submit(batch).await
+    }
+
+    /// Writes shares in one go; when the socket has them, their miners are answered.
+    async fn submit(&mut self, batch: Vec<Handoff>) -> Result<(), End> {
+        let mut wire = Vec::new();
+        let mut waiting = Vec::new();
+        for handoff in batch {
+            match self.ready {
+                Some(source) if handoff.source() == source => {
+                    self.submit_one(handoff, &mut wire, &mut waiting);
+                }
+                // Not logged in yet: the session may be resumed. Else it is another session's share.
+                None => self.task.held.hold(self.task.parts.clock.now().instant, handoff),
+                Some(_) => give_up(handoff, Lost::SessionLost),
+            }
+        }
+        self.write(&wire).await?;
+        for answer in waiting {
+            drop(answer.send(HandOver::Written));
+        }
+        Ok(())
+    }
+
+    fn submit_one(
+        &mut self,
+        mut handoff: Handoff,
+        wire: &mut Vec<u8>,
+        waiting: &mut Vec<tokio::sync::oneshot::Sender<HandOver>>,
+    ) {
+        let now = self.now();
+        // Booked as written before the write: if that fails half way, the pool may have the share.
+        if let Some(due) = &mut handoff.due {
+            due.written();
+        }
+        if let Some(record) = &mut handoff.record {
+            record.handed = Some(now.instant);
+        }
+        let share = &handoff.share;
+        let submission = PoolSubmit {
+            user: &self.pool.user,
+            job_id: &share.job().notify.job_id,
+            extranonce2: share.extranonce2_for_pool().as_bytes(),
+            ntime: share.ntime(),
+            nonce: share.nonce(),
+            version_bits: share.version_bits_for_pool(),
+        };
+        let token = InFlight { due: handoff.due.take(), record: handoff.record.take() };
+        match self.machine.submit(now, &submission, token, wire) {
+            Ok(()) => waiting.extend(handoff.answer.take()),
+            Err(token) => {
+                if let Some(due) = token.due {
+                    due.abandoned(Unanswered::TimedOut, Lost::Backlog);
+                }
+                handoff.answer(HandOver::Lost);
+            }
+        }
+    }
+
+    async fn observe(&mut self, event: Event<InFlight>) -> Result<(), End> {
+        let (route, pool) = (Arc::clone(&self.task.parts.route), Arc::clone(&self.pool));
+        let (route, pool) = (&*route, pool.name.as_str());
+        let telemetry = self.task.parts.telemetry.clone();
+        match event {
+            Event::Ready(ready) => self.logged_in(ready).await?,
+            Event::Job { notify, context } => {
+                if !std::mem::replace(&mut self.had_job, true) {
+                    let after = self.now().instant.saturating_duration_since(self.opened);
+                    telemetry.emit(PoolEvent::Up { route, pool, after });
+                }
+                let clean = if notify.clean { Clean::Clean } else { Clean::Continue };
+                telemetry.emit(PoolEvent::JobReceived { route, pool, clean });
+                let (source, now) = (self.task.source(), self.now());
+                let notify = Box::new(notify);
+                self.task.tell(News::Job { source, notify, context, now }).await;
+            }
+            Event::Message(text) => telemetry.emit(PoolEvent::Message { route, pool, text: &text }),
+            Event::Misbehaved(what) => {
+                telemetry.emit(PoolEvent::Misbehaved { route, pool, what: &what });
+            }
+            Event::Reconnect { host, port, wait } => {
+                return self.reconnect_asked(host.as_deref(), port, wait);
+            }
+            Event::Verdict { token, verdict, after } => self.verdict(token, verdict, after),
+        }
+        Ok(())
+    }
+
+    async fn logged_in(&mut self, ready: Ready) -> Result<(), End> {
+        if ready.resumed == Resumed::No {
+            self.task.sessions += 1;
+        }
+        let source = self.task.source();
+        self.ready = Some(source);
+        self.task.resume = ready.resumable;
+        self.task.tell(News::Ready { source, version_mask: ready.version_mask }).await;
+        let resumed = self.task.held.resume(source);
+        self.submit(resumed).await
+    }
+
+    /// Obeyed only where it leads back to the very same place: anything else is how hash is stolen.
+    fn reconnect_asked(
+        &self,
+        host: Option<&str>,
+        port: Option<u16>,
+        wait: Duration,
+    ) -> Result<(), End> {
+        let endpoint = &self.pool.endpoint;
+        let same = host.is_none_or(|host| host.eq_ignore_ascii_case(&endpoint.host))
+            && port.is_none_or(|port| port == endpoint.port);
+        let target = format!(
+            "{}:{}",
+            host.unwrap_or(&endpoint.host),
+            port.unwrap_or(endpoint.port)
+        );
+        let obeyed = if same { Obeyed::Yes } else { Obeyed::No };
+        self.task.parts.telemetry.emit(PoolEvent::ReconnectAsked {
+            route: &self.task.parts.route,
+            pool: &self.pool.name,
+            target: &target,
+            obeyed,
+        });
+        match obeyed {
+            Obeyed::No => Ok(()),
+            Obeyed::Yes => Err(End::down(
+                PoolDownReason::Reconnect,
+                format!("the pool asked for a reconnect in {wait:?}"),
+            )),
+        }
+    }
+
+    fn verdict(&self, token: InFlight, verdict: Result<(), PoolReject>, after: Duration) {
+        let (label, outcome) = match verdict {
+            Ok(()) => (Verdict::Accepted, ShareOutcome::PoolAccepted),
+            Err(reason) => (Verdict::Rejected, ShareOutcome::PoolRejected(reason.label())),
+        };
+        if let Some(due) = token.due {
+            match verdict {
+                Ok(()) => due.pool_accepted(),
+                Err(reason) => due.pool_rejected(reason),
+            }
+        }
+        let telemetry = &self.task.parts.telemetry;
+        if let Some(record) = token.record {
+            record.end(telemetry, self.now().instant, outcome);
+        }
+        telemetry.emit(PoolEvent::Verdict {
+            route: &self.task.parts.route,
+            pool: &self.pool.name,
+            verdict: label,
+            after,
+        });
+    }
+
+    /// Limits change at once. Where and as whom we log in never changes under a task: that is a new task.
+    fn reconfigure(&mut self) {
+        self.pool = Arc::clone(&self.task.parts.settings.borrow_and_update());
+        self.machine.set_timeouts(timeouts(&self.pool.timeouts));
+    }
+
+    /// Books what is still in flight: it was written, and nobody will answer.
+    fn finish(self, mut end: End) -> End {
+        end.had_session = self.ready.is_some();
+        let reason = match end.reason {
+            PoolDownReason::SubmitTimeout => Unanswered::TimedOut,
+            PoolDownReason::Stopped => Unanswered::Shutdown,
+            _ => Unanswered::ConnectionLost,
+        };
+        let now = self.task.parts.clock.now().instant;
+        for token in self.machine.into_outstanding() {
+            if let Some(due) = token.due {
+                due.abandoned(reason, Lost::Dropped);
+            }
+            if let Some(record) = token.record {
+                let outcome = ShareOutcome::Unanswered(reason.label());
+                record.end(&self.task.parts.telemetry, now, outcome);
+            }
+        }
+        for handoff in self.batch {
+            self.task.held.hold(now, handoff);
+        }
+        end
+    }
+}

@@ -1,0 +1,196 @@
+//! The life of one pool: connect, work, lose, wait, again.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use loka_api::runtime_config::Pool;
+use loka_stratum::types::{SourceId, VersionMask};
+use loka_stratum::upstream::Resumable;
+use tokio::sync::{mpsc, watch};
+use tokio::time::sleep_until;
+use tokio_util::sync::CancellationToken;
+
+use super::connection::{Connection, End};
+use super::held::Held;
+use super::{Handoff, News, PoolId, Update, at};
+use crate::clock::Clock;
+use crate::policy::backoff::Backoff;
+use crate::sink::ledger::Lost;
+use crate::telemetry::reasons::PoolDownReason;
+use crate::telemetry::{PoolEvent, Telemetry};
+use crate::transport::{Dial, Transport};
+
+/// A session that worked for this long makes its loss a fresh fault: the first retry is immediate again.
+const SOUND_AFTER: Duration = Duration::from_secs(30);
+
+/// How long a stopping pool task waits for verdicts on what it has written.
+const LAST_VERDICTS: Duration = Duration::from_secs(5);
+
+/// What a pool task is given.
+pub(crate) struct TaskParts {
+    pub(crate) id: PoolId,
+    pub(crate) route: Arc<str>,
+    pub(crate) settings: watch::Receiver<Arc<Pool>>,
+    pub(crate) version_mask: VersionMask,
+    pub(crate) submits: mpsc::Receiver<Handoff>,
+    pub(crate) updates: mpsc::Sender<Update>,
+    pub(crate) dial: Arc<dyn Dial>,
+    pub(crate) clock: Clock,
+    pub(crate) telemetry: Telemetry,
+    pub(crate) stop: CancellationToken,
+    pub(crate) random: fastrand::Rng,
+}
+
+/// One pool's task.
+pub(crate) struct PoolTask {
+    pub(super) parts: TaskParts,
+    pub(super) held: Held,
+    pub(super) sessions: u32,
+    pub(super) resume: Option<Resumable>,
+    backoff: Backoff,
+}
+
+/// Why a wait was over.
+enum Waited {
+    Enough,
+    Stop,
+}
+
+// === impl PoolTask ===
+
+impl PoolTask {
+    pub(crate) fn new(parts: TaskParts) -> Self {
+        Self { parts, held: Held::default(), sessions: 0, resume: None, backoff: Backoff::default() }
+    }
+
+    /// Runs until told to stop.
+    pub(crate) async fn run(mut self) {
+        loop {
+            let end = self.attempt().await;
+            if matches!(end.reason, PoolDownReason::Stopped) {
+                break;
+            }
+            let delay = self.backoff.next(self.parts.random.f64());
+            self.report(&end, delay).await;
+            if matches!(self.wait(self.parts.clock.now().instant + delay).await, Waited::Stop) {
+                break;
+            }
+        }
+        self.close();
+    }
+
+    /// The session that shares may be written to.
+    pub(super) fn source(&self) -> SourceId {
+        self.parts.id.source(self.sessions)
+    }
+
+    pub(super) async fn tell(&self, news: News) {
+        // A route that is gone has cancelled us as well.
+        drop(self.parts.updates.send(Update { pool: self.parts.id, news }).await);
+    }
+
+    /// One connection, from dialling to its end.
+    async fn attempt(&mut self) -> End {
+        let pool = Arc::clone(&self.parts.settings.borrow_and_update());
+        let started = self.parts.clock.now().instant;
+        let endpoint = format!("{}:{}", pool.endpoint.host, pool.endpoint.port);
+        self.parts.telemetry.emit(PoolEvent::Connecting {
+            route: &self.parts.route,
+            pool: &pool.name,
+            endpoint: &endpoint,
+        });
+        self.tell(News::Connecting).await;
+        let stream = match self.dial(&pool).await {
+            Ok(stream) => stream,
+            Err(end) => return end,
+        };
+        let stop = self.parts.stop.clone();
+        let end = Connection::open(self, &pool, stream).run(&stop, LAST_VERDICTS).await;
+        if self.parts.clock.now().instant.saturating_duration_since(started) > SOUND_AFTER {
+            self.backoff.reset();
+        }
+        end
+    }
+
+    async fn dial(&mut self, pool: &Pool) -> Result<Box<dyn Transport>, End> {
+        let limit = Duration::from_millis(pool.timeouts.connect_ms);
+        let deadline = self.parts.clock.now().instant + limit;
+        let dialler = Arc::clone(&self.parts.dial);
+        let mut dialling = dialler.dial(&pool.endpoint.host, pool.endpoint.port);
+        loop {
+            let wake = self.held.expires_at().map_or(deadline, |expires| expires.min(deadline));
+            tokio::select! {
+                biased;
+                () = self.parts.stop.cancelled() => return Err(End::stopped()),
+                stream = &mut dialling => return stream.map_err(|error| End::down(
+                    PoolDownReason::ConnectFailed,
+                    format!("connecting to {}:{}: {error}", pool.endpoint.host, pool.endpoint.port),
+                )),
+                Some(handoff) = self.parts.submits.recv() => self.hold(handoff),
+                () = sleep_until(at(wake)) => {}
+            }
+            let now = self.parts.clock.now().instant;
+            self.held.expire(now);
+            if now >= deadline {
+                let detail = format!("no connection to {}:{} within {limit:?}", pool.endpoint.host, pool.endpoint.port);
+                return Err(End::down(PoolDownReason::ConnectTimeout, detail));
+            }
+        }
+    }
+
+    /// Waits until `until`, while shares are held and not lost.
+    async fn wait(&mut self, until: Instant) -> Waited {
+        loop {
+            let now = self.parts.clock.now().instant;
+            self.held.expire(now);
+            if now >= until {
+                return Waited::Enough;
+            }
+            let wake = self.held.expires_at().map_or(until, |expires| expires.min(until));
+            tokio::select! {
+                biased;
+                () = self.parts.stop.cancelled() => return Waited::Stop,
+                Some(handoff) = self.parts.submits.recv() => self.hold(handoff),
+                changed = self.parts.settings.changed() => {
+                    // New settings deserve a try now; a route that is gone has cancelled us.
+                    return if changed.is_ok() { Waited::Enough } else { Waited::Stop };
+                }
+                () = sleep_until(at(wake)) => {}
+            }
+        }
+    }
+
+    fn hold(&mut self, handoff: Handoff) {
+        self.held.hold(self.parts.clock.now().instant, handoff);
+    }
+
+    async fn report(&self, end: &End, retry_in: Duration) {
+        let pool = Arc::clone(&self.parts.settings.borrow());
+        if let Some(message) = &end.login_refused {
+            self.parts.telemetry.emit(PoolEvent::LoginRefused {
+                route: &self.parts.route,
+                pool: &pool.name,
+                user: &pool.user,
+                message,
+            });
+        }
+        self.parts.telemetry.emit(PoolEvent::Down {
+            route: &self.parts.route,
+            pool: &pool.name,
+            reason: end.reason,
+            detail: &end.detail,
+            retry_in: Some(retry_in),
+        });
+        let source = end.had_session.then(|| self.source());
+        self.tell(News::Down { source, reason: end.reason, detail: end.detail.clone() }).await;
+    }
+
+    /// Nothing that was handed over may vanish: what is still queued is lost, and said to be.
+    fn close(&mut self) {
+        self.parts.submits.close();
+        while let Ok(handoff) = self.parts.submits.try_recv() {
+            super::held::give_up(handoff, Lost::Shutdown);
+        }
+        self.held.give_up_all(Lost::Shutdown);
+    }
+}

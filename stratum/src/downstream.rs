@@ -1,0 +1,338 @@
+//! The machine that we run towards a miner: handshake in any order, jobs, difficulty, shares.
+//!
+//! One value per miner, owned by one task. It is a pure function of its inputs, the route's [`Work`] and the time; no
+//! socket, no clock, no lock. The miner's extranonce1 is an id of ours and fixed for the life of the connection, so a
+//! change of pool is just a new job. A share that is due to the pool is handed over before its miner is answered: until
+//! then the machine takes no further line, which keeps the answers in order (minerd gives every submit the same id).
+
+use std::time::{Duration, Instant};
+
+use crate::difficulty::Difficulty;
+use crate::extranonce::{Layout, MinerId};
+use crate::message::{self, ClientMessage, ClientRequest, Malformed, MalformedRequest};
+use crate::rpc::{RejectCode, RequestId, reply};
+use crate::share::{Reject, VerifiedShare};
+use crate::types::{VersionMask, WorkerName};
+use crate::vardiff::VardiffSettings;
+use crate::work::{Now, Work};
+
+mod handshake;
+mod mining;
+mod submit;
+#[cfg(test)]
+mod tests;
+mod timers;
+
+use self::handshake::{Fresh, Subscribed, Waiting};
+use self::mining::Mining;
+
+/// Lines that are not Stratum which a miner may send before its connection is closed.
+pub const MALFORMED_LINES_MAX: u8 = 3;
+
+/// Worker names that one connection may authorize.
+pub const WORKERS_MAX: usize = 16;
+
+/// What a listener and its route allow and ask of a miner; from configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Terms {
+    /// Difficulty and its bounds.
+    pub vardiff: VardiffSettings,
+    /// For subscribe and authorize together.
+    pub handshake_timeout: Duration,
+    /// Without a line from the miner while it has work.
+    pub idle_timeout: Duration,
+    /// What becomes of miners while no pool can be mined on.
+    pub no_pool: NoPool,
+    /// The version bits that we let roll where the pool does.
+    pub version_mask: VersionMask,
+}
+
+/// What becomes of miners while no pool can be mined on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoPool {
+    /// Held, told so, and answered honestly.
+    Hold,
+    /// Let go after this long, so that their own failover acts.
+    Close {
+        /// How long they are held first.
+        after: Duration,
+    },
+}
+
+/// What the machine may look at while it works.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    /// The clocks.
+    pub now: Now,
+    /// The route's work.
+    pub work: &'a Work,
+    /// The listener's terms.
+    pub terms: &'a Terms,
+    /// Gives an id that no live miner has; none when all are taken.
+    pub allocate: &'a dyn Fn(Layout) -> Option<MinerId>,
+}
+
+/// What can happen to a miner's session.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// The due share was taken by the pool's socket, or could not be.
+    HandedOver(HandOver),
+    /// The miner shall leave: it is asked to reconnect, and closed after a grace in which shares are answered.
+    Leave {
+        /// Why.
+        reason: Close,
+        /// How long to wait first, so that miners do not all come back at once.
+        after: Duration,
+    },
+    /// A line from the miner. Only while [`Downstream::accepts_lines`].
+    Line(&'a [u8]),
+    /// [`Downstream::poll_timeout`] has come.
+    Timeout,
+    /// The route's work or the terms have changed.
+    Work,
+}
+
+/// What became of a share on the way to its pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HandOver {
+    /// The pool's session is gone.
+    Lost,
+    /// The pool's socket has it.
+    Written,
+}
+
+/// Why a session ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Close {
+    /// The proxy drains.
+    Drained,
+    /// Every extranonce id of the layout is taken.
+    ExtranonceExhausted,
+    /// No complete handshake in time.
+    HandshakeTimeout,
+    /// No line for too long.
+    Idle,
+    /// The extranonce layout of the route has changed: only a new subscription can follow.
+    LayoutChanged,
+    /// The configuration has no place for this miner any more.
+    ListenerRemoved,
+    /// Too many lines that are not Stratum.
+    Malformed,
+    /// No pool, and the terms say to let the miner go.
+    NoPool,
+}
+
+/// A share that the driver must carry to the pool of its job.
+#[derive(Debug)]
+pub enum Forward {
+    /// A block candidate that was refused as stale: forwarded all the same, nobody waits for it.
+    Candidate(Box<VerifiedShare>),
+    /// A due share: answer with [`Input::HandedOver`].
+    Due(Box<VerifiedShare>),
+}
+
+/// What happened, for ledger and telemetry.
+#[derive(Debug)]
+pub enum Event {
+    /// A share that meets its miner's target only.
+    BelowPool(Box<VerifiedShare>),
+    /// The miner was told another difficulty.
+    Difficulty(Difficulty),
+    /// Subscribed and authorized.
+    Mining,
+    /// A line that is not Stratum.
+    Malformed(String),
+    /// A share that our validation refused, and the source of the job that it names if we know it.
+    Refused(Reject, Option<crate::types::SourceId>),
+}
+
+/// What the machine wants done, filled by each call and emptied by the driver.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    /// Bytes for the miner's socket.
+    pub wire: Vec<u8>,
+    /// What happened, in order.
+    pub events: Vec<Event>,
+    /// A share to carry to its pool.
+    pub forward: Option<Forward>,
+    /// The session has ended: flush and close.
+    pub close: Option<Close>,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Fresh(Fresh),
+    Waiting(Waiting),
+    Subscribed(Subscribed),
+    Mining(Box<Mining>),
+}
+
+/// What a miner has told of itself, whatever the phase.
+#[derive(Debug)]
+struct Peer {
+    opened: Instant,
+    heard: Instant,
+    workers: Vec<WorkerName>,
+    user_agent: Option<Box<str>>,
+    /// Version bits that it asked for and we allow; none if it did not negotiate.
+    version_mask: Option<VersionMask>,
+    /// The mask that it was last told.
+    version_mask_told: VersionMask,
+    /// The difficulty that it asked for.
+    wanted: Option<Difficulty>,
+    malformed: u8,
+}
+
+/// The machine.
+#[derive(Debug)]
+pub struct Downstream {
+    phase: Phase,
+    peer: Peer,
+    /// The request whose answer waits for its share to be handed over.
+    awaiting: Option<RequestId>,
+    /// This session's part of the window over which miners are moved, so that they do not all come back at once.
+    spread: Duration,
+    leaving: Option<Leaving>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Leaving {
+    reason: Close,
+    at: Instant,
+    told: Told,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    No,
+    Yes,
+}
+
+// === impl Downstream ===
+
+impl Downstream {
+    /// A session that has just been accepted. `spread` is its part of the window over which miners are moved.
+    pub fn new(now: Now, spread: Duration) -> Self {
+        Self {
+            phase: Phase::Fresh(Fresh),
+            peer: Peer {
+                opened: now.instant,
+                heard: now.instant,
+                workers: Vec::new(),
+                user_agent: None,
+                version_mask: None,
+                version_mask_told: VersionMask::NONE,
+                wanted: None,
+                malformed: 0,
+            },
+            awaiting: None,
+            spread,
+            leaving: None,
+        }
+    }
+
+    /// Takes one input.
+    pub fn handle(&mut self, view: &View<'_>, input: Input<'_>, out: &mut Outbox) {
+        match input {
+            Input::HandedOver(result) => self.handed_over(result, out),
+            Input::Leave { reason, after } => self.leave(view, reason, after),
+            Input::Line(line) => self.line(view, line, out),
+            Input::Timeout => {}
+            Input::Work => self.work_changed(view, out),
+        }
+        self.timeouts(view, out);
+    }
+
+    /// Whether the next line may be given. False while an answer is owed that later ones must not overtake.
+    pub fn accepts_lines(&self) -> bool {
+        self.awaiting.is_none() && !matches!(self.phase, Phase::Waiting(_))
+    }
+
+    /// The id that the miner's extranonce1 is made of, to be released when the session ends.
+    pub fn miner_id(&self) -> Option<(Layout, MinerId)> {
+        match &self.phase {
+            Phase::Fresh(_) | Phase::Waiting(_) => None,
+            Phase::Subscribed(state) => Some((state.layout, state.id)),
+            Phase::Mining(state) => Some((state.layout, state.id)),
+        }
+    }
+
+    /// What the miner calls itself.
+    pub fn user_agent(&self) -> Option<&str> {
+        self.peer.user_agent.as_deref()
+    }
+
+    /// The first name that it authorized.
+    pub fn worker(&self) -> Option<&WorkerName> {
+        self.peer.workers.first()
+    }
+
+    fn line(&mut self, view: &View<'_>, line: &[u8], out: &mut Outbox) {
+        self.peer.heard = view.now.instant;
+        match message::parse_client(line) {
+            Ok(request) => self.request(view, request, out),
+            Err(fault) => self.malformed(fault, out),
+        }
+    }
+
+    fn request(&mut self, view: &View<'_>, request: ClientRequest<'_>, out: &mut Outbox) {
+        let id = request.reply_id().cloned();
+        match request.message {
+            ClientMessage::Subscribe(subscribe) => self.subscribe(view, id, &subscribe, out),
+            ClientMessage::Authorize { worker, password } => {
+                self.peer.wanted = password.difficulty().or(self.peer.wanted);
+                self.authorize(view, id, worker, out);
+            }
+            ClientMessage::Configure(configure) => self.configure(view, id, &configure, out),
+            ClientMessage::Submit(submit) => {
+                let id = request.id.unwrap_or(RequestId::NULL);
+                self.submit(view, id, &submit, out);
+            }
+            ClientMessage::SuggestDifficulty(difficulty) => {
+                self.suggest(view, difficulty, out);
+                answer(out, id, "true");
+            }
+            ClientMessage::SuggestTarget(target) => match Difficulty::near(target) {
+                Ok(difficulty) => {
+                    self.suggest(view, difficulty, out);
+                    answer(out, id, "true");
+                }
+                Err(error) => refuse(out, id, RejectCode::Other, &error.to_string()),
+            },
+            ClientMessage::ExtranonceSubscribe
+            | ClientMessage::MultiVersion
+            | ClientMessage::Capabilities => answer(out, id, "true"),
+            ClientMessage::GetTransactions => answer(out, id, "[]"),
+            ClientMessage::Ping => answer(out, id, "\"pong\""),
+            ClientMessage::Pong | ClientMessage::Response => {}
+            ClientMessage::Unknown { .. } => refuse(out, id, RejectCode::Other, "Method not found"),
+        }
+    }
+
+    fn malformed(&mut self, fault: MalformedRequest, out: &mut Outbox) {
+        let id = fault.id.unwrap_or(RequestId::NULL);
+        if fault.kind == Malformed::BadSubmit {
+            reply::submit_error(&mut out.wire, &id, fault.code, &fault.message);
+            out.events.push(Event::Refused(Reject::Malformed, None));
+            return;
+        }
+        reply::error(&mut out.wire, &id, fault.code, &fault.message);
+        out.events.push(Event::Malformed(fault.message));
+        self.peer.malformed += 1;
+        if self.peer.malformed >= MALFORMED_LINES_MAX {
+            out.close = Some(Close::Malformed);
+        }
+    }
+}
+
+fn answer(out: &mut Outbox, id: Option<RequestId>, result: &str) {
+    if let Some(id) = id {
+        reply::result_raw(&mut out.wire, &id, result);
+    }
+}
+
+fn refuse(out: &mut Outbox, id: Option<RequestId>, code: RejectCode, message: &str) {
+    if let Some(id) = id {
+        reply::error(&mut out.wire, &id, code, message);
+    }
+}

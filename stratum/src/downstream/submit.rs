@@ -1,0 +1,116 @@
+//! A share: verdict first, then exactly one place that answers, books and forwards.
+
+use super::{Downstream, Event, Forward, HandOver, Mining, Outbox, Phase, View};
+use crate::job::Lookup;
+use crate::message::Submit;
+use crate::rpc::{RequestId, reply};
+use crate::share::{Claim, Novelty, Refusal, Reject, Standing, VerifiedShare, verify};
+use crate::types::{JobSerial, SourceId, VersionMask};
+
+/// What our validation says of a share.
+enum Judgement {
+    Good(Box<VerifiedShare>),
+    Refused(Reject, Option<SourceId>, Option<Box<VerifiedShare>>),
+}
+
+// === impl Downstream ===
+
+impl Downstream {
+    pub(super) fn submit(
+        &mut self,
+        view: &View<'_>,
+        id: RequestId,
+        submit: &Submit<'_>,
+        out: &mut Outbox,
+    ) {
+        match self.judge(view, submit) {
+            Judgement::Good(share) => self.good(view, id, share, out),
+            Judgement::Refused(reject, source, candidate) => {
+                reply::submit_error(&mut out.wire, &id, reject.code(), reject.message());
+                out.events.push(Event::Refused(reject, source));
+                out.forward = candidate.map(Forward::Candidate);
+            }
+        }
+    }
+
+    /// The pool has the share, or its session is gone: only now is the miner answered.
+    pub(super) fn handed_over(&mut self, result: HandOver, out: &mut Outbox) {
+        let Some(id) = self.awaiting.take() else { return };
+        match result {
+            HandOver::Written => reply::result_true(&mut out.wire, &id),
+            HandOver::Lost => {
+                let reject = Reject::PoolLost;
+                reply::submit_error(&mut out.wire, &id, reject.code(), reject.message());
+            }
+        }
+    }
+
+    fn judge(&mut self, view: &View<'_>, submit: &Submit<'_>) -> Judgement {
+        let refused = |reject| Judgement::Refused(reject, None, None);
+        let mining = match &mut self.phase {
+            Phase::Mining(mining) => mining,
+            Phase::Fresh(_) | Phase::Waiting(_) => return refused(Reject::NotSubscribed),
+            Phase::Subscribed(_) => return refused(Reject::Unauthorized),
+        };
+        if !self.peer.workers.iter().any(|worker| worker.matches(&submit.worker)) {
+            return refused(Reject::Unauthorized);
+        }
+        let Some(serial) = JobSerial::parse(&submit.job_id) else {
+            return refused(Reject::UnknownJob);
+        };
+        let (job, standing) = match view.work.jobs.lookup(serial) {
+            Lookup::Live(job) => (job, Standing::Live),
+            Lookup::Stale(job) => (job, Standing::Stale),
+            Lookup::Unknown => return refused(Reject::UnknownJob),
+        };
+        let mask = self.peer.version_mask.map(|mask| mask.intersect(job.version_mask));
+        let claim = Claim {
+            submit,
+            miner: mining.id,
+            mask: mask.unwrap_or(VersionMask::NONE),
+            assigned: mining.assigned.for_job(serial),
+            standing,
+            now: view.now.unix,
+        };
+        mining.novel(verify(job, &claim), job.source)
+    }
+
+    fn good(
+        &mut self,
+        view: &View<'_>,
+        id: RequestId,
+        share: Box<VerifiedShare>,
+        out: &mut Outbox,
+    ) {
+        if let Phase::Mining(mining) = &mut self.phase {
+            mining.vardiff.on_share(view.now.instant, share.credited());
+        }
+        if share.meets_pool() || share.block_candidate() {
+            self.awaiting = Some(id);
+            out.forward = Some(Forward::Due(share));
+        } else {
+            reply::result_true(&mut out.wire, &id);
+            out.events.push(Event::BelowPool(share));
+        }
+        self.retarget(view, out);
+    }
+}
+
+// === impl Mining ===
+
+impl Mining {
+    /// Target before duplicate: a repeated low share is refused as low each time, and only good ones are remembered.
+    fn novel(&mut self, verdict: Result<VerifiedShare, Refusal>, source: SourceId) -> Judgement {
+        match verdict {
+            Ok(share) => match self.seen.insert(&share) {
+                Novelty::New => Judgement::Good(Box::new(share)),
+                Novelty::Seen => Judgement::Refused(Reject::Duplicate, Some(source), None),
+            },
+            Err(Refusal { reject, candidate }) => {
+                // A block candidate goes to the pool even when stale by our rule, but only once.
+                let candidate = candidate.filter(|share| self.seen.insert(share) == Novelty::New);
+                Judgement::Refused(reject, Some(source), candidate)
+            }
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! The stable extranonce: how the bytes that a pool leaves to us are shared out among miners.
+//!
+//! A miner's extranonce1 is an id of ours, fixed for the life of its connection, and the pool's
+//! own extranonce1 hides at the end of the `coinb1` that the miner is sent:
+//!
+//! ```text
+//! pool:   coinb1 ‖ E1 ‖ [ extranonce2 of the pool's size      ] ‖ coinb2
+//! us:     coinb1 ‖ E1 ‖ [ pad (zeros) ‖ id ‖ miner's extranonce2 ] ‖ coinb2
+//! miner: [coinb1 ‖ E1 ‖   pad       ] ‖ id ‖ miner's extranonce2   ‖ coinb2
+//! ```
+//!
+//! The bytes are the same, so the hash is the same, and a change of pool is just another job.
+//! Miners are apart as long as their ids are, which is what [`IdPool`] is for.
+
+mod ids;
+
+use crate::hex::HexError;
+use crate::types::Extranonce;
+
+pub use ids::{DEFAULT_QUARANTINE, IdPool, MinerId};
+
+/// How many bytes name the miner, and how many are left to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Layout {
+    id_len: u8,
+    miner_len: u8,
+}
+
+/// Ids are 32-bit numbers.
+const ID_LEN_MAX: u8 = 4;
+
+/// One byte is too few for any machine of today between two jobs; two suffice with version rolling.
+const MINER_LEN_MIN: u8 = 2;
+
+/// More than eight is refused by some firmware and of use to none.
+const MINER_LEN_MAX: u8 = 8;
+
+impl Layout {
+    /// Fits every pool that can be shared at all: 65 536 miners, and the two bytes that every
+    /// firmware takes.
+    pub const CONSERVATIVE: Self = Self { id_len: 2, miner_len: 2 };
+
+    /// A layout of 1 to 4 bytes of id and 2 to 8 bytes for the miner.
+    #[must_use]
+    pub fn new(id_len: u8, miner_len: u8) -> Option<Self> {
+        let possible = (1..=ID_LEN_MAX).contains(&id_len)
+            && (MINER_LEN_MIN..=MINER_LEN_MAX).contains(&miner_len);
+        possible.then_some(Self { id_len, miner_len })
+    }
+
+    /// The layout that makes the most of what a pool leaves; `None` if that is too little to be
+    /// shared. Miners get 2 or 4 bytes, the sizes that every firmware takes.
+    #[must_use]
+    pub fn for_pool_size(extranonce2_size: u8) -> Option<Self> {
+        let (id_len, miner_len) = match extranonce2_size {
+            0..=2 => return None,
+            3 => (1, 2),
+            4 => (2, 2),
+            5 => (3, 2),
+            6 => (2, 4),
+            7 => (3, 4),
+            8.. => (4, 4),
+        };
+        Some(Self { id_len, miner_len })
+    }
+
+    /// Bytes of the id, which is the miner's extranonce1.
+    #[must_use]
+    pub fn id_len(self) -> u8 {
+        self.id_len
+    }
+
+    /// Bytes of the miner's extranonce2.
+    #[must_use]
+    pub fn miner_len(self) -> u8 {
+        self.miner_len
+    }
+
+    /// Bytes that a pool must leave.
+    #[must_use]
+    pub fn total(self) -> u8 {
+        self.id_len + self.miner_len
+    }
+
+    /// Whether a pool leaves enough.
+    #[must_use]
+    pub fn fits(self, extranonce2_size: u8) -> bool {
+        self.total() <= extranonce2_size
+    }
+}
+
+/// What the pool is sent as extranonce2: `pad ‖ id ‖ miner's extranonce2`.
+///
+/// # Errors
+/// More than 32 bytes in all, which no job that was made for a layout comes to.
+pub fn pool_extranonce2(
+    pad_len: u8,
+    id: MinerId,
+    miner_extranonce2: &[u8],
+) -> Result<Extranonce, HexError> {
+    Extranonce::zeroed(usize::from(pad_len))?
+        .followed_by(id.bytes().as_bytes())?
+        .followed_by(miner_extranonce2)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,192 @@
+//! Jobs: a pool's work in the form in which miners are given it.
+//!
+//! A [`Job`] is immutable and complete. All that a share for it must be judged by is inside,
+//! captured when the pool sent it, so a share can never be held to a newer difficulty, extranonce
+//! or mask than its job had. Which jobs are current is [`JobTable`]'s business; who is sent
+//! which, the sessions'.
+
+mod coinbase;
+mod digest;
+mod header;
+mod lines;
+mod merkle;
+mod table;
+
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use crate::difficulty::{Difficulty, Target};
+use crate::extranonce::{Layout, MinerId};
+use crate::message::Notify;
+use crate::types::{Extranonce, JobSerial, NTime, Nonce, SourceId, UnixTime, Version, VersionMask};
+
+use coinbase::CoinbasePrefix;
+use lines::NotifyLines;
+
+pub use header::Header;
+pub use table::{JobTable, Lookup};
+
+/// A job as miners are given it.
+#[derive(Debug)]
+pub struct Job {
+    /// Our id for it, which is what miners see.
+    pub serial: JobSerial,
+    /// The session that it came from, and to which its shares belong.
+    pub source: SourceId,
+    /// What miners are sent: the pool's notify with E1 and padding at the end of `coinb1`. The job
+    /// id is still the pool's.
+    pub notify: Notify,
+    /// How the extranonce is shared out.
+    pub layout: Layout,
+    /// Zero bytes between E1 and the miner's id.
+    pub pad_len: u8,
+    /// The pool's difficulty when it sent the job.
+    pub pool_difficulty: Difficulty,
+    /// The target of that difficulty: at it or below, a share is paid.
+    pub pool_target: Target,
+    /// The network's target: at it or below, a share is a block.
+    pub network_target: Target,
+    /// The version bits that the pool let miners roll when it sent the job.
+    pub version_mask: VersionMask,
+    /// When the pool sent it.
+    pub received_at: UnixTime,
+    /// The time that the pool gave it. A repeat has a later one in `notify`; the pool judges a
+    /// share by this one.
+    pub pool_ntime: NTime,
+    prefix: CoinbasePrefix,
+    lines: NotifyLines,
+}
+
+/// What holds of a session when a job arrives on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolContext {
+    /// The pool's part of the extranonce.
+    pub extranonce1: Extranonce,
+    /// Bytes that are left to us.
+    pub extranonce2_size: u8,
+    /// The difficulty in force.
+    pub difficulty: Difficulty,
+    /// The version bits in force; none if not negotiated.
+    pub version_mask: VersionMask,
+    /// The wall clock.
+    pub received_at: UnixTime,
+}
+
+/// A pool that leaves too few bytes for the layout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error(
+    "the pool leaves {given} bytes of extranonce2 and the layout needs {needed}: \
+     choose a smaller layout for the route, or take this pool out of it"
+)]
+pub struct LayoutMisfit {
+    /// What the layout needs.
+    pub needed: u8,
+    /// What the pool leaves.
+    pub given: u8,
+}
+
+/// Whether a miner is told to drop its earlier jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Clean {
+    /// Earlier jobs are still worth something.
+    No,
+    /// Earlier jobs are worth nothing.
+    Yes,
+}
+
+// === impl Job ===
+
+impl Job {
+    /// Makes a pool's notify into a job of ours.
+    ///
+    /// # Errors
+    /// The pool leaves too few bytes for the layout.
+    pub fn new(
+        serial: JobSerial,
+        source: SourceId,
+        mut notify: Notify,
+        pool: &PoolContext,
+        layout: Layout,
+    ) -> Result<Self, LayoutMisfit> {
+        let misfit = LayoutMisfit { needed: layout.total(), given: pool.extranonce2_size };
+        let pad_len = pool.extranonce2_size.checked_sub(layout.total()).ok_or(misfit)?;
+        notify.coinb1 =
+            coinbase::with_extranonce1(&notify.coinb1, &pool.extranonce1, usize::from(pad_len));
+        Ok(Self {
+            serial,
+            source,
+            layout,
+            pad_len,
+            pool_difficulty: pool.difficulty,
+            pool_target: pool.difficulty.target(),
+            network_target: Target::from_nbits(notify.nbits),
+            version_mask: pool.version_mask,
+            received_at: pool.received_at,
+            pool_ntime: notify.ntime,
+            prefix: CoinbasePrefix::new(&notify.coinb1),
+            lines: NotifyLines::default(),
+            notify,
+        })
+    }
+
+    /// The same work of the pool under a new id and with a later time, for miners that drop a
+    /// pool which is silent for too long. They ignore an id that they know.
+    #[must_use]
+    pub fn keep_alive(&self, serial: JobSerial, ntime: NTime) -> Self {
+        Self {
+            serial,
+            source: self.source,
+            notify: Notify { ntime, clean: false, ..self.notify.clone() },
+            layout: self.layout,
+            pad_len: self.pad_len,
+            pool_difficulty: self.pool_difficulty,
+            pool_target: self.pool_target,
+            network_target: self.network_target,
+            version_mask: self.version_mask,
+            received_at: self.received_at,
+            pool_ntime: self.pool_ntime,
+            prefix: self.prefix.clone(),
+            lines: NotifyLines::default(),
+        }
+    }
+
+    /// The line that a miner with this mask is sent. Those that roll get the version without the
+    /// bits that they set; the others get it as it is. Nearly all miners of a job share one of
+    /// four lines, which are made once.
+    #[must_use]
+    pub fn notify_line(&self, mask: VersionMask, clean: Clean) -> Arc<[u8]> {
+        self.lines.line(self, mask.intersect(self.version_mask), clean)
+    }
+
+    /// The root of the merkle tree with a miner's coinbase in it.
+    #[must_use]
+    pub fn merkle_root(&self, miner: MinerId, extranonce2: &[u8]) -> [u8; 32] {
+        let txid = self.prefix.txid([miner.bytes().as_bytes(), extranonce2, &self.notify.coinb2]);
+        merkle::root(txid, &self.notify.branches)
+    }
+
+    /// The header of this job with what a miner fills in.
+    #[must_use]
+    pub fn header(
+        &self,
+        merkle_root: [u8; 32],
+        version: Version,
+        ntime: NTime,
+        nonce: Nonce,
+    ) -> Header {
+        let prev_hash = self.notify.prev_hash;
+        Header { version, prev_hash, merkle_root, ntime, nbits: self.notify.nbits, nonce }
+    }
+}
+
+// === impl Clean ===
+
+impl From<bool> for Clean {
+    fn from(clean: bool) -> Self {
+        if clean { Self::Yes } else { Self::No }
+    }
+}
+
+#[cfg(test)]
+mod tests;

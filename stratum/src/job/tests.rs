@@ -1,0 +1,234 @@
+use serde::Deserialize;
+
+use super::*;
+use crate::fixtures::{Case, known_share, vectors, word};
+use crate::hex;
+use crate::message::{ServerMessage, parse_server};
+use crate::types::{NBits, PrevHash};
+
+#[derive(Deserialize)]
+struct Cases<T> {
+    cases: Vec<T>,
+}
+
+#[derive(Deserialize)]
+struct MerkleCase {
+    branches: Vec<String>,
+    coinb1: String,
+    coinb2: String,
+    extranonce1: String,
+    extranonce2: String,
+    txid: String,
+    root: String,
+}
+
+#[derive(Deserialize)]
+struct HeaderCase {
+    name: String,
+    version: String,
+    prev_hash: String,
+    merkle_root: String,
+    ntime: String,
+    nbits: String,
+    nonce: String,
+    header: String,
+    hash: String,
+    difficulty: f64,
+}
+
+fn hash32(text: &str) -> [u8; 32] {
+    hex::decode(text).unwrap().try_into().unwrap()
+}
+
+fn job_b() -> Case {
+    known_share("B1").case(Layout::new(4, 4).unwrap()).unwrap()
+}
+
+fn sent(line: &[u8]) -> Notify {
+    let line = line.strip_suffix(b"\n").unwrap();
+    match parse_server(line).unwrap() {
+        ServerMessage::Notify(notify) => notify,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn merkle_trees_of_every_depth_fold_to_their_root() {
+    let cases: Cases<MerkleCase> = vectors(include_str!("../../vectors/merkle.json"));
+    let depths: Vec<usize> = cases.cases.iter().map(|case| case.branches.len()).collect();
+    assert!((1..=16).all(|depth| depths.contains(&depth)), "{depths:?}");
+    for case in cases.cases {
+        let rest = [&case.extranonce1, &case.extranonce2, &case.coinb2];
+        let rest = rest.map(|text| hex::decode(text).unwrap());
+        let prefix = CoinbasePrefix::new(&hex::decode(&case.coinb1).unwrap());
+        let txid = prefix.txid([&rest[0], &rest[1], &rest[2]]);
+        assert_eq!(hex::encode(&txid), case.txid);
+        let branches: Vec<[u8; 32]> = case.branches.iter().map(|branch| hash32(branch)).collect();
+        assert_eq!(hex::encode(&merkle::root(txid, &branches)), case.root);
+    }
+}
+
+#[test]
+fn headers_of_blocks_hash_to_their_names() {
+    let cases: Cases<HeaderCase> = vectors(include_str!("../../vectors/headers.json"));
+    for case in cases.cases {
+        let header = Header {
+            version: Version(word(&case.version)),
+            prev_hash: PrevHash::from_notify_hex(&case.prev_hash).unwrap(),
+            merkle_root: hash32(&case.merkle_root),
+            ntime: NTime(word(&case.ntime)),
+            nbits: NBits(word(&case.nbits)),
+            nonce: Nonce(word(&case.nonce)),
+        };
+        assert_eq!(hex::encode(&header.to_bytes()), case.header, "{}", case.name);
+        assert_eq!(header.hash().to_string(), case.hash, "{}", case.name);
+        let difficulty = header.hash().difficulty_f64();
+        assert!((difficulty / case.difficulty - 1.0).abs() < 1e-12, "{}", case.name);
+    }
+}
+
+#[test]
+fn the_pools_extranonce1_and_padding_go_to_the_end_of_coinb1() {
+    let mut case = job_b();
+    case.pool.extranonce1 = Extranonce::from_hex("abcdef").unwrap();
+    case.pool.extranonce2_size = 11;
+    let job = case.job();
+    let expected = [&case.notify.coinb1[..], &[0xab, 0xcd, 0xef, 0, 0, 0]].concat();
+    assert_eq!(&*job.notify.coinb1, expected);
+    assert_eq!(job.pad_len, 3);
+    assert_eq!(job.notify.coinb2, case.notify.coinb2);
+}
+
+#[test]
+fn a_pool_that_leaves_too_little_is_refused_with_both_sizes() {
+    let mut case = job_b();
+    case.pool.extranonce2_size = 7;
+    let error =
+        Job::new(JobSerial(1), SourceId(1), case.notify, &case.pool, case.layout).unwrap_err();
+    assert_eq!(error, LayoutMisfit { needed: 8, given: 7 });
+    assert!(error.to_string().contains("leaves 7 bytes of extranonce2 and the layout needs 8"));
+}
+
+#[test]
+fn a_miner_is_sent_the_job_under_our_id() {
+    let case = job_b();
+    let mut job = case.job();
+    Arc::get_mut(&mut job).unwrap().serial = JobSerial(0xabc);
+    let notify = sent(&job.notify_line(VersionMask::NONE, Clean::Yes));
+    assert_eq!(notify, Notify { job_id: "abc".into(), clean: true, ..job.notify.clone() });
+    let notify = sent(&job.notify_line(VersionMask::NONE, Clean::No));
+    assert_eq!(notify, Notify { job_id: "abc".into(), clean: false, ..job.notify.clone() });
+}
+
+#[test]
+fn a_miner_that_rolls_is_sent_the_version_without_its_bits() {
+    let case = job_b().with_version(0x2000_e004);
+    let job = case.job();
+    for (mask, version) in [
+        (VersionMask::NONE, 0x2000_e004),
+        (VersionMask::ALL, 0x2000_0004),
+        (VersionMask(0x0000_2000), 0x2000_c004),
+        // Bits that the pool does not let roll stay as they are, whatever the miner's mask.
+        (VersionMask(u32::MAX), 0x2000_0004),
+    ] {
+        let notify = sent(&job.notify_line(mask, Clean::No));
+        assert_eq!(notify.version, Version(version), "{mask}");
+    }
+}
+
+#[test]
+fn miners_of_a_class_share_one_line() {
+    let job = job_b().job();
+    for mask in [VersionMask::NONE, VersionMask::ALL] {
+        for clean in [Clean::No, Clean::Yes] {
+            let line = job.notify_line(mask, clean);
+            assert!(Arc::ptr_eq(&line, &job.notify_line(mask, clean)));
+        }
+    }
+    let lines = [VersionMask::NONE, VersionMask::ALL]
+        .map(|mask| [Clean::No, Clean::Yes].map(|clean| job.notify_line(mask, clean)));
+    assert!(!Arc::ptr_eq(&lines[0][0], &lines[0][1]));
+    assert!(!Arc::ptr_eq(&lines[0][0], &lines[1][0]));
+}
+
+#[test]
+fn a_repeat_differs_in_id_and_time_only() {
+    let mut case = job_b();
+    case.notify.clean = true;
+    let job = case.job();
+    let repeat = job.keep_alive(JobSerial(2), NTime(0x64c2_5830));
+    let notify = sent(&repeat.notify_line(VersionMask::NONE, Clean::from(repeat.notify.clean)));
+    let expected = Notify {
+        job_id: "2".into(),
+        ntime: NTime(0x64c2_5830),
+        clean: false,
+        ..job.notify.clone()
+    };
+    assert_eq!(notify, expected);
+    assert_eq!(repeat.notify.job_id, job.notify.job_id);
+    assert_eq!(repeat.pool_ntime, job.pool_ntime);
+    assert_eq!(
+        (repeat.source, repeat.pool_difficulty, repeat.version_mask, repeat.pad_len),
+        (job.source, job.pool_difficulty, job.version_mask, job.pad_len)
+    );
+    let id = MinerId::new(job.layout, 7);
+    assert_eq!(repeat.merkle_root(id, &[1, 2, 3, 4]), job.merkle_root(id, &[1, 2, 3, 4]));
+}
+
+// --- the table
+
+fn table_job(serial: u64, source: u64, clean: Clean) -> Arc<Job> {
+    let mut case = job_b();
+    case.notify.clean = clean == Clean::Yes;
+    let job = Job::new(JobSerial(serial), SourceId(source), case.notify, &case.pool, case.layout);
+    Arc::new(job.unwrap())
+}
+
+/// The serials that are live and those that are stale, of 0 to 99.
+fn standing(table: &JobTable) -> (Vec<u64>, Vec<u64>) {
+    let (mut live, mut stale) = (Vec::new(), Vec::new());
+    for serial in 0..100 {
+        match table.lookup(JobSerial(serial)) {
+            Lookup::Live(job) => live.push(job.serial.0),
+            Lookup::Stale(job) => stale.push(job.serial.0),
+            Lookup::Unknown => {}
+        }
+    }
+    assert_eq!(table.live_count(), live.len());
+    (live, stale)
+}
+
+#[test]
+fn a_clean_job_makes_earlier_ones_of_its_source_stale() {
+    let table = JobTable::default()
+        .with_job(table_job(1, 1, Clean::Yes))
+        .with_job(table_job(2, 2, Clean::No))
+        .with_job(table_job(3, 1, Clean::No));
+    assert_eq!(standing(&table), (vec![1, 2, 3], vec![]));
+    let table = table.with_job(table_job(4, 1, Clean::Yes));
+    assert_eq!(standing(&table), (vec![2, 4], vec![1, 3]));
+    assert_eq!(table.newest().unwrap().serial, JobSerial(4));
+}
+
+#[test]
+fn a_source_that_is_gone_takes_the_worth_of_its_jobs_along() {
+    let table = JobTable::default().with_job(table_job(1, 1, Clean::No)).with_job(table_job(
+        2,
+        2,
+        Clean::No,
+    ));
+    let retired = table.retire(SourceId(2));
+    assert_eq!(standing(&retired), (vec![1], vec![2]));
+    assert!(retired.newest().is_none());
+    assert_eq!(standing(&table), (vec![1, 2], vec![]), "a table is a value");
+}
+
+#[test]
+fn the_table_forgets_the_oldest_beyond_its_bound() {
+    let mut table = JobTable::default();
+    assert!(table.newest().is_none());
+    for serial in 0..40 {
+        table = table.with_job(table_job(serial, 1, Clean::No));
+    }
+    assert_eq!(standing(&table), ((8..40).collect(), vec![]));
+}

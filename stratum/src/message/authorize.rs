@@ -1,0 +1,46 @@
+//! `mining.authorize`: who mines, and the password that often holds a wish instead of a secret.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::difficulty::Difficulty;
+use crate::types::WorkerName;
+
+use super::client::ClientMessage;
+use super::value::{FieldError, Params, text, text_or_number};
+
+/// A miner's password. It may be a real one, so it prints as nothing.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password<'a>(Cow<'a, str>);
+
+impl Password<'_> {
+    /// The password itself, for comparing.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// The difficulty that a password like `x,d=1024` asks for.
+    #[must_use]
+    pub fn difficulty(&self) -> Option<Difficulty> {
+        let wish = |part: &str| part.trim().strip_prefix("d=").map(Difficulty::parse);
+        self.0.split([',', ';', ' ']).find_map(wish)?.ok()
+    }
+}
+
+impl fmt::Debug for Password<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(redacted)")
+    }
+}
+
+pub(super) fn parse<'a>(params: &Params<'a>) -> Result<ClientMessage<'a>, FieldError> {
+    let name = params.at(0);
+    let worker = name
+        .and_then(text)
+        .ok_or_else(|| FieldError::new("worker", name, "the worker's name as a string"))?;
+    let worker = WorkerName::from_peer(&worker)
+        .map_err(|error| FieldError::new("worker", name, error.to_string()))?;
+    let password = params.at(1).and_then(text_or_number).unwrap_or_default();
+    Ok(ClientMessage::Authorize { worker, password: Password(password) })
+}

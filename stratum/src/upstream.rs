@@ -1,0 +1,495 @@
+//! The machine that we run towards a pool: handshake, jobs, submits and their verdicts.
+//!
+//! One value per pool connection, owned by one task. It writes each request only after the reply to the one before
+//! (pipelining froze a pool: farm-proxy#31), owns the id space of its connection, keeps what it submitted until a verdict
+//! or the end, and treats the pool as hostile: everything has a bound. No socket, no clock; it does not reconnect and does
+//! not judge whether another pool would be better.
+
+use std::time::{Duration, Instant};
+
+use crate::difficulty::Difficulty;
+use crate::extranonce::Layout;
+use crate::frame::FrameError;
+use crate::job::PoolContext;
+use crate::message::{self, Notify, PoolMisbehaved, ServerMessage, request};
+use crate::rpc::{RequestId, reply};
+use crate::types::{Extranonce, VersionMask};
+use crate::work::Now;
+
+mod handshake;
+mod pending;
+#[cfg(test)]
+mod tests;
+
+use self::handshake::{Authorizing, Configuring, Subscribing};
+use self::pending::Pending;
+pub use self::pending::PoolReject;
+
+/// Malformed lines that a pool may send before its connection is given up: one garbled line must not cost a session.
+pub const MALFORMED_LINES_MAX: u32 = 16;
+
+/// How we present ourselves to a pool.
+#[derive(Clone)]
+pub struct Login {
+    /// The login name, for example `account.worker`.
+    pub user: Box<str>,
+    /// The password; never shown.
+    pub password: Box<str>,
+    /// The user agent of `mining.subscribe`.
+    pub user_agent: Box<str>,
+    /// The version bits to ask for; [`VersionMask::NONE`] asks for none.
+    pub version_mask: VersionMask,
+    /// A session to resume: what the pool called it, and the extranonce1 that it had.
+    pub resume: Option<Resumable>,
+}
+
+/// What is needed to ask a pool for the same session again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resumable {
+    /// The pool's name for the session, sent back in `mining.subscribe`.
+    pub session: Box<str>,
+    /// The extranonce1 that the session had: only the same one means that it was resumed.
+    pub extranonce1: Extranonce,
+    /// The extranonce2 size that it had.
+    pub extranonce2_size: u8,
+}
+
+/// How long a pool may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// From the connection to the last reply of the handshake.
+    pub handshake: Duration,
+    /// From the login to the first job.
+    pub first_job: Duration,
+    /// Between two jobs.
+    pub job_silence: Duration,
+    /// From a submit to its verdict.
+    pub submit: Duration,
+}
+
+/// What happened on a pool's connection.
+#[derive(Debug)]
+pub enum Event<T> {
+    /// A job to mine on, with what was in force when it came.
+    Job {
+        /// The job.
+        notify: Notify,
+        /// Extranonce, difficulty and mask that belong to it.
+        context: PoolContext,
+    },
+    /// `client.show_message`.
+    Message(String),
+    /// Something that a sound pool does not send; the connection goes on.
+    Misbehaved(String),
+    /// Logged in.
+    Ready(Ready),
+    /// `client.reconnect`.
+    Reconnect {
+        /// Another host, if one was named.
+        host: Option<String>,
+        /// Another port, if one was named.
+        port: Option<u16>,
+        /// How long to wait first.
+        wait: Duration,
+    },
+    /// The pool's word on a share.
+    Verdict {
+        /// What was given with the submit.
+        token: T,
+        /// Credited, or refused and why.
+        verdict: Result<(), PoolReject>,
+        /// From the submit to the verdict.
+        after: Duration,
+    },
+}
+
+/// What a login has brought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ready {
+    /// The pool gave back the session that was asked for: shares for its jobs are still worth something.
+    pub resumed: Resumed,
+    /// For asking for this session again.
+    pub resumable: Option<Resumable>,
+    /// The version bits that the pool lets roll.
+    pub version_mask: VersionMask,
+}
+
+/// Whether an earlier session goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resumed {
+    /// A new session.
+    No,
+    /// The same extranonce1 as before.
+    Yes,
+}
+
+/// Why a pool's connection must end. Always the pool's side.
+#[derive(Debug, thiserror::Error)]
+pub enum PoolError {
+    /// Longer than any line that a sound pool sends.
+    #[error("pool sent an overlong line: {0}")]
+    Frame(#[from] FrameError),
+    /// No answer to the handshake in time.
+    #[error("pool did not answer {request} within {within:?}")]
+    HandshakeTimeout {
+        /// The request that waits.
+        request: &'static str,
+        /// The limit.
+        within: Duration,
+    },
+    /// Jobs stopped coming.
+    #[error("no job from the pool for {0:?}")]
+    JobSilence(Duration),
+    /// No first job after the login.
+    #[error("no first job from the pool within {0:?} of the login")]
+    FirstJobTimeout(Duration),
+    /// The login was refused.
+    #[error(
+        "pool refused the login of user {user:?}: {message}; check account, workerName and password of the StratumPool"
+    )]
+    LoginRefused {
+        /// The name that was refused.
+        user: Box<str>,
+        /// The pool's words.
+        message: String,
+    },
+    /// Too many lines that are not Stratum.
+    #[error("pool sent {count} malformed lines, the last: {last}")]
+    Malformed {
+        /// How many.
+        count: u32,
+        /// The last one's fault.
+        last: PoolMisbehaved,
+    },
+    /// An answer to the handshake that cannot be worked with.
+    #[error("pool's answer to {request} is unusable: {message}")]
+    Unusable {
+        /// The request.
+        request: &'static str,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// A submit stayed without a verdict.
+    #[error("no verdict from the pool on a share within {0:?}")]
+    SubmitTimeout(Duration),
+}
+
+#[derive(Debug)]
+enum Phase {
+    Configuring(Configuring),
+    Subscribing(Subscribing),
+    Authorizing(Authorizing),
+    Working,
+}
+
+/// What belongs to the session and not to a phase.
+#[derive(Debug)]
+struct Session {
+    extranonce1: Extranonce,
+    extranonce2_size: u8,
+    difficulty: Difficulty,
+    version_mask: VersionMask,
+    /// The latest job, kept to be offered after the login or anew when the mask changes.
+    notify: Option<Notify>,
+}
+
+/// The machine. `T` is what the caller wants back with a verdict.
+#[derive(Debug)]
+pub struct Upstream<T> {
+    login: Login,
+    timeouts: Timeouts,
+    phase: Phase,
+    session: Session,
+    next_request: u64,
+    /// Replies to lower ids belong to the handshake.
+    first_submit: u64,
+    pending: Pending<T>,
+    /// When the phase's limit runs from: the connection, the login, the last job.
+    since: Instant,
+    malformed: u32,
+}
+
+/// What the machine wants done, filled by each call and emptied by the driver.
+#[derive(Debug)]
+pub struct Outbox<T> {
+    /// Bytes for the pool's socket.
+    pub wire: Vec<u8>,
+    /// What happened, in order.
+    pub events: Vec<Event<T>>,
+}
+
+/// A share on its way to the pool.
+pub type Submission<'a> = request::PoolSubmit<'a>;
+
+// === impl Login ===
+
+impl std::fmt::Debug for Login {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Login")
+            .field("user", &self.user)
+            .field("password", &"(redacted)")
+            .field("user_agent", &self.user_agent)
+            .field("version_mask", &self.version_mask)
+            .field("resume", &self.resume)
+            .finish()
+    }
+}
+
+// === impl Outbox ===
+
+impl<T> Default for Outbox<T> {
+    fn default() -> Self {
+        Self { wire: Vec::new(), events: Vec::new() }
+    }
+}
+
+// === impl Upstream ===
+
+impl<T> Upstream<T> {
+    /// Opens the conversation on a fresh connection.
+    pub fn new(now: Now, login: Login, timeouts: Timeouts, out: &mut Outbox<T>) -> Self {
+        let mut machine = Self {
+            phase: Phase::Subscribing(Subscribing { request: 0 }),
+            session: Session {
+                extranonce1: Extranonce::EMPTY,
+                extranonce2_size: 0,
+                difficulty: Difficulty::ONE,
+                version_mask: VersionMask::NONE,
+                notify: None,
+            },
+            next_request: 1,
+            first_submit: u64::MAX,
+            pending: Pending::default(),
+            since: now.instant,
+            malformed: 0,
+            login,
+            timeouts,
+        };
+        machine.open(now, &mut out.wire);
+        machine
+    }
+
+    /// Takes one line from the pool.
+    ///
+    /// # Errors
+    /// [`PoolError`] when the connection must end.
+    pub fn handle_line(
+        &mut self,
+        now: Now,
+        line: &[u8],
+        out: &mut Outbox<T>,
+    ) -> Result<(), PoolError> {
+        match message::parse_server(line) {
+            Ok(message) => self.handle(now, message, out),
+            Err(fault) => self.malformed(fault, out),
+        }
+    }
+
+    /// Acts on the time that has come.
+    ///
+    /// # Errors
+    /// [`PoolError`] when the pool was silent for too long.
+    pub fn handle_timeout(&mut self, now: Now, out: &mut Outbox<T>) -> Result<(), PoolError> {
+        if let Phase::Configuring(state) = &self.phase
+            && now.instant >= state.give_up_at
+        {
+            self.subscribe(&mut out.wire);
+        }
+        if let Some(request) = self.phase.awaited() {
+            let within = self.timeouts.handshake;
+            let late = now.instant >= self.since + within;
+            return if late {
+                Err(PoolError::HandshakeTimeout { request, within })
+            } else {
+                Ok(())
+            };
+        }
+        if now.instant >= self.since + self.job_limit() {
+            return Err(match self.session.notify {
+                Some(_) => PoolError::JobSilence(self.timeouts.job_silence),
+                None => PoolError::FirstJobTimeout(self.timeouts.first_job),
+            });
+        }
+        match self.pending.oldest() {
+            Some(sent) if now.instant >= sent + self.timeouts.submit => {
+                Err(PoolError::SubmitTimeout(self.timeouts.submit))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// When [`Self::handle_timeout`] has something to do.
+    pub fn poll_timeout(&self) -> Instant {
+        if let Phase::Configuring(state) = &self.phase {
+            return state.give_up_at.min(self.since + self.timeouts.handshake);
+        }
+        if self.phase.awaited().is_some() {
+            return self.since + self.timeouts.handshake;
+        }
+        let jobs = self.since + self.job_limit();
+        self.pending.oldest().map_or(jobs, |sent| jobs.min(sent + self.timeouts.submit))
+    }
+
+    /// New limits, from a changed configuration.
+    pub fn set_timeouts(&mut self, timeouts: Timeouts) {
+        self.timeouts = timeouts;
+    }
+
+    /// Writes a share.
+    ///
+    /// # Errors
+    /// The token comes back when the pool is not logged in to or too many verdicts are outstanding.
+    pub fn submit(
+        &mut self,
+        now: Now,
+        submission: &Submission<'_>,
+        token: T,
+        wire: &mut Vec<u8>,
+    ) -> Result<(), T> {
+        if !matches!(self.phase, Phase::Working) {
+            return Err(token);
+        }
+        let request = self.next_request;
+        self.pending.push(request, now.instant, token)?;
+        self.next_request += 1;
+        request::submit(wire, request, submission);
+        Ok(())
+    }
+
+    /// The name that shares are submitted under.
+    pub fn user(&self) -> &str {
+        &self.login.user
+    }
+
+    /// Submits whose verdict is awaited.
+    pub fn outstanding(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Ends the conversation and gives back what has no verdict.
+    pub fn into_outstanding(self) -> impl Iterator<Item = T> {
+        self.pending.into_tokens()
+    }
+
+    fn job_limit(&self) -> Duration {
+        match self.session.notify {
+            Some(_) => self.timeouts.job_silence,
+            None => self.timeouts.first_job,
+        }
+    }
+
+    fn request_id(&mut self) -> u64 {
+        let id = self.next_request;
+        self.next_request += 1;
+        id
+    }
+
+    fn handle(
+        &mut self,
+        now: Now,
+        message: ServerMessage<'_>,
+        out: &mut Outbox<T>,
+    ) -> Result<(), PoolError> {
+        match message {
+            ServerMessage::Notify(notify) => self.job(now, notify, out),
+            ServerMessage::SetDifficulty(difficulty) => self.session.difficulty = difficulty,
+            ServerMessage::SetExtranonce { extranonce1, extranonce2_size } => {
+                self.session.extranonce1 = extranonce1;
+                self.session.extranonce2_size = extranonce2_size;
+            }
+            ServerMessage::SetVersionMask(mask) => self.version_mask(now, mask, out),
+            ServerMessage::Reconnect { host, port, wait_seconds } => {
+                let wait = Duration::from_secs(wait_seconds.into());
+                out.events.push(Event::Reconnect { host, port, wait });
+            }
+            ServerMessage::ShowMessage(text) => out.events.push(Event::Message(text)),
+            ServerMessage::GetVersion { id } => {
+                let agent = serde_json::Value::from(&*self.login.user_agent).to_string();
+                answer(&mut out.wire, id.as_ref(), &agent);
+            }
+            ServerMessage::Ping { id } => answer(&mut out.wire, id.as_ref(), "\"pong\""),
+            ServerMessage::Reply(reply) => return self.reply(now, &reply, out),
+            ServerMessage::StrayReply { .. } => {
+                out.events.push(Event::Misbehaved("a reply without an id of ours".into()));
+            }
+            ServerMessage::Unknown { method } => {
+                out.events.push(Event::Misbehaved(format!("unknown method {method:?}")));
+            }
+        }
+        Ok(())
+    }
+
+    fn malformed(&mut self, last: PoolMisbehaved, out: &mut Outbox<T>) -> Result<(), PoolError> {
+        self.malformed += 1;
+        if self.malformed >= MALFORMED_LINES_MAX {
+            return Err(PoolError::Malformed { count: self.malformed, last });
+        }
+        out.events.push(Event::Misbehaved(last.to_string()));
+        Ok(())
+    }
+
+    fn job(&mut self, now: Now, notify: Notify, out: &mut Outbox<T>) {
+        self.session.notify = Some(notify);
+        if matches!(self.phase, Phase::Working) {
+            self.since = now.instant;
+            self.offer(now, out);
+        }
+    }
+
+    /// Hands the latest job on with what is in force now.
+    fn offer(&self, now: Now, out: &mut Outbox<T>) {
+        if let Some(notify) = &self.session.notify {
+            out.events.push(Event::Job { notify: notify.clone(), context: self.context(now) });
+        }
+    }
+
+    fn context(&self, now: Now) -> PoolContext {
+        PoolContext {
+            extranonce1: self.session.extranonce1,
+            extranonce2_size: self.session.extranonce2_size,
+            difficulty: self.session.difficulty,
+            version_mask: self.session.version_mask,
+            received_at: now.unix,
+        }
+    }
+
+    /// A changed mask holds at once (BIP310), so the job is offered anew under it; the same job, so not clean.
+    fn version_mask(&mut self, now: Now, mask: VersionMask, out: &mut Outbox<T>) {
+        let mask = mask.intersect(self.login.version_mask);
+        if std::mem::replace(&mut self.session.version_mask, mask) == mask {
+            return;
+        }
+        if let Some(notify) = &mut self.session.notify {
+            notify.clean = false;
+        }
+        if matches!(self.phase, Phase::Working) {
+            self.offer(now, out);
+        }
+    }
+
+    fn verdict(&mut self, now: Now, id: u64, verdict: Result<(), PoolReject>, out: &mut Outbox<T>) {
+        match self.pending.take(id) {
+            Some((sent, token)) => {
+                let after = now.instant.saturating_duration_since(sent);
+                out.events.push(Event::Verdict { token, verdict, after });
+            }
+            None => out.events.push(Event::Misbehaved(format!("a reply to unknown request {id}"))),
+        }
+    }
+}
+
+/// The layout that a pool's extranonce2 size allows, or why it allows none.
+pub(crate) fn usable_size(extranonce2_size: u8) -> Result<(), String> {
+    match Layout::for_pool_size(extranonce2_size) {
+        Some(_) => Ok(()),
+        None => Err(format!(
+            "extranonce2 size {extranonce2_size} leaves no room to tell miners apart (at least 3 bytes are needed)"
+        )),
+    }
+}
+
+fn answer(wire: &mut Vec<u8>, id: Option<&RequestId>, result: &str) {
+    if let Some(id) = id {
+        reply::result_raw(wire, id, result);
+    }
+}

@@ -1,0 +1,253 @@
+//! What a route offers its miners at one moment, and how pools' messages change it.
+//!
+//! [`WorkBoard`] owns the route's jobs: the latest of each pool session, the table of those that miners may still
+//! answer, the clean epoch and the extranonce layout. [`Work`] is the immutable picture of it that sessions read, so a
+//! session can never pair a new job with an old extranonce. It chooses no pool and knows no connection.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::extranonce::Layout;
+use crate::job::{Job, JobTable, LayoutMisfit, PoolContext};
+use crate::message::Notify;
+use crate::types::{JobSerial, NTime, SourceId, UnixTime};
+
+#[cfg(test)]
+mod tests;
+
+/// One reading of the clocks, taken by the driver.
+#[derive(Clone, Copy, Debug)]
+pub struct Now {
+    /// Monotone time, for timers and rates.
+    pub instant: Instant,
+    /// Wall-clock time, for nTime.
+    pub unix: UnixTime,
+}
+
+/// Rises whenever miners must leave what they are hashing: the pool said clean, the old jobs lost their worth, or the
+/// route moved to another pool. A session says `clean_jobs = true` exactly when the epoch is not the one that it last
+/// sent, so a skipped notify cannot lose the flag.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CleanEpoch(pub u64);
+
+/// What a route offers its miners at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Work {
+    /// Whether miners must drop what they have.
+    pub epoch: CleanEpoch,
+    /// Jobs that shares may name.
+    pub jobs: JobTable,
+    /// The job to mine on; none while no pool can be mined on.
+    pub current: Option<Arc<Job>>,
+    /// How extranonce2 is split for a miner that subscribes now; none until a pool has told its size.
+    pub layout: Option<Layout>,
+}
+
+/// The most pool sessions that a board keeps an offer of; the configuration allows fewer.
+pub const SOURCES_MAX: usize = 64;
+
+#[derive(Debug)]
+struct Offer {
+    source: SourceId,
+    notify: Notify,
+    context: PoolContext,
+    received: Now,
+}
+
+/// The mutable side of a route's [`Work`]; one task owns it.
+#[derive(Debug)]
+pub struct WorkBoard {
+    work: Work,
+    /// A layout set by configuration, which is then never changed.
+    fixed_layout: Option<Layout>,
+    next_serial: u64,
+    offers: Vec<Offer>,
+    active: Option<SourceId>,
+    published: Option<Instant>,
+}
+
+// === impl WorkBoard ===
+
+impl WorkBoard {
+    /// An empty board. `first_serial` must not repeat within what miners may remember of an earlier run.
+    pub fn new(first_serial: JobSerial, fixed_layout: Option<Layout>) -> Self {
+        Self {
+            work: Work { layout: fixed_layout, ..Work::default() },
+            fixed_layout,
+            next_serial: first_serial.0,
+            offers: Vec::new(),
+            active: None,
+            published: None,
+        }
+    }
+
+    /// The picture to publish.
+    pub fn work(&self) -> &Work {
+        &self.work
+    }
+
+    /// The pool session whose jobs are handed out.
+    pub fn active(&self) -> Option<SourceId> {
+        self.active
+    }
+
+    /// Settles the layout while no pool has told its extranonce2 size, so that miners can be answered.
+    pub fn assume_layout(&mut self, layout: Layout) {
+        self.work.layout.get_or_insert(layout);
+    }
+
+    /// A pool session sent a job. A clean one retires the session's earlier jobs; the work changes if the session is the
+    /// active one.
+    ///
+    /// # Errors
+    /// [`LayoutMisfit`] when the active session's extranonce2 is too small for the layout; nothing is published then.
+    pub fn offer(
+        &mut self,
+        now: Now,
+        source: SourceId,
+        notify: Notify,
+        context: PoolContext,
+    ) -> Result<(), LayoutMisfit> {
+        let clean = notify.clean;
+        self.offers.retain(|offer| offer.source != source);
+        if self.offers.len() >= SOURCES_MAX {
+            self.offers.remove(0);
+        }
+        self.offers.push(Offer { source, notify, context, received: now });
+        let retired = clean && self.retire(source);
+        if self.active != Some(source) {
+            return Ok(());
+        }
+        if retired {
+            self.raise_epoch();
+        }
+        self.publish_offer(now, source)
+    }
+
+    /// Whether `source` has a job to mine on.
+    pub fn has_offer(&self, source: SourceId) -> bool {
+        self.offers.iter().any(|offer| offer.source == source)
+    }
+
+    /// Moves the route to `source`. The jobs of the session that it leaves stay answerable: what is found for them
+    /// belongs to that session, and nothing is lost.
+    ///
+    /// # Errors
+    /// [`LayoutMisfit`] when a configured layout does not fit; the route stays where it is.
+    pub fn activate(&mut self, now: Now, source: SourceId) -> Result<(), LayoutMisfit> {
+        if self.active == Some(source) || !self.has_offer(source) {
+            return Ok(());
+        }
+        self.publish_offer(now, source)?;
+        self.active = Some(source);
+        self.raise_epoch();
+        Ok(())
+    }
+
+    /// A pool session has ended for good: its jobs are worth nothing. If the route has moved on, miners were told to
+    /// leave those jobs then.
+    pub fn withdraw(&mut self, source: SourceId) {
+        self.offers.retain(|offer| offer.source != source);
+        self.retire(source);
+        if self.active == Some(source) {
+            self.active = None;
+            self.work.current = None;
+        }
+    }
+
+    /// A layout set by configuration, or none any more. Holds from the next job on.
+    pub fn fix_layout(&mut self, layout: Option<Layout>) {
+        if self.fixed_layout != layout {
+            self.fixed_layout = layout;
+            self.work.layout = layout.or(self.work.layout);
+        }
+    }
+
+    /// Sends the current job anew, with a fresh id and nTime, when miners heard nothing for `period`: firmware drops a
+    /// silent pool after 60 to 120 seconds. True when it did.
+    pub fn keep_alive(&mut self, now: Now, period: Duration) -> bool {
+        let due =
+            self.published.is_some_and(|at| now.instant.saturating_duration_since(at) >= period);
+        if due {
+            self.republish(now);
+        }
+        due && self.work.current.is_some()
+    }
+
+    /// When [`Self::keep_alive`] has something to do.
+    pub fn keep_alive_at(&self, period: Duration) -> Option<Instant> {
+        self.work.current.as_ref()?;
+        self.published.map(|at| at + period)
+    }
+
+    fn publish_offer(&mut self, now: Now, source: SourceId) -> Result<(), LayoutMisfit> {
+        let Some(offer) = self.offers.iter().find(|offer| offer.source == source) else {
+            return Ok(());
+        };
+        let layout = self.layout_for(offer.context.extranonce2_size)?;
+        let serial = JobSerial(self.next_serial);
+        let job = Job::new(serial, source, offer.notify.clone(), &offer.context, layout)?;
+        self.next_serial += 1;
+        self.work.layout = Some(layout);
+        self.publish(now, job);
+        Ok(())
+    }
+
+    /// The layout in use where it fits, else the best one for all sessions known. Miners of another layout are asked to
+    /// reconnect by their session.
+    fn layout_for(&self, extranonce2_size: u8) -> Result<Layout, LayoutMisfit> {
+        match self.work.layout {
+            Some(layout) if layout.fits(extranonce2_size) => Ok(layout),
+            Some(layout) if self.fixed_layout.is_some() => {
+                Err(LayoutMisfit { needed: layout.total(), given: extranonce2_size })
+            }
+            layout => {
+                let sizes = self.offers.iter().map(|offer| offer.context.extranonce2_size);
+                sizes
+                    .filter_map(Layout::for_pool_size)
+                    .filter(|layout| layout.fits(extranonce2_size))
+                    .min_by_key(|layout| layout.total())
+                    .ok_or(LayoutMisfit {
+                        needed: layout.unwrap_or(Layout::CONSERVATIVE).total(),
+                        given: extranonce2_size,
+                    })
+            }
+        }
+    }
+
+    fn republish(&mut self, now: Now) {
+        let Some(job) = self.work.current.clone() else { return };
+        let ntime = self.ntime_for(now, &job);
+        let serial = JobSerial(self.next_serial);
+        self.next_serial += 1;
+        self.publish(now, job.keep_alive(serial, ntime));
+    }
+
+    /// The job's nTime moved on by as much time as has passed since the pool sent it.
+    fn ntime_for(&self, now: Now, job: &Job) -> NTime {
+        let offer = self.offers.iter().find(|offer| offer.source == job.source);
+        offer.map_or(job.notify.ntime, |offer| {
+            let elapsed = now.instant.saturating_duration_since(offer.received.instant);
+            let elapsed = u32::try_from(elapsed.as_secs()).unwrap_or(u32::MAX);
+            NTime(offer.notify.ntime.0.saturating_add(elapsed).max(job.notify.ntime.0))
+        })
+    }
+
+    fn publish(&mut self, now: Now, job: Job) {
+        let job = Arc::new(job);
+        self.work.jobs = self.work.jobs.with_job(Arc::clone(&job));
+        self.work.current = Some(job);
+        self.published = Some(now.instant);
+    }
+
+    /// Marks the session's jobs stale; true if any was not.
+    fn retire(&mut self, source: SourceId) -> bool {
+        let live = self.work.jobs.live_count();
+        self.work.jobs = self.work.jobs.retire(source);
+        self.work.jobs.live_count() < live
+    }
+
+    fn raise_epoch(&mut self) {
+        self.work.epoch = CleanEpoch(self.work.epoch.0 + 1);
+    }
+}

@@ -1,0 +1,33 @@
+//! The text of `cargo xtask help`.
+
+pub(crate) const TEXT: &str = "\
+cargo xtask COMMAND: needs nothing installed but Rust (and a C compiler, for the TLS and tracing crates)
+
+  demo [--release] [ARGUMENTS]
+      Builds the proxy and the practice farm and mines for two minutes without a cluster: embedded pools that
+      judge every share, simulated miners that do real work, the proxy between them, and a page to look at.
+      ARGUMENTS go to the demo as they are; `cargo xtask demo --help` lists them. The most useful:
+        --miners N       how many simulated miners
+        --duration TIME  how long, e.g. 30s or 5m
+        --listen ADDR    a real miner may join there
+        --pool stratum+tcp://HOST:PORT --user NAME   mine on a real pool
+        --json           the summary for machines
+      --release builds optimised as shipped: slower to build, for measuring.
+
+  test [--only LEVEL]... [--list]
+      Runs every level of test, keeps going after a failure, and ends with one line of counts and a line for
+      each thing that this machine could not run. Output of each step: target/xtask-test/.
+      --only LEVEL  only this level; may be repeated
+      --list        prints the steps, and runs none
+
+  tidy
+      The house rules that a compiler does not know: which crate may use which, which module of the proxy may
+      use which, sizes of functions and files, names, files that nobody references, paths in documents.
+
+  codegen [--check]
+      Writes the generated files: crds/*.yaml and docs/metrics.md.
+      --check  writes nothing, and fails if one differs from what the code says
+
+  help
+      This text.
+";

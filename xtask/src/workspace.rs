@@ -1,0 +1,63 @@
+//! Where the workspace and its build products are, and how cargo is called.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The packages of the workspace, in the order in which a failure of one explains those after it.
+pub(crate) const PACKAGES: [&str; 6] =
+    ["xtask", "loka-stratum", "loka-api", "loka-farm", "loka-proxy", "loka-tests"];
+
+/// The directory of the root manifest.
+pub(crate) fn root() -> PathBuf {
+    // Cargo sets it for `cargo run` and `cargo test`; the path at compile time serves a binary started by hand.
+    let manifest = env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    manifest.parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf)
+}
+
+/// Cargo, in the root of the workspace.
+pub(crate) fn cargo<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments).current_dir(root());
+    // Set by the `cargo run` that started us, and would mislead the programs that we start.
+    command.env_remove("CARGO_MANIFEST_DIR").env_remove("CARGO_PKG_NAME");
+    command
+}
+
+/// Where cargo puts what it builds: honours `CARGO_TARGET_DIR` and every configuration file.
+pub(crate) fn target_directory() -> Result<PathBuf, String> {
+    let text = stdout_of(cargo(["metadata", "--no-deps", "--format-version", "1"]))?;
+    let metadata: serde_json::Value = serde_json::from_str(&text)
+        .map_err(|error| format!("`cargo metadata` printed no JSON: {error}"))?;
+    metadata
+        .get("target_directory")
+        .and_then(serde_json::Value::as_str)
+        .map(PathBuf::from)
+        .ok_or_else(|| "`cargo metadata` names no target_directory".to_owned())
+}
+
+/// What `command` prints; its errors go into ours.
+pub(crate) fn stdout_of(mut command: Command) -> Result<String, String> {
+    let shown = display(&command);
+    let output = command.output().map_err(|error| format!("cannot start `{shown}`: {error}"))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let errors = String::from_utf8_lossy(&output.stderr);
+    Err(format!("`{shown}` failed ({}):\n{}", output.status, errors.trim_end()))
+}
+
+/// Whether `program` can be started with `arguments` and succeeds: how optional tools are found.
+pub(crate) fn works(program: &str, arguments: &[&str]) -> bool {
+    Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success())
+}
+
+/// The command as one would type it.
+pub(crate) fn display(command: &Command) -> String {
+    let program = Path::new(command.get_program())
+        .file_name()
+        .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let arguments = command.get_args().map(|argument| argument.to_string_lossy().into_owned());
+    std::iter::once(program).chain(arguments).collect::<Vec<_>>().join(" ")
+}
