@@ -31,6 +31,8 @@ use crate::workers::{Tasks, Workers};
 
 mod status;
 
+pub use self::status::StatusReader;
+
 /// How often a listener that could not be bound is tried again.
 const REBIND: Duration = Duration::from_secs(5);
 

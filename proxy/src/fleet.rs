@@ -441,5 +441,5 @@ fn fixed_layout(config: &Route) -> Option<Layout> {
     config
         .extranonce
         .as_ref()
-        .map(|layout| Layout { id_len: layout.id_bytes, miner_len: layout.miner_bytes })
+        .and_then(|layout| Layout::new(layout.id_bytes, layout.miner_bytes))
 }

@@ -1,1 +1,29 @@
-//! placeholder
+//! The data plane: miners on one side, pools on the other, and the ledger between them.
+//!
+//! Layers, each of which uses only those below it: `app` (the process), `listener` and `fleet`
+//! (miners' ports, routes), `session` and `upstream` (one connection each), `policy`, `sink`,
+//! `telemetry`, and at the bottom `wire`, `workers`, `transport`, `clock`. What is said on a
+//! connection, and what a share is worth, is decided in `loka-stratum`; what a document means, in
+//! `loka-api`.
+
+#![forbid(unsafe_code)]
+
+pub mod admin;
+pub mod app;
+pub mod args;
+pub mod check;
+pub mod clock;
+pub mod config;
+pub mod control;
+mod fleet;
+mod listener;
+mod policy;
+pub mod run;
+mod session;
+pub mod signals;
+pub mod sink;
+pub mod telemetry;
+pub mod transport;
+mod upstream;
+mod wire;
+pub mod workers;

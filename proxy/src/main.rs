@@ -1,1 +1,36 @@
-fn main() {}
+//! The `stratum-proxy` binary: reads the command line and calls what it names.
+
+#![forbid(unsafe_code)]
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use loka_proxy::args::{Args, Command, Document, Exit};
+use loka_proxy::check::check;
+use loka_proxy::config::{Environment, Inputs};
+use loka_proxy::run::run;
+use loka_proxy::telemetry::catalogue;
+
+fn main() -> ExitCode {
+    let done = match Args::parse().command {
+        Command::Run(args) => Ok(run(args, Environment::read())),
+        Command::Check(args) => {
+            let inputs = Inputs::from(args.input);
+            check(&inputs, args.output, &Environment::read(), &mut io::stdout().lock())
+        }
+        Command::Version => version(),
+        Command::Docs { document: Document::Metrics } => print(&catalogue::markdown()),
+    };
+    // A reader that has gone (`| head`) is no failure of ours.
+    done.unwrap_or(Exit::Done).into()
+}
+
+fn version() -> io::Result<Exit> {
+    print(concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"), "\n"))
+}
+
+fn print(text: &str) -> io::Result<Exit> {
+    io::stdout().lock().write_all(text.as_bytes())?;
+    Ok(Exit::Done)
+}

@@ -104,7 +104,7 @@ impl Handoff {
     pub(crate) fn answer(&mut self, result: HandOver) {
         if let Some(answer) = self.answer.take() {
             // A session that is gone needs no answer; the share is booked all the same.
-            drop(answer.send(result));
+            answer.send(result).ok();
         }
     }
 }

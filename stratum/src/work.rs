@@ -207,7 +207,7 @@ impl WorkBoard {
                     .filter_map(Layout::for_pool_size)
                     .filter(|layout| layout.fits(extranonce2_size))
                     .min_by_key(|layout| layout.total())
-                    .ok_or(LayoutMisfit {
+                    .ok_or_else(|| LayoutMisfit {
                         needed: layout.unwrap_or(Layout::CONSERVATIVE).total(),
                         given: extranonce2_size,
                     })

@@ -1,12 +1,12 @@
 //! The state of the process as status pages and probes see it.
 
 use std::sync::PoisonError;
-use std::time::Instant;
+use std::time::{Instant, UNIX_EPOCH};
 
 use loka_stratum::job::PoolContext;
 
 use super::{App, ListenerView, Shared};
-use crate::admin::{
+use crate::admin::status::{
     ConfigStatus, ListenerStatus, PoolStatus, RefusedStatus, RouteStatus, Status, StatusSource,
 };
 use crate::config::Applied;
@@ -49,8 +49,8 @@ impl StatusSource for StatusReader {
 impl StatusReader {
     fn config(&self, applied: Option<&Applied>, applied_at: u64) -> ConfigStatus {
         let refused = self.0.feed.refused.borrow().as_ref().map(|refusal| RefusedStatus {
-            at: refusal.at,
-            problems: refusal.problems.clone(),
+            at: refusal.at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+            problems: refusal.error.texts(),
         });
         let Some(applied) = applied else {
             return ConfigStatus { refused, ..ConfigStatus::default() };

@@ -122,7 +122,7 @@ impl Session {
             route: &feed.route,
             pool: &row.key().pool,
             worker: self.machine.worker().map_or("", |worker| worker.as_str()),
-            hash: share.hash(),
+            hash: &share.hash(),
         });
     }
 
@@ -155,7 +155,7 @@ impl Session {
         }
         let key = row.key();
         let verified = self.context.clock.now().instant;
-        traces.share(ShareTrace {
+        traces.share(&ShareTrace {
             connection: self.peer.trace,
             listener: &key.listener,
             route: &key.route,

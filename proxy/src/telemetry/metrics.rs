@@ -5,7 +5,9 @@
 
 mod family;
 
-pub(crate) use family::{Labels, SERIES_MAX};
+pub(crate) use family::Labels;
+#[cfg(test)]
+use family::SERIES_MAX;
 
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -155,7 +155,8 @@ impl<'a> Connection<'a> {
     /// Waits for something to do and does it.
     async fn turn(&mut self, stop: &CancellationToken, last_verdicts: Duration) -> Result<(), End> {
         let expires = self.task.held.expires_at();
-        let timer = expires.map_or(self.machine.poll_timeout(), |at| at.min(self.machine.poll_timeout()));
+        let own = self.machine.poll_timeout();
+        let timer = expires.map_or(own, |expires| expires.min(own));
         let timer = self.stopping.map_or(timer, |at| at.min(timer));
         let stopping = self.stopping.is_some();
         let wake = tokio::select! {
@@ -281,7 +282,7 @@ impl<'a> Connection<'a> {
         }
         self.write(&wire).await?;
         for answer in waiting {
-            drop(answer.send(HandOver::Written));
+            answer.send(HandOver::Written).ok();
         }
         Ok(())
     }
@@ -304,7 +305,7 @@ impl<'a> Connection<'a> {
         let submission = PoolSubmit {
             user: &self.pool.user,
             job_id: &share.job().notify.job_id,
-            extranonce2: share.extranonce2_for_pool().as_bytes(),
+            extranonce2: share.extranonce2_for_pool(),
             ntime: share.ntime(),
             nonce: share.nonce(),
             version_bits: share.version_bits_for_pool(),

@@ -25,7 +25,7 @@ pub(crate) struct ShareRecord {
 impl ShareRecord {
     /// Ends the trace of a share that the pool, or the loss of it, has decided.
     pub(crate) fn end(&self, telemetry: &Telemetry, at: Instant, outcome: ShareOutcome) {
-        telemetry.traces().share(ShareTrace {
+        telemetry.traces().share(&ShareTrace {
             connection: self.connection,
             listener: &self.row.key().listener,
             route: &self.row.key().route,

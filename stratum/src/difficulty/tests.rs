@@ -174,7 +174,7 @@ fn the_easier_assignment_is_the_one_with_the_lower_difficulty() {
 }
 
 fn any_difficulty() -> impl Strategy<Value = Difficulty> {
-    (1.., 0..=Difficulty::SCALE_MAX)
+    (1_u64.., 0..=Difficulty::SCALE_MAX)
         .prop_map(|(mantissa, scale)| Difficulty::normalised(mantissa, scale))
 }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 /// Submits that may await a verdict on one connection: at one share per second and pool that is hours.
-pub const OUTSTANDING_MAX: usize = 10_000;
+pub(super) const OUTSTANDING_MAX: usize = 10_000;
 
 /// Why a pool refused a share, from the codes 20 to 25.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -1,0 +1,126 @@
+//! `stratum-proxy run`: from arguments to a running process, and from a signal to its end.
+//!
+//! It wires; whatever it wires decides.
+
+use std::io::{self, Write as _};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::admin::Admin;
+use crate::app::{App, Seams};
+use crate::args::{Exit, RunArgs};
+use crate::clock::Clock;
+use crate::config::{Blame, ConfigError, Environment, Inputs};
+use crate::control::follow_files;
+use crate::signals::{Signals, reload_on_hangup};
+use crate::telemetry::reasons::DrainCause;
+use crate::telemetry::{self, Telemetry};
+use crate::transport::Tcp;
+use crate::workers::{Tasks, Workers};
+
+/// Longest wait for background threads at the very end.
+const THREADS_STOP: Duration = Duration::from_secs(1);
+
+/// Runs the proxy until it is told to stop, and says how that ended.
+pub fn run(args: RunArgs, environment: Environment) -> Exit {
+    let ended = control_runtime().and_then(|runtime| {
+        let exit = runtime.block_on(serve(args, environment));
+        runtime.shutdown_timeout(THREADS_STOP);
+        exit
+    });
+    ended.unwrap_or_else(|error| {
+        // Standard error may be gone; there is nobody left to tell.
+        drop(writeln!(io::stderr(), "error: {error:#}"));
+        exit_of(&error)
+    })
+}
+
+/// Pools, routes, listeners and the admin server live on one thread: their work is small next to the sessions'.
+fn control_runtime() -> anyhow::Result<Runtime> {
+    Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("control")
+        .enable_all()
+        .build()
+        .context("cannot start a thread")
+}
+
+fn exit_of(error: &anyhow::Error) -> Exit {
+    match error.downcast_ref::<ConfigError>() {
+        Some(ConfigError { blame: Blame::Files, problems: _ }) => Exit::Usage,
+        Some(ConfigError { blame: Blame::Documents, problems: _ }) | None => Exit::Failed,
+    }
+}
+
+async fn serve(args: RunArgs, environment: Environment) -> anyhow::Result<Exit> {
+    let telemetry = telemetry::init(&args.log(), &environment)?;
+    let mut signals = Signals::listen().context("cannot listen for signals")?;
+    let stop = CancellationToken::new();
+    let inputs = Inputs::from(args.input.clone());
+    let (files, feed) = follow_files(inputs, environment, telemetry.clone())?;
+    let admin = Admin::bind(args.admin).await?;
+    let threads = args.threads.unwrap_or_else(cores);
+    let workers = Workers::start(threads, &stop).context("cannot start the session threads")?;
+    let seams = Seams {
+        dial: Arc::new(Tcp),
+        bind: Arc::new(Tcp),
+        clock: Clock::System,
+        workers,
+        telemetry: telemetry.clone(),
+        address: args.bind,
+        seed: fastrand::u64(..),
+    };
+    let app = App::start(seams, feed).await?;
+    let reload = Arc::new(Notify::new());
+    // Not among the app's: they outlive its drain, and are watched during it.
+    let background = Tasks::default();
+    background.spawn(files.run(Arc::clone(&reload), stop.clone()));
+    background.spawn(hangups(reload, stop.clone()));
+    background.spawn(admin.serve(Arc::new(app.status()), telemetry.clone(), stop.clone()));
+    let exit = until_stopped(&app, &mut signals).await;
+    stop.cancel();
+    background.join().await;
+    flush(&telemetry).await;
+    Ok(exit)
+}
+
+/// Drains at the first signal, and stops at the second.
+async fn until_stopped(app: &App, signals: &mut Signals) -> Exit {
+    let signal = signals.stop().await;
+    tracing::info!(signal, "asked to stop");
+    tokio::select! {
+        biased;
+        () = app.drain(DrainCause::Signal) => Exit::Done,
+        signal = signals.stop() => {
+            tracing::warn!(signal, "stopping at once: what is in flight is booked as unanswered or lost");
+            app.stop().await;
+            Exit::CutShort
+        }
+    }
+}
+
+async fn hangups(reload: Arc<Notify>, stop: CancellationToken) {
+    let heeded = stop.run_until_cancelled(reload_on_hangup(reload)).await;
+    if let Some(Err(error)) = heeded {
+        tracing::warn!(%error, "SIGHUP is not heeded; files are still read within a second");
+    }
+}
+
+async fn flush(telemetry: &Telemetry) {
+    let telemetry = telemetry.clone();
+    // It blocks, and needs the runtime that it waits for.
+    if let Err(error) = tokio::task::spawn_blocking(move || telemetry.shutdown()).await {
+        tracing::warn!(%error, "the last spans were not exported");
+    }
+}
+
+fn cores() -> NonZeroUsize {
+    available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
