@@ -2,18 +2,24 @@
 //! Owns the bounds on size and number. Does not know what a document should look like beyond its
 //! being a mapping with text keys.
 
+mod expansion;
+
 use std::{fmt, sync::Arc};
 
 use serde_json::{Map, Value};
 
-use crate::problem::Problem;
+use crate::problem::{Problem, shortened};
 
 /// The largest text that is read: hundreds of documents of ordinary size. It also bounds the work
-/// of [`parse`], which counts lines anew for each document.
+/// of [`parse`], which counts lines anew for each document. What aliases make of it is bounded by
+/// [`expansion`].
 const SOURCE_BYTES_MAX: usize = 1 << 20;
 
 /// The most documents in one text.
 const DOCUMENTS_MAX: usize = 256;
+
+/// What some editors put at the beginning of a file.
+const BYTE_ORDER_MARK: char = '\u{feff}';
 
 const YAML_REMEDY: &str = "correct the YAML at this place: indent with spaces, and put texts in \
     quotes that contain `: ` or ` #` or begin with a special character";
@@ -45,14 +51,16 @@ impl DocumentId {
 /// `farm.yaml:12 StratumProxy/farm-east`
 impl fmt::Display for DocumentId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Unlike the source, kind and name are the document's own words: they may be anything.
+        let (kind, name) = (shortened(&self.kind), shortened(&self.name));
         f.write_str(&self.source)?;
         if self.line > 0 {
             write!(f, ":{}", self.line)?;
         }
-        match (self.kind.is_empty(), self.name.is_empty()) {
+        match (kind.is_empty(), name.is_empty()) {
             (true, _) => Ok(()),
-            (false, true) => write!(f, " {}", self.kind),
-            (false, false) => write!(f, " {}/{}", self.kind, self.name),
+            (false, true) => write!(f, " {kind}"),
+            (false, false) => write!(f, " {kind}/{name}"),
         }
     }
 }
@@ -93,7 +101,7 @@ pub fn read(source: &str, text: &str) -> (Vec<RawDocument>, Vec<Problem>) {
         ));
         return (documents, problems);
     }
-    for (line, chunk) in split(text) {
+    for (line, chunk) in split(text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text)) {
         if chunk.lines().all(is_blank) {
             continue;
         }
@@ -148,7 +156,8 @@ fn parse(
 ) -> Result<Option<RawDocument>, Problem> {
     // The empty lines make the parser count from the beginning of the file.
     let text = format!("{}{chunk}", "\n".repeat(line.saturating_sub(1)));
-    let yaml: serde_yaml::Value = serde_yaml::from_str(&text)
+    let yaml: serde_yaml::Value = expansion::check(&text)
+        .and_then(|()| serde_yaml::from_str(&text))
         .map_err(|error| Problem::of(source, &format!("malformed YAML: {error}"), YAML_REMEDY))?;
     // The marker's line is rarely where the reader looks; the first line with content is.
     let blank = chunk.lines().take_while(|line| is_blank(line)).count();

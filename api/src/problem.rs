@@ -1,7 +1,8 @@
 //! What is wrong with a document, for the person who wrote it: where, what, and what to do.
-//! Owns the cutting and redacting of values. Never holds a secret.
+//! Owns the cutting and redacting of values, and that nothing of a document reaches a terminal as
+//! a control character. Never holds a secret.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -56,35 +57,56 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.document)?;
-        match (self.path.is_empty(), &self.value) {
+        write!(f, "{}: ", printable(&self.document))?;
+        let path = printable(&self.path);
+        match (path.is_empty(), &self.value) {
             (true, _) => {}
-            (false, None) => write!(f, "{}: ", self.path)?,
-            (false, Some(value)) => write!(f, "{} ({value}): ", self.path)?,
+            (false, None) => write!(f, "{path}: ")?,
+            (false, Some(value)) => write!(f, "{path} ({}): ", printable(value))?,
         }
-        f.write_str(&self.message)?;
+        f.write_str(&printable(&self.message))?;
         if !self.remedy.is_empty() {
-            write!(f, "\n    remedy: {}", self.remedy)?;
+            write!(f, "\n    remedy: {}", printable(&self.remedy))?;
         }
         Ok(())
     }
+}
+
+/// On one line, and without anything that a terminal obeys.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 impl std::error::Error for Problem {}
 
 /// A value on one line, cut, and without the credentials that a URL may carry.
 pub(crate) fn shown(value: &Value) -> String {
-    let line = value.to_string();
-    let line = match line.split_once("://") {
-        Some((scheme, rest)) if rest.contains('@') => {
-            let after = rest.rsplit_once('@').map_or("", |(_, after)| after);
-            format!("{scheme}://…@{after}")
-        }
-        Some(_) | None => line,
+    shortened(&without_credentials(value.to_string())).into_owned()
+}
+
+/// Hides what stands before the `@` of a URL, or of `user:password@host` without a scheme, and
+/// what stands behind a URL's `?`.
+fn without_credentials(line: String) -> String {
+    let (scheme, rest) = match line.split_once("://") {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), line.as_str()),
     };
-    match line.char_indices().nth(VALUE_LENGTH_MAX) {
-        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
-        None => line,
+    match rest.rsplit_once('@') {
+        Some((before, after)) if !scheme.is_empty() || before.contains(':') => {
+            format!("{scheme}…@{after}")
+        }
+        Some(_) | None => match rest.split_once('?') {
+            Some((address, _)) if !scheme.is_empty() => format!("{scheme}{address}?…"),
+            Some(_) | None => line,
+        },
+    }
+}
+
+/// A text, cut where it is longer than a reader needs.
+pub(crate) fn shortened(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(VALUE_LENGTH_MAX) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()).into(),
+        None => text.into(),
     }
 }
 
@@ -114,7 +136,25 @@ mod tests {
 
     #[test]
     fn a_credential_in_a_url_is_not_shown() {
-        let text = shown(&json!("stratum+tcp://user:hunter2@pool.example.com:3333"));
-        assert_eq!(text, "\"stratum+tcp://…@pool.example.com:3333\"");
+        for (value, expected) in [
+            ("stratum+tcp://user:hunter2@pool.example.com:3333", "stratum+tcp://…@pool.example.com:3333"),
+            ("stratum+tcp://a:hunter2@b@pool.example.com", "stratum+tcp://…@pool.example.com"),
+            ("acme:hunter2@pool.example.com:3333", "…@pool.example.com:3333"),
+            ("acme.w1:hunter2@pool", "…@pool"),
+        ] {
+            assert!(shown(&json!(value)).contains(expected), "{}", shown(&json!(value)));
+            assert!(!shown(&json!(value)).contains("hunter2"), "{}", shown(&json!(value)));
+        }
+        let text = shown(&json!("stratum+tcp://pool:1?password=hunter2"));
+        assert_eq!(text, "\"stratum+tcp://pool:1?…");
+        assert_eq!(shown(&json!("me@example.com")), "\"me@example.com\"");
+    }
+
+    #[test]
+    fn nothing_of_a_document_reaches_a_terminal_as_a_command() {
+        let problem = Problem::of(&"f.yaml\u{1b}[2J", "a\nb", "c\rd").at("spec.\u{7}x");
+        let text = problem.to_string();
+        assert_eq!(text.matches(char::is_control).collect::<String>(), "\n", "{text:?}");
+        assert!(text.contains("spec.\u{fffd}x: a\u{fffd}b\n    remedy: c\u{fffd}d"), "{text:?}");
     }
 }

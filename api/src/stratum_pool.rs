@@ -19,6 +19,10 @@ use crate::{
 #[cfg_attr(feature = "crd", derive(kube::CustomResource))]
 #[cfg_attr(
     feature = "crd",
+    expect(clippy::duplicated_attributes, reason = "each column has the same few attributes")
+)]
+#[cfg_attr(
+    feature = "crd",
     kube(
         group = "stratum.loka.dev",
         version = "v1alpha1",
@@ -47,7 +51,7 @@ use crate::{
 )]
 #[serde(rename_all = "camelCase")]
 pub struct StratumPoolSpec {
-    /// Addresses of the pool, in the order in which they are tried.
+    /// Addresses of the pool, 1 to 8, in the order in which they are tried.
     #[schemars(length(min = 1, max = 8))]
     #[schemars(extend("x-kubernetes-validations" = rules([(
         "self.all(e, self.exists_one(f, f.url == e.url))",
@@ -55,7 +59,8 @@ pub struct StratumPoolSpec {
     )])))]
     pub endpoints: Vec<Endpoint>,
 
-    /// The account at the pool that is paid: a user name or an address, without a worker.
+    /// The account at the pool that is paid: a user name or an address, without a worker. It
+    /// decides who gets the money: review every change of it.
     #[schemars(length(min = 1, max = 128))]
     #[schemars(extend("x-kubernetes-validations" = rules([(
         "self.matches('^[!-~]+$')",
@@ -78,15 +83,15 @@ pub struct StratumPoolSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_secret_ref: Option<SecretKeyRef>,
 
-    /// How long the pool may take.
+    /// How long the pool may take before the next endpoint or pool is tried.
     #[serde(default)]
     pub timeouts: PoolTimeouts,
 
-    /// Whether the pool is asked for version rolling.
+    /// Whether the pool is asked for version rolling (BIP 310). Default Enabled.
     #[serde(default)]
     pub version_rolling: VersionRolling,
 
-    /// The protocol that the pool speaks. Only StratumV1 so far.
+    /// The protocol that the pool speaks. Only StratumV1 so far. Absent: StratumV1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-kubernetes-validations" = only(
         "StratumV1", "pools are spoken to in Stratum V1 only"
@@ -113,7 +118,8 @@ pub struct StratumPoolSpec {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Endpoint {
-    /// `stratum+tcp://HOST:PORT`.
+    /// Where the pool listens: `stratum+tcp://HOST:PORT`, with the host as a name, an IPv4 address
+    /// or an IPv6 address in brackets.
     #[schemars(length(min = 1, max = 280))]
     #[schemars(extend("x-kubernetes-validations" = url_rules()))]
     pub url: String,
@@ -149,12 +155,13 @@ fn url_rules() -> serde_json::Value {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SecretKeyRef {
-    /// Name of the Secret.
+    /// Name of the Secret, in the namespace of the StratumPool.
     #[schemars(length(min = 1, max = 253))]
     #[schemars(extend("x-kubernetes-validations" = object_name("Secret")))]
     pub name: String,
 
-    /// Key in its data.
+    /// Key in its data. Default password. Outside a cluster the environment variable
+    /// STRATUM_SECRET_<NAME>_<KEY> may stand in for the Secret.
     #[serde(default = "default_key")]
     #[schemars(length(min = 1, max = 253))]
     #[schemars(extend("x-kubernetes-validations" = rules([(
@@ -172,23 +179,25 @@ fn default_key() -> String {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PoolTimeouts {
-    /// To accept a connection.
+    /// How long the pool may take to accept a connection: a duration from 100ms to 5m. Default 5s.
     #[schemars(extend("x-kubernetes-validations" = duration("100ms", "5m", "5s")))]
     pub connect: DurationText,
 
-    /// To answer subscribe and authorize.
+    /// How long the pool may take to answer subscribe and authorize: a duration from 100ms to 5m.
+    /// Default 10s.
     #[schemars(extend("x-kubernetes-validations" = duration("100ms", "5m", "10s")))]
     pub handshake: DurationText,
 
-    /// To send the first job.
+    /// How long the pool may take to send the first job: a duration from 100ms to 30m. Default 30s.
     #[schemars(extend("x-kubernetes-validations" = duration("100ms", "30m", "30s")))]
     pub first_job: DurationText,
 
-    /// To send the next job. A pool that is silent for longer is taken for dead.
+    /// How long the pool may take to send the next job: a duration from 1s to 24h. Default 10m. A
+    /// pool that sends none for longer is taken for dead.
     #[schemars(extend("x-kubernetes-validations" = duration("1s", "24h", "10m")))]
     pub job_silence: DurationText,
 
-    /// To answer a share.
+    /// How long the pool may take to answer a share: a duration from 100ms to 10m. Default 60s.
     #[schemars(extend("x-kubernetes-validations" = duration("100ms", "10m", "60s")))]
     pub submit: DurationText,
 }

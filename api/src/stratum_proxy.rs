@@ -32,6 +32,10 @@ use crate::{
 #[cfg_attr(feature = "crd", derive(kube::CustomResource))]
 #[cfg_attr(
     feature = "crd",
+    expect(clippy::duplicated_attributes, reason = "each column has the same few attributes")
+)]
+#[cfg_attr(
+    feature = "crd",
     kube(
         group = "stratum.loka.dev",
         version = "v1alpha1",
@@ -77,7 +81,7 @@ use crate::{
     "two listeners have the same port; give each listener a port of its own",
 )])))]
 pub struct StratumProxySpec {
-    /// Ports that miners connect to.
+    /// Ports that miners connect to, 1 to 16.
     #[schemars(length(min = 1, max = 16))]
     #[schemars(extend(
         "x-kubernetes-list-type" = "map",
@@ -85,7 +89,7 @@ pub struct StratumProxySpec {
     ))]
     pub listeners: Vec<Listener>,
 
-    /// Where the work goes. A listener that names no route uses the first.
+    /// Where the work goes, 1 to 16 routes. A listener that names no route uses the first.
     #[schemars(length(min = 1, max = 16))]
     #[schemars(extend(
         "x-kubernetes-list-type" = "map",
@@ -101,13 +105,13 @@ pub struct StratumProxySpec {
     #[serde(default)]
     pub observability: Observability,
 
-    /// How many pods the operator runs. Without a cluster there is one process, whatever stands
-    /// here.
+    /// How many pods the operator runs. Absent: left to the operator and to an autoscaler. Without
+    /// a cluster there is one process, whatever stands here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1000))]
     pub replicas: Option<i32>,
 
-    /// What kind of workload the operator makes. Only Deployment so far.
+    /// What kind of workload the operator makes. Only Deployment so far. Absent: Deployment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-kubernetes-validations" = only(
         "Deployment", "a DaemonSet is not made yet"
@@ -115,7 +119,7 @@ pub struct StratumProxySpec {
     #[schemars(with = "Workload")]
     pub workload: Option<Workload>,
 
-    /// Whether the proxy is to run. Only Run so far.
+    /// Whether the proxy is to run. Only Run so far. Absent: Run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-kubernetes-validations" = only(
         "Run", "draining and stopping by the resource is not honoured yet"

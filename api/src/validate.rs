@@ -32,6 +32,10 @@ pub enum Resource {
     Secret(SecretDocument),
 }
 
+/// The most problems of one document that are told. Behind so many stands one cause, such as a file
+/// of another program.
+const PROBLEMS_MAX: usize = 100;
+
 /// Checks one document.
 ///
 /// # Errors
@@ -53,7 +57,17 @@ pub fn validate(document: &RawDocument) -> Result<Resource, Vec<Problem>> {
         .map(|violation| of_violation(&document.id, violation, &value))
         .collect();
     problems.splice(0..0, faults.iter().map(|fault| of_fault(&document.id, fault)));
+    limit(&mut problems, &document.id);
     if problems.is_empty() { typed(kind, document, value) } else { Err(problems) }
+}
+
+fn limit(problems: &mut Vec<Problem>, id: &DocumentId) {
+    let more = problems.len().saturating_sub(PROBLEMS_MAX);
+    if more > 0 {
+        problems.truncate(PROBLEMS_MAX);
+        let message = format!("has {more} more problems");
+        problems.push(Problem::of(id, &message, "correct these first"));
+    }
 }
 
 fn kind_of(document: &RawDocument) -> Result<Kind, Problem> {

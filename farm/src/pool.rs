@@ -34,14 +34,18 @@ use crate::network::Net;
 use self::core::{Core, Life};
 use self::door::{Door, NetDoor, TcpDoor};
 
-pub use self::books::{AcceptedShare, OTHER_USERS, PoolCounts, UserCounts};
+pub use self::books::{AcceptedShare, OTHER_USERS, PoolCounts, UNAUTHORIZED_USERS, UserCounts};
 pub use self::chain::Clean;
 pub use self::control::{PoolControl, ReconnectTo};
-pub use self::forms::{Forms, JobId, Number, Rejection, Subscription};
+pub use self::forms::{
+    Acceptance, CleanFlag, Configuration, Forms, JobId, Notification, Number, Rejection,
+    Subscription,
+};
 pub use self::peer::{ConnectionId, ConnectionView};
 pub use self::settings::{
     Accounts, BIP320_MASK, BRANCHES_MAX, DifficultyPolicy, EXTRANONCE1_BYTES_MAX,
-    EXTRANONCE2_BYTES_MAX, FirstJob, PoolSettings, Resumption, SettingsError, VersionRolling,
+    EXTRANONCE2_BYTES_MAX, FirstDifficulty, FirstJob, PoolSettings, Resumption, SettingsError,
+    VersionRolling,
 };
 
 /// A running pool. Dropping it stops its tasks; [`Self::shutdown`] waits for their end.

@@ -15,9 +15,10 @@ mod rules;
 pub use dialect::{Dialect, KeyOrder, Slashes, Spacing};
 pub use handshake::{Await, Call, ConfigureForm, Extension, Method, Need, Step, SubscribeForm};
 pub use rules::{
-    BitsStyle, Chatter, CleanFlag, DifficultyFrom, Extranonce2Plan, Extranonce2Sizes, Ids, JobRules,
-    Limits, Matching, Messages, NTimePlan, NameRule, NonceText, OldJob, Opening, Patience, Pong,
-    ReconnectRule, RepeatedId, Rolling, Search, SixthParameter, SubmitId, Submits, TLS_PATIENCE,
+    BitsStyle, Chatter, CleanFlag, DifficultyFrom, Extranonce2Plan, Extranonce2Sizes, Ids,
+    JobRules, Limits, Matching, Messages, NTimePlan, NameRule, NonceText, OldJob, Opening,
+    Patience, Pong, ReconnectRule, RepeatedId, Rolling, Search, SixthParameter, SubmitId, Submits,
+    TLS_PATIENCE,
 };
 
 /// One kind of firmware.
@@ -130,8 +131,7 @@ mod tests {
     #[test]
     fn firmware_that_rolls_versions_asks_for_it_and_no_other_does() {
         for profile in Profile::all() {
-            let asks =
-                profile.handshake.iter().any(|step| step.call.method() == Method::Configure);
+            let asks = profile.handshake.iter().any(|step| step.call.method() == Method::Configure);
             assert_eq!(asks, profile.rolling.is_some(), "{}", profile.name);
         }
     }

@@ -6,6 +6,8 @@
 
 mod environment;
 mod files;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod load;
 mod secrets;
 mod values;

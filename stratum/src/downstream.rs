@@ -170,6 +170,7 @@ enum Phase {
 /// What a miner has told of itself, whatever the phase.
 #[derive(Debug)]
 struct Peer {
+    /// When the handshake's time began to run.
     opened: Instant,
     heard: Instant,
     workers: Vec<WorkerName>,
@@ -237,10 +238,13 @@ impl Downstream {
             Input::HandedOver(result) => self.handed_over(result, out),
             Input::Leave { reason, after } => self.leave(view, reason, after),
             Input::Line(line) => self.line(view, line, out),
-            Input::Timeout => {}
-            Input::Work => self.work_changed(view, out),
+            Input::Timeout | Input::Work => {}
         }
-        self.timeouts(view, out);
+        // Whatever woke us: a driver reads the latest work for every input, and may have seen a job here first.
+        self.work_changed(view, out);
+        if out.close.is_none() {
+            self.timeouts(view, out);
+        }
     }
 
     /// Whether the next line may be given. False while an answer is owed that later ones must not overtake.
@@ -280,8 +284,13 @@ impl Downstream {
         match request.message {
             ClientMessage::Subscribe(subscribe) => self.subscribe(view, id, &subscribe, out),
             ClientMessage::Authorize { worker, password } => {
-                self.peer.wanted = password.difficulty().or(self.peer.wanted);
+                let wanted = password.difficulty().or(self.peer.wanted);
+                self.peer.wanted = wanted;
                 self.authorize(view, id, worker, out);
+                // A miner that was given work before it authorized; for any other this changes nothing.
+                if let Some(wanted) = wanted {
+                    self.suggest(view, wanted, out);
+                }
             }
             ClientMessage::Configure(configure) => self.configure(view, id, &configure, out),
             ClientMessage::Submit(submit) => {
@@ -289,13 +298,13 @@ impl Downstream {
                 self.submit(view, id, &submit, out);
             }
             ClientMessage::SuggestDifficulty(difficulty) => {
-                self.suggest(view, difficulty, out);
                 answer(out, id, "true");
+                self.suggest(view, difficulty, out);
             }
             ClientMessage::SuggestTarget(target) => match Difficulty::near(target) {
                 Ok(difficulty) => {
-                    self.suggest(view, difficulty, out);
                     answer(out, id, "true");
+                    self.suggest(view, difficulty, out);
                 }
                 Err(error) => refuse(out, id, RejectCode::Other, &error.to_string()),
             },
@@ -318,7 +327,10 @@ impl Downstream {
         }
         reply::error(&mut out.wire, &id, fault.code, &fault.message);
         out.events.push(Event::Malformed(fault.message));
-        self.peer.malformed += 1;
+        // A request with a wrong parameter is refused and no more: firmware repeats it for as long as it mines.
+        if fault.kind != Malformed::BadParams {
+            self.peer.malformed = self.peer.malformed.saturating_add(1);
+        }
         if self.peer.malformed >= MALFORMED_LINES_MAX {
             out.close = Some(Close::Malformed);
         }

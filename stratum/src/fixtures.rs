@@ -79,10 +79,10 @@ pub(crate) fn word(hex: &str) -> u32 {
 
 pub(crate) fn notify(params: &serde_json::Value) -> Notify {
     let line = serde_json::json!({"id": null, "method": "mining.notify", "params": params});
-    match parse_server(line.to_string().as_bytes()).unwrap() {
-        ServerMessage::Notify(notify) => notify,
-        other => panic!("{other:?}"),
-    }
+    let line = line.to_string();
+    let message = parse_server(line.as_bytes()).unwrap();
+    let ServerMessage::Notify(notify) = message else { panic!("{message:?}") };
+    notify
 }
 
 // === impl KnownShare ===

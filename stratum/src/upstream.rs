@@ -190,7 +190,15 @@ struct Session {
     difficulty: Difficulty,
     version_mask: VersionMask,
     /// The latest job, kept to be offered after the login or anew when the mask changes.
-    notify: Option<Notify>,
+    latest: Option<Latest>,
+}
+
+/// A job and what was in force when it came. A difficulty or an extranonce that comes later holds from the next job on,
+/// so it must not slip into this one.
+#[derive(Debug)]
+struct Latest {
+    notify: Notify,
+    context: PoolContext,
 }
 
 /// The machine. `T` is what the caller wants back with a verdict.
@@ -255,7 +263,7 @@ impl<T> Upstream<T> {
                 extranonce2_size: 0,
                 difficulty: Difficulty::ONE,
                 version_mask: VersionMask::NONE,
-                notify: None,
+                latest: None,
             },
             next_request: 1,
             first_submit: u64::MAX,
@@ -305,7 +313,7 @@ impl<T> Upstream<T> {
             };
         }
         if now.instant >= self.since + self.job_limit() {
-            return Err(match self.session.notify {
+            return Err(match self.session.latest {
                 Some(_) => PoolError::JobSilence(self.timeouts.job_silence),
                 None => PoolError::FirstJobTimeout(self.timeouts.first_job),
             });
@@ -372,7 +380,7 @@ impl<T> Upstream<T> {
     }
 
     fn job_limit(&self) -> Duration {
-        match self.session.notify {
+        match self.session.latest {
             Some(_) => self.timeouts.job_silence,
             None => self.timeouts.first_job,
         }
@@ -397,7 +405,7 @@ impl<T> Upstream<T> {
                 self.session.extranonce1 = extranonce1;
                 self.session.extranonce2_size = extranonce2_size;
             }
-            ServerMessage::SetVersionMask(mask) => self.version_mask(now, mask, out),
+            ServerMessage::SetVersionMask(mask) => self.version_mask(mask, out),
             ServerMessage::Reconnect { host, port, wait_seconds } => {
                 let wait = Duration::from_secs(wait_seconds.into());
                 out.events.push(Event::Reconnect { host, port, wait });
@@ -428,18 +436,23 @@ impl<T> Upstream<T> {
         Ok(())
     }
 
-    fn job(&mut self, now: Now, notify: Notify, out: &mut Outbox<T>) {
-        self.session.notify = Some(notify);
-        if matches!(self.phase, Phase::Working) {
+    fn job(&mut self, now: Now, mut notify: Notify, out: &mut Outbox<T>) {
+        let working = matches!(self.phase, Phase::Working);
+        if let Some(latest) = self.session.latest.as_ref().filter(|_| !working) {
+            // The one before was not handed on, and with it would go the word that a resumed session's jobs are void.
+            notify.clean |= latest.notify.clean;
+        }
+        self.session.latest = Some(Latest { notify, context: self.context(now) });
+        if working {
             self.since = now.instant;
-            self.offer(now, out);
+            self.offer(out);
         }
     }
 
-    /// Hands the latest job on with what is in force now.
-    fn offer(&self, now: Now, out: &mut Outbox<T>) {
-        if let Some(notify) = &self.session.notify {
-            out.events.push(Event::Job { notify: notify.clone(), context: self.context(now) });
+    /// Hands the latest job on.
+    fn offer(&self, out: &mut Outbox<T>) {
+        if let Some(Latest { notify, context }) = &self.session.latest {
+            out.events.push(Event::Job { notify: notify.clone(), context: *context });
         }
     }
 
@@ -454,17 +467,19 @@ impl<T> Upstream<T> {
     }
 
     /// A changed mask holds at once (BIP310), so the job is offered anew under it; the same job, so not clean.
-    fn version_mask(&mut self, now: Now, mask: VersionMask, out: &mut Outbox<T>) {
+    fn version_mask(&mut self, mask: VersionMask, out: &mut Outbox<T>) {
         let mask = mask.intersect(self.login.version_mask);
         if std::mem::replace(&mut self.session.version_mask, mask) == mask {
             return;
         }
-        if let Some(notify) = &mut self.session.notify {
-            notify.clean = false;
+        if !matches!(self.phase, Phase::Working) {
+            return;
         }
-        if matches!(self.phase, Phase::Working) {
-            self.offer(now, out);
+        if let Some(latest) = &mut self.session.latest {
+            latest.notify.clean = false;
+            latest.context.version_mask = mask;
         }
+        self.offer(out);
     }
 
     fn verdict(&mut self, now: Now, id: u64, verdict: Result<(), PoolReject>, out: &mut Outbox<T>) {
@@ -489,7 +504,7 @@ pub(crate) fn usable_size(extranonce2_size: u8) -> Result<(), String> {
 }
 
 fn answer(wire: &mut Vec<u8>, id: Option<&RequestId>, result: &str) {
-    if let Some(id) = id {
+    if let Some(id) = id.filter(|id| !id.is_null()) {
         reply::result_raw(wire, id, result);
     }
 }

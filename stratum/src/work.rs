@@ -46,12 +46,19 @@ pub struct Work {
 /// The most pool sessions that a board keeps an offer of; the configuration allows fewer.
 pub const SOURCES_MAX: usize = 64;
 
+/// How far a job's nTime is moved on at most while its pool sends no other: half of what the narrowest pool lets a miner
+/// run ahead, so that as much is left to the miner.
+const NTIME_ADVANCE_SECONDS_MAX: u32 = 3_500;
+
 #[derive(Debug)]
 struct Offer {
     source: SourceId,
+    /// Its clean flag is taken out: what it retires was retired when it came, and must not be again when it is published
+    /// a second time.
     notify: Notify,
     context: PoolContext,
-    received: Now,
+    /// When the pool first sent this very work.
+    received: Instant,
 }
 
 /// The mutable side of a route's [`Work`]; one task owns it.
@@ -100,20 +107,17 @@ impl WorkBoard {
     /// active one.
     ///
     /// # Errors
-    /// [`LayoutMisfit`] when the active session's extranonce2 is too small for the layout; nothing is published then.
+    /// [`LayoutMisfit`] when the active session's extranonce2 is too small for the layout. The job before it stays then,
+    /// unless it has just lost its worth.
     pub fn offer(
         &mut self,
         now: Now,
         source: SourceId,
-        notify: Notify,
+        mut notify: Notify,
         context: PoolContext,
     ) -> Result<(), LayoutMisfit> {
-        let clean = notify.clean;
-        self.offers.retain(|offer| offer.source != source);
-        if self.offers.len() >= SOURCES_MAX {
-            self.offers.remove(0);
-        }
-        self.offers.push(Offer { source, notify, context, received: now });
+        let clean = std::mem::take(&mut notify.clean);
+        self.keep_offer(now, source, notify, context);
         let retired = clean && self.retire(source);
         if self.active != Some(source) {
             return Ok(());
@@ -121,7 +125,11 @@ impl WorkBoard {
         if retired {
             self.raise_epoch();
         }
-        self.publish_offer(now, source)
+        let published = self.publish_offer(now, source);
+        if retired && published.is_err() {
+            self.work.current = None;
+        }
+        published
     }
 
     /// Whether `source` has a job to mine on.
@@ -155,10 +163,11 @@ impl WorkBoard {
         }
     }
 
-    /// A layout set by configuration, or none any more. Holds from the next job on.
+    /// A layout set by configuration, or none any more. Holds from the next job on: a miner that subscribes before must
+    /// fit the job that there is.
     pub fn fix_layout(&mut self, layout: Option<Layout>) {
-        if self.fixed_layout != layout {
-            self.fixed_layout = layout;
+        self.fixed_layout = layout;
+        if self.work.current.is_none() {
             self.work.layout = layout.or(self.work.layout);
         }
     }
@@ -180,13 +189,34 @@ impl WorkBoard {
         self.published.map(|at| at + period)
     }
 
+    fn keep_offer(&mut self, now: Now, source: SourceId, notify: Notify, context: PoolContext) {
+        let former = self.offers.iter().position(|offer| offer.source == source);
+        let former = former.map(|index| self.offers.remove(index));
+        let same = former.filter(|former| {
+            former.notify == notify
+                && former.context.extranonce1 == context.extranonce1
+                && former.context.extranonce2_size == context.extranonce2_size
+        });
+        let received = same.map_or(now.instant, |same| same.received);
+        if self.offers.len() >= SOURCES_MAX
+            && let Some(oldest) =
+                self.offers.iter().position(|offer| Some(offer.source) != self.active)
+        {
+            self.offers.remove(oldest);
+        }
+        self.offers.push(Offer { source, notify, context, received });
+    }
+
     fn publish_offer(&mut self, now: Now, source: SourceId) -> Result<(), LayoutMisfit> {
         let Some(offer) = self.offers.iter().find(|offer| offer.source == source) else {
             return Ok(());
         };
         let layout = self.layout_for(offer.context.extranonce2_size)?;
         let serial = JobSerial(self.next_serial);
-        let job = Job::new(serial, source, offer.notify.clone(), &offer.context, layout)?;
+        let mut job = Job::new(serial, source, offer.notify.clone(), &offer.context, layout)?;
+        // Work that was handed out before, or might have been, is not handed out again as it was: miners would start
+        // over on the very headers that they have hashed.
+        job.notify.ntime = offer.ntime_at(now);
         self.next_serial += 1;
         self.work.layout = Some(layout);
         self.publish(now, job);
@@ -196,7 +226,7 @@ impl WorkBoard {
     /// The layout in use where it fits, else the best one for all sessions known. Miners of another layout are asked to
     /// reconnect by their session.
     fn layout_for(&self, extranonce2_size: u8) -> Result<Layout, LayoutMisfit> {
-        match self.work.layout {
+        match self.fixed_layout.or(self.work.layout) {
             Some(layout) if layout.fits(extranonce2_size) => Ok(layout),
             Some(layout) if self.fixed_layout.is_some() => {
                 Err(LayoutMisfit { needed: layout.total(), given: extranonce2_size })
@@ -217,20 +247,11 @@ impl WorkBoard {
 
     fn republish(&mut self, now: Now) {
         let Some(job) = self.work.current.clone() else { return };
-        let ntime = self.ntime_for(now, &job);
+        let offer = self.offers.iter().find(|offer| offer.source == job.source);
+        let ntime = offer.map_or(job.notify.ntime, |offer| offer.ntime_at(now));
         let serial = JobSerial(self.next_serial);
         self.next_serial += 1;
         self.publish(now, job.keep_alive(serial, ntime));
-    }
-
-    /// The job's nTime moved on by as much time as has passed since the pool sent it.
-    fn ntime_for(&self, now: Now, job: &Job) -> NTime {
-        let offer = self.offers.iter().find(|offer| offer.source == job.source);
-        offer.map_or(job.notify.ntime, |offer| {
-            let elapsed = now.instant.saturating_duration_since(offer.received.instant);
-            let elapsed = u32::try_from(elapsed.as_secs()).unwrap_or(u32::MAX);
-            NTime(offer.notify.ntime.0.saturating_add(elapsed).max(job.notify.ntime.0))
-        })
     }
 
     fn publish(&mut self, now: Now, job: Job) {
@@ -249,5 +270,16 @@ impl WorkBoard {
 
     fn raise_epoch(&mut self) {
         self.work.epoch = CleanEpoch(self.work.epoch.0 + 1);
+    }
+}
+
+// === impl Offer ===
+
+impl Offer {
+    /// The pool's nTime moved on by as much time as has passed since it sent the job.
+    fn ntime_at(&self, now: Now) -> NTime {
+        let elapsed = now.instant.saturating_duration_since(self.received).as_secs();
+        let elapsed = u32::try_from(elapsed).unwrap_or(u32::MAX);
+        self.notify.ntime.plus(elapsed.min(NTIME_ADVANCE_SECONDS_MAX))
     }
 }

@@ -73,7 +73,7 @@ fn object(schema: &Value, fields: &mut Map<String, Value>, at: &str, faults: &mu
     });
 }
 
-fn array(schema: &Value, items: &mut [Value], at: &str, faults: &mut Vec<Fault>) {
+fn array(schema: &Value, items: &mut Vec<Value>, at: &str, faults: &mut Vec<Fault>) {
     let bound = |keyword| schema.get(keyword).and_then(Value::as_u64);
     let count = items.len() as u64;
     if let Some(min) = bound("minItems").filter(|min| count < *min) {
@@ -83,6 +83,8 @@ fn array(schema: &Value, items: &mut [Value], at: &str, faults: &mut Vec<Fault>)
     if let Some(max) = bound("maxItems").filter(|max| count > *max) {
         let message = format!("has {count} items and may have at most {max}");
         faults.push(Fault::new(at, message, "remove some".into()));
+        // The rules compare each item with each: they must not see a list without end.
+        items.truncate(usize::try_from(max).unwrap_or(usize::MAX));
     }
     if let Some(item_schema) = schema.get("items") {
         for (index, item) in items.iter_mut().enumerate() {
@@ -135,7 +137,8 @@ fn wrong_type(schema: &Value, wanted: &str, value: &Value, at: &str) -> Fault {
         [] => "write its fields beneath it, indented".to_owned(),
         names => format!("write its fields beneath it, indented: {}", names.join(", ")),
     };
-    Fault::new(at, format!("must be an object, not {given}"), remedy).with(value)
+    // A text in the place of an object may be the password itself, beside a reference to it.
+    Fault::new(at, format!("must be an object, not {given}"), remedy)
 }
 
 const fn type_of(value: &Value) -> &'static str {

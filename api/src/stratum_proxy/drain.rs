@@ -9,7 +9,8 @@ use crate::{rules::duration, values::DurationText};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Drain {
-    /// How long miners and shares in flight are waited for at most.
+    /// How long miners and shares in flight are waited for at most: a duration from 0s to 1h.
+    /// Default 120s. A pod's grace period must be longer.
     #[schemars(extend("x-kubernetes-validations" = duration("0s", "1h", "2m")))]
     pub timeout: DurationText,
 }

@@ -13,16 +13,19 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Listener {
-    /// Name of the listener, and of the port of pods and Service.
+    /// Name of the listener, and of the port of pods and Service: lower-case letters, digits and
+    /// dashes, unique among the listeners.
     #[schemars(length(min = 1, max = 15))]
     #[schemars(extend("x-kubernetes-validations" = label("listener", "v1")))]
     pub name: String,
 
-    /// TCP port. Ports below 1024 need rights that the proxy does not ask for.
+    /// TCP port, unique among the listeners. Ports below 1024 need rights that the proxy does not
+    /// ask for.
     #[schemars(range(min = 1024, max = 65535))]
     pub port: i32,
 
-    /// How hard the shares are that miners are asked for.
+    /// How hard the shares are that miners are asked for, in the unit of pools: 1 is 2^32 hashes on
+    /// average. The pool's difficulty wins over a minimum above it.
     #[serde(default)]
     pub difficulty: Difficulty,
 
@@ -30,11 +33,11 @@ pub struct Listener {
     #[serde(default)]
     pub limits: Limits,
 
-    /// The route that the work of this listener's miners takes. Absent: the first.
+    /// The route that the work of this listener's miners takes. Absent: the first of spec.routes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub route_ref: Option<RouteRef>,
 
-    /// The protocol that miners speak here. Only StratumV1 so far.
+    /// The protocol that miners speak here. Only StratumV1 so far. Absent: StratumV1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-kubernetes-validations" = only(
         "StratumV1", "miners are served in Stratum V1 only"
@@ -58,25 +61,28 @@ pub struct Listener {
     pub tls: Option<Reserved>,
 }
 
-/// How hard the shares are that miners are asked for. The pool's difficulty wins over a minimum
-/// above it.
+/// How hard the shares are that miners are asked for, in the unit of pools: 1 is 2^32 hashes on
+/// average. The pool's difficulty wins over a minimum above it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(extend("x-kubernetes-validations" = difficulty_order()))]
 pub struct Difficulty {
-    /// Where a miner begins of which nothing is known.
+    /// Where a miner begins of which nothing is known: a quantity in quotes, such as "8192" or
+    /// "1M", between min and max. Default 8192.
     #[schemars(extend("x-kubernetes-validations" = difficulty()))]
     pub initial: QuantityText,
 
-    /// The least that a miner is asked for.
+    /// The least that a miner is asked for: a quantity in quotes, such as "512" or "0.001".
+    /// Default 1.
     #[schemars(extend("x-kubernetes-validations" = difficulty()))]
     pub min: QuantityText,
 
-    /// The most that a miner is asked for.
+    /// The most that a miner is asked for: a quantity in quotes, such as "16M". Default 1T.
     #[schemars(extend("x-kubernetes-validations" = difficulty()))]
     pub max: QuantityText,
 
-    /// The time between two shares of one miner that its difficulty is adapted to.
+    /// The time between two shares of one miner that its difficulty is adapted to: a duration from
+    /// 500ms to 10m. Default 6s.
     #[schemars(extend("x-kubernetes-validations" = duration("500ms", "10m", "6s")))]
     pub target_share_interval: DurationText,
 }
@@ -100,28 +106,29 @@ impl Default for Difficulty {
     "submitBurst is below submitsPerSecond; raise submitBurst to at least one second's submits",
 )])))]
 pub struct Limits {
-    /// How many miners may be connected at once, to each pod.
+    /// How many miners may be connected to this listener at once, at each pod. Default 5000.
     #[schemars(range(min = 1, max = 100000))]
     pub max_connections: i32,
 
-    /// The longest line that a miner may send.
+    /// The longest line that a miner may send, in bytes. Default 16384.
     #[schemars(range(min = 1024, max = 65536))]
     pub max_line_bytes: i32,
 
-    /// How long a new connection may take until it is authorised.
+    /// How long a new connection may take until it is authorised: a duration from 1s to 10m.
+    /// Default 10s.
     #[schemars(extend("x-kubernetes-validations" = duration("1s", "10m", "10s")))]
     pub handshake_timeout: DurationText,
 
-    /// How long a miner may be silent before it is let go.
+    /// How long a miner may be silent before it is let go: a duration from 10s to 24h. Default 10m.
     #[schemars(extend("x-kubernetes-validations" = duration("10s", "24h", "10m")))]
     pub idle_timeout: DurationText,
 
-    /// How many submits a connection may send in a second, on average. A share that meets the
-    /// pool's difficulty is never refused by this limit.
+    /// How many submits a connection may send in a second, on average. Default 20. A share that
+    /// meets the pool's difficulty is never refused by this limit.
     #[schemars(range(min = 1, max = 10000))]
     pub submits_per_second: i32,
 
-    /// How many submits a connection may send at once.
+    /// How many submits a connection may send at once, at least submitsPerSecond. Default 100.
     #[schemars(range(min = 1, max = 100000))]
     pub submit_burst: i32,
 }
@@ -143,7 +150,7 @@ impl Default for Limits {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RouteRef {
-    /// Name of the route.
+    /// Name of a route in spec.routes.
     #[schemars(length(min = 1, max = 40))]
     #[schemars(extend("x-kubernetes-validations" = label("route", "main")))]
     pub name: String,

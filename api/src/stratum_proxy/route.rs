@@ -17,7 +17,7 @@ use crate::{
     "versionMask means nothing while versionRolling is Disabled; remove versionMask",
 )])))]
 pub struct Route {
-    /// Name of the route.
+    /// Name of the route: lower-case letters, digits and dashes, unique among the routes.
     #[schemars(length(min = 1, max = 40))]
     #[schemars(extend("x-kubernetes-validations" = label("route", "main")))]
     pub name: String,
@@ -40,7 +40,7 @@ pub struct Route {
     pub failback: Failback,
 
     /// The longest time without a job after which miners are sent the current one again, with a
-    /// newer time. Some firmware gives up a silent pool.
+    /// newer time: a duration from 1s to 10m. Default 30s. Some firmware gives up a silent pool.
     #[serde(default = "default_job_keep_alive")]
     #[schemars(extend("x-kubernetes-validations" = duration("1s", "10m", "30s")))]
     pub job_keep_alive: DurationText,
@@ -49,11 +49,13 @@ pub struct Route {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extranonce: Option<Extranonce>,
 
-    /// Whether miners may roll version bits (BIP 320), as far as the pool allows it.
+    /// Whether miners may roll version bits (BIP 320), as far as the pool allows it. Default
+    /// Enabled.
     #[serde(default)]
     pub version_rolling: VersionRolling,
 
-    /// The version bits that miners may roll at most, as eight hex digits. Absent: 1fffe000.
+    /// The version bits that miners may roll at most, as eight hex digits in quotes. Absent:
+    /// 1fffe000, all that BIP 320 sets aside.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 8))]
     #[schemars(extend("x-kubernetes-validations" = rules([(
@@ -63,7 +65,8 @@ pub struct Route {
     )])))]
     pub version_mask: Option<String>,
 
-    /// How miners share pool connections. Only Aggregated so far.
+    /// How miners share pool connections. Only Aggregated so far: many miners over one connection
+    /// for each pool. Absent: Aggregated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-kubernetes-validations" = only(
         "Aggregated", "a pool connection for each miner is not made yet"
@@ -80,10 +83,11 @@ fn default_job_keep_alive() -> DurationText {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RoutePool {
-    /// The StratumPool.
+    /// The StratumPool, in the namespace of the StratumProxy.
     pub pool_ref: PoolRef,
 
-    /// The pool with the least number that is healthy gets the work.
+    /// The healthy pool with the least number gets the work. Default 0. Among equals the first in
+    /// the list comes first.
     #[serde(default)]
     #[schemars(range(min = 0, max = 1000))]
     pub priority: i32,
@@ -125,10 +129,10 @@ pub struct PoolRef {
 )])))]
 pub struct OnNoPool {
     /// Hold keeps miners connected and tells them honestly that there is no work; Close lets them
-    /// go to the fail-over of their own firmware.
+    /// go to the fail-over of their own firmware. Default Hold.
     pub policy: NoPoolPolicy,
 
-    /// With Close: how long miners are held first. Absent: 60s.
+    /// With Close: how long miners are held first, a duration from 0s to 24h. Absent: 60s.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-kubernetes-validations" = duration("0s", "24h", "60s")))]
     pub after: Option<DurationText>,
@@ -148,7 +152,7 @@ pub enum NoPoolPolicy {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Failback {
-    /// How long the better pool must have been healthy.
+    /// How long the better pool must have been healthy: a duration from 0s to 24h. Default 120s.
     #[schemars(extend("x-kubernetes-validations" = duration("0s", "24h", "2m")))]
     pub after: DurationText,
 }
@@ -163,11 +167,13 @@ impl Default for Failback {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Extranonce {
-    /// Bytes that tell miners apart.
+    /// Bytes that tell miners apart, 1 to 4: at least enough for the maxConnections of the
+    /// listeners together.
     #[schemars(range(min = 1, max = 4))]
     pub id_bytes: i32,
 
-    /// Bytes that a miner counts through: its extranonce2 size.
+    /// Bytes that a miner counts through, 2 to 8: its extranonce2 size. With idBytes it must fit
+    /// into the extranonce2 of every pool of the route.
     #[schemars(range(min = 2, max = 8))]
     pub miner_bytes: i32,
 }

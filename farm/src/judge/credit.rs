@@ -18,6 +18,16 @@ impl Credit {
         self.attos = self.attos.saturating_add(difficulty.attos());
     }
 
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self { attos: self.attos.saturating_add(other.attos) }
+    }
+
+    /// The sum in units of 10^−18, exact.
+    pub fn attos(self) -> u128 {
+        self.attos
+    }
+
     /// For display and statistics only.
     pub fn as_f64(self) -> f64 {
         self.attos as f64 / 1e18

@@ -39,6 +39,14 @@ impl AcceptedHashes {
         self.set.is_empty()
     }
 
+    /// Takes back the newest entry, for a share that was not paid after all.
+    pub fn withdraw(&mut self, hash: &BlockHash) {
+        if self.order.back() == Some(hash) {
+            self.order.pop_back();
+            self.set.remove(hash);
+        }
+    }
+
     /// Enters a hash; `false` if it was there.
     pub(super) fn insert(&mut self, hash: BlockHash) -> bool {
         if !self.set.insert(hash) {

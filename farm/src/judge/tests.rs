@@ -380,7 +380,9 @@ fn a_share_is_paid_once_in_whatever_spelling() {
 fn the_memory_of_hashes_is_bounded_and_forgets_the_oldest() {
     let hash = |byte: u8| BlockHash::from_byte_array([byte; 32]);
     let mut seen = AcceptedHashes::with_limit(2);
-    assert!(seen.is_empty() && seen.insert(hash(1)) && seen.insert(hash(2)) && seen.insert(hash(3)));
+    assert!(
+        seen.is_empty() && seen.insert(hash(1)) && seen.insert(hash(2)) && seen.insert(hash(3))
+    );
     assert_eq!(seen.len(), 2);
     assert!(!seen.contains(&hash(1)) && !seen.insert(hash(2)) && seen.insert(hash(1)));
 }

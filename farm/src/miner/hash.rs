@@ -15,7 +15,13 @@ pub(crate) struct Midstate {
 
 /// SHA-256's initial state (FIPS 180-4, 5.3.3).
 const INITIAL: [u32; 8] = [
-    0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab,
+    0x6a09_e667,
+    0xbb67_ae85,
+    0x3c6e_f372,
+    0xa54f_f53a,
+    0x510e_527f,
+    0x9b05_688c,
+    0x1f83_d9ab,
     0x5be0_cd19,
 ];
 
@@ -118,8 +124,7 @@ mod tests {
         let root = job.root(&bytes("08000002"), &bytes("00000001"));
         let unit = Unit { root, header: Header { ntime: 0x504e_86ed, ..job.header } };
         let target = Target::of_difficulty("7.88").unwrap();
-        let (nonce, hash) =
-            Midstate::of(&unit).scan(0xb295_7c02 - 100, 200, target).unwrap();
+        let (nonce, hash) = Midstate::of(&unit).scan(0xb295_7c02 - 100, 200, target).unwrap();
         assert_eq!(nonce, 0xb295_7c02);
         let mut shown = hash;
         shown.reverse();

@@ -103,7 +103,8 @@ mod tests {
 
     #[test]
     fn both_forms_of_the_subscribe_reply_are_read() {
-        let pairs = json!([[["mining.set_difficulty", "a1"], ["mining.notify", "a2"]], "08000002", 4]);
+        let pairs =
+            json!([[["mining.set_difficulty", "a1"], ["mining.notify", "a2"]], "08000002", 4]);
         let single = json!([["mining.notify", "a2"], "08000002", 4]);
         let expected = Subscribed {
             session: Some("a2".to_owned()),

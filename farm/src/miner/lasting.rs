@@ -163,7 +163,8 @@ impl Pace {
 
     /// Returns the hashes shed.
     fn grant(&mut self, spent: Duration) -> u64 {
-        let work = spent.as_nanos() * u128::from(self.hashes_per_second) + u128::from(self.fraction);
+        let work =
+            spent.as_nanos() * u128::from(self.hashes_per_second) + u128::from(self.fraction);
         self.fraction = u64::try_from(work % NANOS_PER_SECOND).unwrap_or(0);
         self.owed += u64::try_from(work / NANOS_PER_SECOND).unwrap_or(u64::MAX);
         let most = self.hashes_per_second.saturating_mul(DEBT_MAX.as_secs());

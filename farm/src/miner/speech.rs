@@ -159,8 +159,7 @@ fn quote(dialect: Dialect, text: &str, out: &mut String) {
             '\\' => out.push_str("\\\\"),
             '/' if dialect.slashes == Slashes::Escaped => out.push_str("\\/"),
             control if control.is_control() => {
-                // Writing to a String cannot fail.
-                let _ = write!(out, "\\u{:04x}", u32::from(control));
+                out.push_str(&format!("\\u{:04x}", u32::from(control)));
             }
             plain => out.push(plain),
         }

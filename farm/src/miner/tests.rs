@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use self::tiny::{ADDRESS, Flaw, Log};
+use self::tiny::{ADDRESS, Demand, Flaw, Log};
 use super::counts::Disconnect;
 use super::dial::NetDial;
 use super::ticket::NoTickets;
@@ -164,7 +164,7 @@ springs!(
 springs!(
     old_miners_authorise_before_they_subscribe,
     "old-miner",
-    Flaw::RefuseUnless(AUTHORIZE, |_| false),
+    Flaw::RefuseUnless(AUTHORIZE, Demand(|_| false)),
     Fault::Refused { method: crate::profile::Method::Authorize, .. }
 );
 springs!(
@@ -184,6 +184,18 @@ springs!(
     "cgminer",
     Flaw::Extranonce2Size(1),
     Fault::Extranonce2Size { size: 1 }
+);
+springs!(
+    cpuminer_cannot_use_an_extranonce2_of_seventeen_bytes,
+    "cpuminer",
+    Flaw::Extranonce2Size(17),
+    Fault::Extranonce2Size { size: 17 }
+);
+springs!(
+    esp_miner_cannot_use_an_extranonce2_of_33_bytes,
+    "esp-miner",
+    Flaw::Extranonce2Size(33),
+    Fault::Extranonce2Size { size: 33 }
 );
 springs!(
     cgminer_ors_its_bits_into_the_jobs_version,
@@ -209,12 +221,7 @@ springs!(
     Flaw::CloseOn("mining.get_transactions"),
     Fault::ClosedWithoutReply { method: crate::profile::Method::GetTransactions }
 );
-springs!(
-    bmminer_reconnects_for_ever_without_a_job,
-    "bmminer",
-    Flaw::NoJob,
-    Fault::NoJob { .. }
-);
+springs!(bmminer_reconnects_for_ever_without_a_job, "bmminer", Flaw::NoJob, Fault::NoJob { .. });
 springs!(
     bmminer_holds_a_coinbase_of_750_bytes,
     "bmminer",
@@ -242,7 +249,7 @@ springs!(
 springs!(
     bmminer_subscribes_with_a_null_session,
     "bmminer",
-    Flaw::RefuseUnless(SUBSCRIBE, |request| request.params.iter().all(Value::is_string)),
+    Flaw::RefuseUnless(SUBSCRIBE, Demand(|request| request.params.iter().all(Value::is_string))),
     Fault::Refused { method: crate::profile::Method::Subscribe, .. }
 );
 springs!(
@@ -260,41 +267,45 @@ springs!(
 springs!(
     vnish_subscribes_without_parameters,
     "vnish",
-    Flaw::RefuseUnless(SUBSCRIBE, |request| !request.params.is_empty()),
+    Flaw::RefuseUnless(SUBSCRIBE, Demand(|request| !request.params.is_empty())),
     Fault::Refused { method: crate::profile::Method::Subscribe, .. }
 );
 springs!(
     xminer_has_an_agent_full_of_separators,
     "xminer",
-    Flaw::RefuseUnless(SUBSCRIBE, |request| {
-        request.params[0].as_str().is_some_and(|agent| !agent.contains('|'))
-    }),
+    Flaw::RefuseUnless(
+        SUBSCRIBE,
+        Demand(|request| { request.params[0].as_str().is_some_and(|agent| !agent.contains('|')) })
+    ),
     Fault::Refused { method: crate::profile::Method::Subscribe, .. }
 );
 springs!(
     whatsminer_asks_for_a_mask_without_a_bit_count,
     "whatsminer",
-    Flaw::RefuseUnless(CONFIGURE, has_bit_count),
+    Flaw::RefuseUnless(CONFIGURE, Demand(has_bit_count)),
     Fault::Refused { method: crate::profile::Method::Configure, .. }
 );
 springs!(
     whatsminers_session_has_an_odd_number_of_digits,
     "whatsminer",
-    Flaw::RefuseUnless(SUBSCRIBE, |request| {
-        request.params[1].as_str().and_then(crate::wire::decode_hex).is_some()
-    }),
+    Flaw::RefuseUnless(
+        SUBSCRIBE,
+        Demand(|request| {
+            request.params[1].as_str().and_then(crate::wire::decode_hex).is_some()
+        })
+    ),
     Fault::Refused { method: crate::profile::Method::Subscribe, .. }
 );
 springs!(
     bosminer_subscribes_with_four_parameters,
     "bosminer",
-    Flaw::RefuseUnless(SUBSCRIBE, |request| request.params.len() <= 2),
+    Flaw::RefuseUnless(SUBSCRIBE, Demand(|request| request.params.len() <= 2)),
     Fault::Refused { method: crate::profile::Method::Subscribe, .. }
 );
 springs!(
     nicehash_subscribes_with_three_parameters,
     "nicehash",
-    Flaw::RefuseUnless(SUBSCRIBE, |request| request.params.len() <= 2),
+    Flaw::RefuseUnless(SUBSCRIBE, Demand(|request| request.params.len() <= 2)),
     Fault::Refused { method: crate::profile::Method::Subscribe, .. }
 );
 springs!(
@@ -383,7 +394,10 @@ springs!(
 );
 
 fn has_bit_count(request: &Request) -> bool {
-    request.params.get(1).is_some_and(|values| values.get("version-rolling.min-bit-count").is_some())
+    request
+        .params
+        .get(1)
+        .is_some_and(|values| values.get("version-rolling.min-bit-count").is_some())
 }
 
 #[tokio::test(start_paused = true)]

@@ -73,7 +73,11 @@ impl Pipe {
         let mut found = Arrival::Nothing;
         while let Some(segment) = self.segments.front_mut() {
             if arrives(segment.due) > now {
-                return if found == Arrival::Bytes { found } else { Arrival::At(arrives(segment.due)) };
+                return if found == Arrival::Bytes {
+                    found
+                } else {
+                    Arrival::At(arrives(segment.due))
+                };
             }
             let rest = segment.bytes.get(segment.read..).unwrap_or_default();
             let (taken, left) = rest.split_at(rest.len().min(out.remaining()));

@@ -5,11 +5,15 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::judge::{AcceptedHashes, Accepted, Credit, Difficulty, Reason, Verdict};
+use crate::judge::{Accepted, AcceptedHashes, Credit, Difficulty, Reason, Verdict};
+
+use super::peer::ConnectionId;
 
 /// User names that get a line of their own; the rest share [`OTHER_USERS`].
 const USERS_MAX: usize = 65_536;
 pub const OTHER_USERS: &str = "(others)";
+/// The line of shares under names that were never logged in on their connection.
+pub const UNAUTHORIZED_USERS: &str = "(unauthorized)";
 /// Accepted shares that are kept one by one, the newest: hours of a test's work.
 const SHARES_KEPT_MAX: usize = 1 << 18;
 
@@ -22,6 +26,8 @@ pub struct PoolCounts {
     pub rejected: BTreeMap<Reason, u64>,
     /// The sum of the difficulties assigned to the accepted shares.
     pub credited: Credit,
+    /// Of the rejected, those that should have been paid: the pool was told to refuse them.
+    pub refused_on_command: u64,
     /// Accepted shares that meet the network's target.
     pub blocks: u64,
     pub users: BTreeMap<String, UserCounts>,
@@ -56,6 +62,7 @@ pub struct UserCounts {
 /// One share that was paid.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct AcceptedShare {
+    pub connection: ConnectionId,
     pub user: String,
     /// The block hash in its display form.
     pub hash: String,
@@ -77,6 +84,7 @@ pub(super) struct Books {
 /// Whose verdict is entered, and for which job.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry<'a> {
+    pub(super) connection: ConnectionId,
     pub(super) user: &'a str,
     pub(super) job_id: &'a str,
     pub(super) unix_time: u32,
@@ -91,6 +99,30 @@ impl PoolCounts {
 
     pub fn rejected_for(&self, reason: Reason) -> u64 {
         self.rejected.get(&reason).copied().unwrap_or_default()
+    }
+
+    /// What each account was paid: the part of its users' names before the first point.
+    pub fn accounts(&self) -> BTreeMap<String, UserCounts> {
+        let mut accounts = BTreeMap::<String, UserCounts>::new();
+        for (name, counts) in &self.users {
+            let account = name.split_once('.').map_or(name.as_str(), |(account, _)| account);
+            accounts.entry(account.to_owned()).or_default().add(counts);
+        }
+        accounts
+    }
+}
+
+// === impl UserCounts ===
+
+impl UserCounts {
+    fn add(&mut self, other: &Self) {
+        let Self { received, accepted, rejected, credited } = other;
+        self.received += received;
+        self.accepted += accepted;
+        for (reason, count) in rejected {
+            *self.rejected.entry(*reason).or_default() += count;
+        }
+        self.credited = self.credited.plus(*credited);
     }
 }
 
@@ -133,6 +165,7 @@ impl Books {
             self.shares.pop_front();
         }
         self.shares.push_back(AcceptedShare {
+            connection: entry.connection,
             user: entry.user.to_owned(),
             hash: accepted.hash.to_string(),
             difficulty: accepted.difficulty,

@@ -25,7 +25,7 @@ where
     let ending = converse(&shared, &mut lines, &admission).await;
     shared.core().close(admission.id);
     match ending {
-        Ending::Close => drop(lines),
+        Ending::Close | Ending::CloseOnceSent => drop(lines),
         Ending::Reset => reset(lines.into_stream()),
     }
 }

@@ -1,15 +1,17 @@
 //! The pool's levers: faults and changes on command, from any task.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::judge::Difficulty;
+use crate::judge::{Difficulty, Reason};
 
 use super::Shared;
 use super::chain::Clean;
 use super::core::Life;
+use super::peer::ConnectionId;
 
 /// Commands to one practice pool; clones command the same one. Each takes effect at once in the
 /// pool's records; what it sends or closes follows when the connections' tasks run.
@@ -49,6 +51,11 @@ impl PoolControl {
         self.shared.core().drop_connections();
     }
 
+    /// Closes one connection; nothing happens if it has gone.
+    pub fn drop_connection(&self, id: ConnectionId) {
+        self.shared.core().drop_connection(id);
+    }
+
     /// As after a restart of the pool's server: all connections are reset and no session can be
     /// resumed, so that everyone gets a new extranonce1.
     pub fn restart_session(&self) {
@@ -65,9 +72,45 @@ impl PoolControl {
         self.shared.core().speak_again();
     }
 
+    /// Answers everything but sends no job, neither a first nor a next one, until
+    /// [`Self::send_jobs`].
+    pub fn stop_jobs(&self) {
+        self.shared.core().withhold_jobs();
+    }
+
+    /// Begins again, with a clean job.
+    pub fn send_jobs(&self) {
+        self.shared.core().send_jobs(Instant::now());
+    }
+
+    /// Refuses every login with this error until [`Self::admit_logins`]. Who is logged in stays so.
+    pub fn refuse_logins(&self, code: i64, message: &str) {
+        self.shared.core().refuse_logins(Some((code, message)));
+    }
+
+    pub fn admit_logins(&self) {
+        self.shared.core().refuse_logins(None);
+    }
+
+    /// Refuses every share that should be paid, in books and replies, until
+    /// [`Self::accept_shares`]. What is wrong with a share by itself goes first.
+    pub fn refuse_shares(&self, reason: Reason) {
+        self.shared.core().refuse_shares(Some(reason));
+    }
+
+    pub fn accept_shares(&self) {
+        self.shared.core().refuse_shares(None);
+    }
+
     /// Judges and books shares, but keeps the verdicts to itself until [`Self::answer_submits`].
     pub fn stop_answering_submits(&self) {
         self.shared.core().withhold_verdicts();
+    }
+
+    /// Judges and books shares at once, but tells the verdicts so much later; what else the pool
+    /// says passes them. [`Self::answer_submits`] ends it for the shares to come.
+    pub fn answer_submits_late(&self, delay: Duration) {
+        self.shared.core().delay_verdicts(delay);
     }
 
     pub fn answer_submits(&self) {
@@ -91,6 +134,16 @@ impl PoolControl {
     /// Sends raw bytes to every connection, even from a silent pool. A line needs its `\n`.
     pub fn inject(&self, bytes: &[u8]) {
         self.shared.core().inject(bytes, Instant::now());
+    }
+
+    /// Likewise, to one connection.
+    pub fn inject_to(&self, id: ConnectionId, bytes: &[u8]) {
+        self.shared.core().inject_to(id, bytes, Instant::now());
+    }
+
+    /// Sends raw bytes to every connection and closes it: half a line, for instance.
+    pub fn break_off(&self, bytes: &[u8]) {
+        self.shared.core().break_off(bytes, Instant::now());
     }
 
     pub fn reconnect(&self, to: &ReconnectTo) {

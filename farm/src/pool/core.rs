@@ -7,19 +7,25 @@ mod faults;
 mod requests;
 mod schedule;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::wire::{self, encode_hex, prev_hash_to_notify};
+use crate::judge::Reason;
+use crate::wire::{encode_hex, prev_hash_to_notify};
 
 use super::books::Books;
 use super::chain::{Chain, Clean, Template};
-use super::peer::{ConnectionId, ConnectionView, Ending, ExtranonceNews, JobFlow, Peer, Rolling};
+use super::outbox::Lane;
+use super::peer::{
+    ConnectionId, ConnectionView, Due, Ending, ExtranonceNews, JobFlow, Peer, Rolling, Sending,
+};
 use super::session::{Session, SessionKey, Sessions};
 use super::settings::{FirstJob, PoolSettings, Resumption};
 
@@ -40,8 +46,7 @@ pub(super) struct Core {
     books: Books,
     schedule: Schedule,
     life: Life,
-    voice: Voice,
-    verdicts: Verdicts,
+    faults: Faults,
     stop: CancellationToken,
 }
 
@@ -51,6 +56,18 @@ pub(super) enum Life {
     Dead,
 }
 
+/// What the pool does wrong at present, on command.
+#[derive(Debug)]
+struct Faults {
+    voice: Voice,
+    jobs: Jobs,
+    verdicts: Verdicts,
+    /// What every login is told instead of yes.
+    login_refusal: Option<Refusal>,
+    /// What every share that should be paid is told instead.
+    share_refusal: Option<Reason>,
+}
+
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Voice {
     Silent,
@@ -58,9 +75,24 @@ enum Voice {
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Verdicts {
-    Answered,
+enum Jobs {
+    Sent,
     Withheld,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Verdicts {
+    Prompt,
+    /// So much later than other replies.
+    Late(Duration),
+    Withheld,
+}
+
+/// A no and its words.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Refusal {
+    code: i64,
+    message: Cow<'static, str>,
 }
 
 /// What a connection's task needs to know to serve it.
@@ -71,12 +103,16 @@ pub(super) struct Admission {
     pub(super) ended: CancellationToken,
 }
 
-/// What a connection's task has to do now.
-#[derive(Debug)]
-pub(super) struct Due {
-    pub(super) bytes: Vec<u8>,
-    pub(super) next: Option<Instant>,
-    pub(super) ending: Option<Ending>,
+// === impl Faults ===
+
+impl Faults {
+    const NONE: Self = Self {
+        voice: Voice::Speaking,
+        jobs: Jobs::Sent,
+        verdicts: Verdicts::Prompt,
+        login_refusal: None,
+        share_refusal: None,
+    };
 }
 
 // === impl Core ===
@@ -95,8 +131,7 @@ impl Core {
             sessions: Sessions::new(&mut random),
             books: Books::default(),
             life: Life::Alive,
-            voice: Voice::Speaking,
-            verdicts: Verdicts::Answered,
+            faults: Faults::NONE,
             stop,
             settings,
         }
@@ -135,11 +170,7 @@ impl Core {
     /// What may be written to a connection now.
     pub(super) fn take_due(&mut self, id: ConnectionId, now: Instant) -> Due {
         match self.peers.get_mut(&id) {
-            Some(peer) => Due {
-                bytes: peer.outbox.take_due(now),
-                next: peer.outbox.next_due(),
-                ending: peer.ending,
-            },
+            Some(peer) => peer.take_due(now),
             None => Due { bytes: Vec::new(), next: None, ending: Some(Ending::Close) },
         }
     }
@@ -173,64 +204,84 @@ impl Core {
         Some((peer, session))
     }
 
-    /// Queues a line that takes no time of its own. A silent pool sends nothing.
+    /// Queues a notification, which takes no time of its own.
+    fn tell(&mut self, id: ConnectionId, method: &str, params: &Value, now: Instant) {
+        let line = self.settings.forms.notification.line(method, &params.to_string());
+        self.send(id, line, now);
+    }
+
+    /// Queues a line. A silent pool sends nothing.
     fn send(&mut self, id: ConnectionId, line: String, now: Instant) {
-        if self.voice == Voice::Speaking
-            && let Some(peer) = self.peers.get_mut(&id)
-            && !peer.send(now, line.into_bytes())
-        {
-            self.books.counts.slow_readers += 1;
+        if self.faults.voice == Voice::Speaking {
+            self.queue(id, Lane::Ordered, now, line.into_bytes());
         }
     }
 
-    /// Sends the first difficulty and job, once the peer is far enough for them.
+    fn queue(&mut self, id: ConnectionId, lane: Lane, due: Instant, line: Vec<u8>) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        match peer.send(lane, due, line) {
+            Sending::Queued | Sending::TooLate => {}
+            Sending::Overflowed => self.books.counts.slow_readers += 1,
+        }
+    }
+
+    /// Sends the first difficulty and job, once the peer is far enough for them. That job is clean
+    /// for the peer; the jobs that a resumed session had before stay good.
     fn start_jobs(&mut self, id: ConnectionId, now: Instant) {
         let first_job = self.settings.first_job;
-        let Some((peer, _)) = self.subscribed(id) else { return };
+        let Some((peer, session)) = self.subscribed(id) else { return };
         let ready = match first_job {
             FirstJob::AfterAuthorize => !peer.users.is_empty(),
             FirstJob::AfterSubscribe => true,
         };
         if ready && peer.flow == JobFlow::Awaited {
             peer.flow = JobFlow::Flowing;
-            self.tell_difficulty(id, now);
+            if peer.told != Some(session.difficulty) {
+                self.tell_difficulty(id, now);
+            }
             self.notify(id, Clean::Clean, now);
         }
     }
 
     fn tell_difficulty(&mut self, id: ConnectionId, now: Instant) {
-        let number = self.settings.forms.number;
-        if let Some((_, session)) = self.subscribed(id) {
-            let line = number.set_difficulty(session.difficulty);
-            self.send(id, line, now);
+        let forms = self.settings.forms;
+        if let Some((peer, session)) = self.subscribed(id) {
+            peer.told = Some(session.difficulty);
+            let params = format!("[{}]", forms.number.text(session.difficulty));
+            self.send(id, forms.notification.line("mining.set_difficulty", &params), now);
         }
     }
 
     /// Sends the present template as a new job.
     fn notify(&mut self, id: ConnectionId, clean: Clean, now: Instant) {
+        if self.faults.jobs == Jobs::Withheld || self.faults.voice == Voice::Silent {
+            return;
+        }
         let Some(key) = self.flowing_session(id) else { return };
-        let unix_time = self.unix_time(now);
+        let (unix_time, forms) = (self.unix_time(now), self.settings.forms);
         let Some(session) = self.sessions.of_mut(key) else { return };
         let mut work = self.template.work(session.extranonce_bytes());
         if session.has_just(&work) {
             self.template = self.chain.template(unix_time);
             work = self.template.work(session.extranonce_bytes());
         }
-        let job_id = session.issue(&work, clean, now);
+        let job_id = forms.job_id.value(session.issue(&work));
         let branches: Vec<String> = work.branches.iter().map(|hash| encode_hex(hash)).collect();
-        let params = json!([
+        let mut params = vec![
             job_id,
-            prev_hash_to_notify(work.prev_block.as_ref()),
-            encode_hex(&work.coinb1),
-            encode_hex(&work.coinb2),
-            branches,
-            format!("{:08x}", work.version),
-            format!("{:08x}", work.nbits),
-            format!("{:08x}", work.ntime),
-            clean == Clean::Clean,
-        ]);
+            json!(prev_hash_to_notify(work.prev_block.as_ref())),
+            json!(encode_hex(&work.coinb1)),
+            json!(encode_hex(&work.coinb2)),
+            json!(branches),
+            json!(format!("{:08x}", work.version)),
+            json!(format!("{:08x}", work.nbits)),
+            json!(format!("{:08x}", work.ntime)),
+        ];
+        if forms.clean_flag.is_written(clean) {
+            params.push(json!(clean == Clean::Clean));
+        }
         self.books.counts.jobs_sent += 1;
-        self.send(id, wire::notification("mining.notify", &params), now);
+        self.tell(id, "mining.notify", &Value::Array(params), now);
     }
 
     fn flowing_session(&self, id: ConnectionId) -> Option<SessionKey> {
@@ -238,8 +289,12 @@ impl Core {
         (peer.flow == JobFlow::Flowing).then_some(peer.session).flatten()
     }
 
-    /// Makes a new template and sends it to everyone.
+    /// Makes a new template and sends it to everyone. A clean one retires all jobs before it, also
+    /// of sessions that it does not reach.
     fn broadcast_job(&mut self, clean: Clean, now: Instant) {
+        if clean == Clean::Clean {
+            self.sessions.retire_jobs(now);
+        }
         self.template = self.chain.template(self.unix_time(now));
         for id in self.ids() {
             self.notify(id, clean, now);
@@ -250,4 +305,3 @@ impl Core {
         self.peers.keys().copied().collect()
     }
 }
-

@@ -1,17 +1,35 @@
 //! The many ways in which pools say the same thing (PROTOCOL 2.1, 2.3 and 2.4).
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::judge::Difficulty;
 use crate::wire;
 
+use super::chain::Clean;
+
 /// Which way this pool says it.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Forms {
+    pub acceptance: Acceptance,
     pub rejection: Rejection,
     pub subscription: Subscription,
+    pub configuration: Configuration,
+    pub notification: Notification,
     pub number: Number,
     pub job_id: JobId,
+    pub clean_flag: CleanFlag,
+}
+
+/// How a yes is written.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Acceptance {
+    /// `"result":true,"error":null`
+    #[default]
+    NullError,
+    /// `"result":true` and no word on an error.
+    NoError,
+    /// `"jsonrpc":"2.0"` and no word on an error.
+    JsonRpc,
 }
 
 /// How a no is written. Each form is one that some pool uses.
@@ -38,7 +56,7 @@ pub enum Rejection {
     Mixed,
 }
 
-/// How the first item of the subscribe reply is written.
+/// How the subscribe reply is written; the forms differ in the first of its three items.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Subscription {
     /// `[["mining.set_difficulty",id],["mining.notify",id]]`
@@ -50,6 +68,34 @@ pub enum Subscription {
     FlatPair,
     /// `[]`: there is nothing to resume by.
     Empty,
+    /// `null`, likewise.
+    Null,
+    /// As `Pairs`, and the size of the extranonce2 is a text.
+    SizeAsText,
+}
+
+/// What the configure reply speaks of.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Configuration {
+    /// One entry for each requested extension, as BIP310 has it.
+    #[default]
+    Complete,
+    /// Only of what is granted.
+    OnlyGranted,
+    /// Complete, and a `mining.set_version_mask` follows at once, as DATUM does it.
+    ThenMask,
+}
+
+/// What stands for the id in a notification.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Notification {
+    /// `"id":null`
+    #[default]
+    NullId,
+    /// None.
+    NoId,
+    /// `"id":1`, which may be that of a request under way.
+    NumberId,
 }
 
 /// How a difficulty is written.
@@ -73,6 +119,31 @@ pub enum JobId {
     Counter,
     /// The counter between characters that must not be taken for anything.
     Decorated,
+    /// The counter as a number instead of a text.
+    Number,
+}
+
+/// When a notify has its ninth parameter.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum CleanFlag {
+    #[default]
+    Always,
+    /// Eight parameters mean false.
+    OnlyTrue,
+}
+
+// === impl Acceptance ===
+
+impl Acceptance {
+    pub(super) fn line(self, id: &Value, result: &Value) -> String {
+        match self {
+            Self::NullError => wire::reply(id, result),
+            Self::NoError => format!("{}\n", json!({"id": id, "result": result})),
+            Self::JsonRpc => {
+                format!("{}\n", json!({"jsonrpc": "2.0", "id": id, "result": result}))
+            }
+        }
+    }
 }
 
 // === impl Rejection ===
@@ -126,29 +197,63 @@ impl Rejection {
 // === impl Subscription ===
 
 impl Subscription {
-    pub(super) fn value(self, session: &str) -> Value {
+    pub(super) fn result(
+        self,
+        session: &str,
+        extranonce1: &str,
+        extranonce2_bytes: usize,
+    ) -> Value {
         let notify = json!(["mining.notify", session]);
-        match self {
-            Self::Pairs => json!([["mining.set_difficulty", session], notify]),
+        let pairs = json!([["mining.set_difficulty", session], notify]);
+        let subscriptions = match self {
+            Self::Pairs => pairs,
             Self::OnePair => json!([notify]),
             Self::FlatPair => notify,
             Self::Empty => json!([]),
+            Self::Null => Value::Null,
+            Self::SizeAsText => return json!([pairs, extranonce1, extranonce2_bytes.to_string()]),
+        };
+        json!([subscriptions, extranonce1, extranonce2_bytes])
+    }
+}
+
+// === impl Configuration ===
+
+impl Configuration {
+    pub(super) fn result(self, mut entries: Map<String, Value>) -> Value {
+        match self {
+            Self::Complete | Self::ThenMask => {}
+            Self::OnlyGranted => entries.retain(|_, value| *value != Value::Bool(false)),
         }
+        Value::Object(entries)
+    }
+}
+
+// === impl Notification ===
+
+impl Notification {
+    /// `params` is the text of the JSON array.
+    pub(super) fn line(self, method: &str, params: &str) -> String {
+        let id = match self {
+            Self::NullId => "\"id\":null,",
+            Self::NoId => "",
+            Self::NumberId => "\"id\":1,",
+        };
+        format!("{{{id}\"method\":\"{method}\",\"params\":{params}}}\n")
     }
 }
 
 // === impl Number ===
 
 impl Number {
-    /// The `mining.set_difficulty` line. A plain number is written as its exact decimal text,
-    /// which a JSON value of floating point would not keep.
-    pub(super) fn set_difficulty(self, difficulty: Difficulty) -> String {
-        let number = match self {
+    /// A difficulty as JSON text. A plain number is written as its exact decimal, which a JSON
+    /// value of floating point would not keep.
+    pub(super) fn text(self, difficulty: Difficulty) -> String {
+        match self {
             Self::Plain => difficulty.to_string(),
             Self::Exponent => exponent(&difficulty.to_string()),
             Self::Text => format!("\"{difficulty}\""),
-        };
-        format!("{{\"id\":null,\"method\":\"mining.set_difficulty\",\"params\":[{number}]}}\n")
+        }
     }
 }
 
@@ -166,7 +271,27 @@ impl JobId {
     pub(super) fn text(self, number: u64) -> String {
         match self {
             Self::Counter => format!("{number:x}"),
+            Self::Number => number.to_string(),
             Self::Decorated => format!("#{number:X}/\"é\"_{}", number % 7),
+        }
+    }
+
+    /// The id as it stands in the notify.
+    pub(super) fn value(self, id: &str) -> Value {
+        match (self, id.parse::<u64>()) {
+            (Self::Number, Ok(number)) => json!(number),
+            (Self::Counter | Self::Decorated | Self::Number, _) => json!(id),
+        }
+    }
+}
+
+// === impl CleanFlag ===
+
+impl CleanFlag {
+    pub(super) fn is_written(self, clean: Clean) -> bool {
+        match self {
+            Self::Always => true,
+            Self::OnlyTrue => clean == Clean::Clean,
         }
     }
 }

@@ -9,7 +9,9 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::outbox::Outbox;
+use crate::judge::Difficulty;
+
+use super::outbox::{Lane, Outbox, Overflow};
 use super::session::SessionKey;
 
 /// Names a connection of this pool; it is never given twice.
@@ -21,7 +23,27 @@ pub struct ConnectionId(pub(super) u64);
 pub(super) enum Ending {
     /// With an orderly close.
     Close,
+    /// Likewise, but only after everything queued has left.
+    CloseOnceSent,
     Reset,
+}
+
+/// What has become of a line that was to be sent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Sending {
+    Queued,
+    /// The peer reads too slowly and is closed for it.
+    Overflowed,
+    /// The connection is ending; nothing more is said.
+    TooLate,
+}
+
+/// What a connection's task has to do now.
+#[derive(Debug)]
+pub(super) struct Due {
+    pub(super) bytes: Vec<u8>,
+    pub(super) next: Option<Instant>,
+    pub(super) ending: Option<Ending>,
 }
 
 /// Whether the peer asked to be told of a new extranonce1.
@@ -60,6 +82,8 @@ pub(super) struct Peer {
     pub(super) rolling: Option<Rolling>,
     pub(super) extranonce_news: ExtranonceNews,
     pub(super) flow: JobFlow,
+    /// The difficulty that the peer was last told.
+    pub(super) told: Option<Difficulty>,
     pub(super) random: fastrand::Rng,
 }
 
@@ -75,7 +99,7 @@ pub struct ConnectionView {
     pub version_mask: Option<u32>,
     pub wants_extranonce_news: bool,
     /// In force from the next job on.
-    pub difficulty: Option<crate::judge::Difficulty>,
+    pub difficulty: Option<Difficulty>,
 }
 
 // === impl ConnectionId ===
@@ -119,25 +143,41 @@ impl Peer {
             rolling: None,
             extranonce_news: ExtranonceNews::NotWanted,
             flow: JobFlow::Awaited,
+            told: None,
             random: fastrand::Rng::with_seed(seed),
         }
     }
 
-    /// Queues a line; `false` if the peer reads too slowly and is closed for it.
-    pub(super) fn send(&mut self, due: Instant, line: Vec<u8>) -> bool {
-        let fits = self.outbox.push(due, line).is_ok();
-        if !fits {
-            self.end(Ending::Reset);
+    pub(super) fn send(&mut self, lane: Lane, due: Instant, line: Vec<u8>) -> Sending {
+        if self.ending.is_some() {
+            return Sending::TooLate;
         }
         self.wake.notify_one();
-        fits
+        match self.outbox.push(lane, due, line) {
+            Ok(()) => Sending::Queued,
+            Err(Overflow) => {
+                self.end(Ending::Reset);
+                Sending::Overflowed
+            }
+        }
     }
 
-    /// The first ending stands.
+    /// The first ending stands, but for one that still waits for its last words.
     pub(super) fn end(&mut self, ending: Ending) {
-        self.ending.get_or_insert(ending);
-        self.ended.cancel();
+        if matches!(self.ending, None | Some(Ending::CloseOnceSent)) {
+            self.ending = Some(ending);
+        }
+        if ending != Ending::CloseOnceSent {
+            self.ended.cancel();
+        }
         self.wake.notify_one();
+    }
+
+    pub(super) fn take_due(&mut self, now: Instant) -> Due {
+        let bytes = self.outbox.take_due(now);
+        let has_more = !bytes.is_empty() || !self.outbox.is_empty();
+        let ending = self.ending.filter(|ending| *ending != Ending::CloseOnceSent || !has_more);
+        Due { bytes, next: self.outbox.next_due(), ending }
     }
 
     pub(super) fn drawn_latency(&mut self, base: Duration, jitter: Duration) -> Duration {

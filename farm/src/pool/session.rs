@@ -11,9 +11,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::judge::{Difficulty, IssuedJob, JobOnRecord, Work};
-use crate::wire::encode_hex;
+use crate::wire::decode_hex;
 
-use super::chain::Clean;
 use super::forms::JobId;
 use super::settings::PoolSettings;
 use super::vardiff::Vardiff;
@@ -61,13 +60,16 @@ pub(super) struct Sessions {
 // === impl Session ===
 
 impl Session {
-    /// Puts a job on record and returns its id. A clean one retires all before it.
-    pub(super) fn issue(&mut self, work: &Arc<Work>, clean: Clean, now: Instant) -> &str {
-        if clean == Clean::Clean {
-            for earlier in &mut self.jobs {
-                earlier.retired_at.get_or_insert(now);
-            }
+    /// A clean job replaces all before it. Those that were retired earlier stand first.
+    pub(super) fn retire_jobs(&mut self, now: Instant) {
+        let present = self.jobs.iter_mut().rev();
+        for job in present.take_while(|job| job.retired_at.is_none()) {
+            job.retired_at = Some(now);
         }
+    }
+
+    /// Puts a job on record and returns its id.
+    pub(super) fn issue(&mut self, work: &Arc<Work>) -> &str {
         if self.jobs.len() >= JOBS_MAX {
             self.jobs.pop_front();
         }
@@ -143,8 +145,9 @@ impl Sessions {
 
     /// The session that a peer means: by its id, or by its extranonce1 as ckpool takes it.
     pub(super) fn find(&self, presented: &str) -> Option<SessionKey> {
+        let extranonce1 = decode_hex(presented);
         let means = |session: &Session| {
-            session.id == presented || encode_hex(&session.extranonce1) == presented
+            session.id == presented || extranonce1.as_ref() == Some(&session.extranonce1)
         };
         self.by_key.iter().find(|(_, session)| means(session)).map(|(key, _)| *key)
     }
@@ -159,6 +162,11 @@ impl Sessions {
 
     pub(super) fn forget(&mut self, key: SessionKey) {
         self.by_key.remove(&key);
+    }
+
+    /// Also in the sessions that nobody holds at present.
+    pub(super) fn retire_jobs(&mut self, now: Instant) {
+        self.by_key.values_mut().for_each(|session| session.retire_jobs(now));
     }
 
     pub(super) fn forget_all(&mut self) {

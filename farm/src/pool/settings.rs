@@ -41,6 +41,7 @@ pub struct PoolSettings {
     pub resumption: Resumption,
     pub forms: Forms,
     pub first_job: FirstJob,
+    pub first_difficulty: FirstDifficulty,
     /// How long every reply takes.
     pub reply_latency: Duration,
     /// Added to each, between nothing and this.
@@ -88,19 +89,28 @@ pub enum Accounts {
     Only(Vec<String>),
 }
 
-/// Whether `mining.subscribe` with a known session gives its extranonce1 and jobs back.
+/// Whether `mining.subscribe` with a known session gives its extranonce1 back, and its jobs as far
+/// as no clean one has replaced them meanwhile.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Resumption {
     Forgets,
     Resumes,
 }
 
-/// When the first difficulty and job are sent.
+/// When the first job is sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum FirstJob {
     AfterAuthorize,
     /// As ckpool does: before anybody has logged in.
     AfterSubscribe,
+}
+
+/// When the first difficulty is told.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum FirstDifficulty {
+    WithFirstJob,
+    /// Before the peer knows that it is subscribed.
+    BeforeSubscribeReply,
 }
 
 /// A setting out of its bounds.
@@ -131,6 +141,7 @@ impl PoolSettings {
             resumption: Resumption::Forgets,
             forms: Forms::default(),
             first_job: FirstJob::AfterAuthorize,
+            first_difficulty: FirstDifficulty::WithFirstJob,
             reply_latency: Duration::ZERO,
             reply_jitter: Duration::ZERO,
             ping_interval: None,

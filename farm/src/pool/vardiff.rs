@@ -11,6 +11,8 @@ use crate::judge::Difficulty;
 
 /// With so many shares the measured rate is within 25 % two times out of three.
 const SHARES_ENOUGH: u32 = 16;
+/// So many before the next look are a flood, which is answered at once.
+const SHARES_IN_FLOOD: u32 = 64;
 /// How long to wait for them before the rate is called low.
 const WINDOW_MAX: Duration = Duration::from_secs(30);
 /// No change for less than these factors: two standard errors of sixteen shares.
@@ -37,6 +39,10 @@ impl Vardiff {
     pub(super) fn on_share(&mut self, difficulty: Difficulty) {
         self.shares = self.shares.saturating_add(1);
         self.work += difficulty.as_f64();
+    }
+
+    pub(super) fn is_flooded(&self) -> bool {
+        self.shares >= SHARES_IN_FLOOD
     }
 
     /// A difficulty that would give the wanted pace, if the present one is off by enough.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::handshake::REPLY_WITHIN;
 use super::{
     BitsStyle, Call, Chatter, ConfigureForm, Dialect, Extension, Ids, Limits, Matching, NameRule,
-    Need, Opening, PLAIN, Patience, Profile, ReconnectRule, Rolling, SixthParameter, Step, SubmitId, Submits,
-    SubscribeForm, TLS_PATIENCE,
+    Need, Opening, PLAIN, Patience, Profile, ReconnectRule, Rolling, SixthParameter, Step,
+    SubmitId, Submits, SubscribeForm, TLS_PATIENCE,
 };
 
 /// cgminer 4.11 with version rolling: whatever line follows its configure is taken for the reply,

@@ -78,11 +78,8 @@ const MINERD_IDS: Ids = Ids { first: 1, submit: SubmitId::Fixed(4), matching: Ma
 
 const MINERD_SEARCH: Search = Search { nonces_per_unit: NONCE_RANGE, ..Search::PLAIN };
 
-const MINERD_JOBS: JobRules = JobRules {
-    repeated_id: RepeatedId::Ignored,
-    old_job: OldJob::UsedUp,
-    ..JobRules::PLAIN
-};
+const MINERD_JOBS: JobRules =
+    JobRules { repeated_id: RepeatedId::Ignored, old_job: OldJob::UsedUp, ..JobRules::PLAIN };
 
 const MINERD_LIMITS: Limits =
     Limits { extranonce2: Extranonce2Sizes::Between(1, 16), ..Limits::PLAIN };
@@ -92,4 +89,3 @@ const MINERD_PATIENCE: Patience = Patience {
     reconnect_after: Duration::from_secs(30),
     ..Patience::PLAIN
 };
-

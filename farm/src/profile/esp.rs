@@ -20,16 +20,8 @@ pub(super) const ESP_MINER: Profile = Profile {
         Step::pipelined(Call::SuggestDifficulty("0.0001"), Need::Answer),
         Step::pipelined(Call::ExtranonceSubscribe, Need::Answer),
     ],
-    rolling: Some(Rolling {
-        able: u32::MAX,
-        style: BitsStyle::Xor,
-        sixth: SixthParameter::Always,
-    }),
-    jobs: JobRules {
-        repeated_id: RepeatedId::Ignored,
-        clean: CleanFlag::Last,
-        ..JobRules::PLAIN
-    },
+    rolling: Some(Rolling { able: u32::MAX, style: BitsStyle::Xor, sixth: SixthParameter::Always }),
+    jobs: JobRules { repeated_id: RepeatedId::Ignored, clean: CleanFlag::Last, ..JobRules::PLAIN },
     limits: Limits { extranonce2: Extranonce2Sizes::Between(1, 32), ..Limits::PLAIN },
     patience: Patience { silence: Some(MINUTES_10), ..Patience::PLAIN },
     chatter: Chatter { pong: Pong::Method, ..Chatter::NONE },

@@ -50,8 +50,14 @@ fn what_is_no_object_or_says_nothing_is_refused() {
 
 #[test]
 fn writers_end_the_line_and_keep_the_id() {
-    assert_eq!(request(7, "a.b", &json!(["x\n"])), "{\"id\":7,\"method\":\"a.b\",\"params\":[\"x\\n\"]}\n");
-    assert_eq!(reply(&json!("seven"), &json!(true)), "{\"id\":\"seven\",\"result\":true,\"error\":null}\n");
+    assert_eq!(
+        request(7, "a.b", &json!(["x\n"])),
+        "{\"id\":7,\"method\":\"a.b\",\"params\":[\"x\\n\"]}\n"
+    );
+    assert_eq!(
+        reply(&json!("seven"), &json!(true)),
+        "{\"id\":\"seven\",\"result\":true,\"error\":null}\n"
+    );
     assert_eq!(notification("m", &json!([])), "{\"id\":null,\"method\":\"m\",\"params\":[]}\n");
 }
 

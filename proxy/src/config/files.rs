@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -37,8 +38,9 @@ pub struct Inputs {
     pub proxy: Option<String>,
 }
 
-/// What the files held when they were read. Two that are equal need not be looked at twice.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What the files held when they were read. Two that are equal need not be looked at twice. Documents may be
+/// Secrets: `Debug` shows names only.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Contents {
     /// Name and text of each file of documents.
     pub(super) documents: Vec<(String, String)>,
@@ -70,6 +72,16 @@ impl Inputs {
     /// The files as given, for messages.
     pub fn origin(&self) -> String {
         self.files.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+    }
+}
+
+// === impl Contents ===
+
+impl fmt::Debug for Contents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { documents, secrets } = self;
+        let documents: Vec<_> = documents.iter().map(|(name, _text)| name).collect();
+        f.debug_struct("Contents").field("documents", &documents).field("secrets", secrets).finish()
     }
 }
 

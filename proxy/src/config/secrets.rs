@@ -42,10 +42,11 @@ impl<'a> Secrets<'a> {
     pub(super) fn place_of(&self, wanted: &SecretRef) -> Option<String> {
         let [environment, files, documents] = self.places();
         if environment.find(wanted).is_ok() {
-            return Some(format!("environment {}", secret_variable(&wanted.name, &wanted.key)));
+            let variable = secret_variable(&wanted.name, &wanted.key);
+            return Some(format!("the environment, {variable}"));
         }
         if files.find(wanted).is_ok() {
-            return Some(format!("secrets directory, {}/{}", wanted.name, wanted.key));
+            return Some(format!("the secrets directory, {}/{}", wanted.name, wanted.key));
         }
         documents.find(wanted).is_ok().then(|| "a Secret document".to_owned())
     }
@@ -101,7 +102,7 @@ mod tests {
         assert_eq!(found.expose(), "from the environment");
         assert_eq!(
             secrets.place_of(&wanted()).as_deref(),
-            Some("environment STRATUM_SECRET_POOL_A_PASSWORD")
+            Some("the environment, STRATUM_SECRET_POOL_A_PASSWORD")
         );
     }
 

@@ -1,5 +1,6 @@
 //! The checks that need the protocol core: the contract knows the form of a difficulty or an extranonce layout,
-//! the core knows what can be computed with. A shared table of cases keeps the two alike.
+//! the core knows what can be computed with. Tests hold the two
+//! against each other.
 
 use loka_api::runtime_config::{ExtranonceLayout, Listener, RuntimeConfig, SCHEMA};
 use loka_api::{DocumentId, Problem};
@@ -43,7 +44,10 @@ fn extranonce(wanted: &ExtranonceLayout, index: usize, document: &DocumentId) ->
         return None;
     }
     let message = format!("{id_bytes} id bytes and {miner_bytes} miner bytes are no layout");
-    let remedy = "leave it out, or take one of 1+2, 2+2, 3+2, 2+4, 3+4 and 4+4 bytes";
+    let remedy = "leave it out, or give 1 to 4 id bytes and 2 to 8 miner bytes";
     let path = format!("spec.routes[{index}].extranonce");
     Some(Problem::of(document, &message, remedy).at(&path))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,3 +1,4 @@
+use std::io;
 use std::sync::Mutex;
 
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -5,13 +6,28 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use super::reasons::CloseReason;
 use super::*;
 
+/// What was written to any of its clones.
+#[derive(Clone, Default)]
+struct Written(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// The lines that `work` logs, as the JSON format has them.
 fn logged(work: impl FnOnce()) -> Vec<serde_json::Value> {
-    let lines = Arc::new(Mutex::new(Vec::<u8>::new()));
-    let subscriber =
-        tracing_subscriber::registry().with(init::json_lines(Arc::clone(&lines)));
+    let written = Written::default();
+    let writer = written.clone();
+    let subscriber = tracing_subscriber::registry().with(init::json_lines(move || writer.clone()));
     tracing::subscriber::with_default(subscriber, work);
-    let bytes = lines.lock().unwrap().clone();
+    let bytes = written.0.lock().unwrap().clone();
     let text = String::from_utf8(bytes).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }

@@ -214,6 +214,8 @@ proptest! {
 
     #[test]
     fn reading_never_panics(text in "\\PC{0,40}|[-+0-9.eE]{0,60}") {
-        let _ = Difficulty::parse(&text).is_ok();
+        if let Ok(difficulty) = Difficulty::parse(&text) {
+            prop_assert_eq!(Difficulty::parse(&difficulty.to_string()), Ok(difficulty));
+        }
     }
 }

@@ -41,9 +41,6 @@ impl Downstream {
         configure: &Configure,
         out: &mut Outbox,
     ) {
-        if let Some(minimum) = configure.minimum_difficulty {
-            self.suggest(view, minimum, out);
-        }
         let mut granted = VersionMask::NONE;
         if let Some(rolling) = &configure.version_rolling {
             let ours = rolling.mask.intersect(view.terms.version_mask);
@@ -56,6 +53,9 @@ impl Downstream {
             self.peer.version_mask_told = granted;
         }
         answer(out, id, &configure.result_json(granted));
+        if let Some(minimum) = configure.minimum_difficulty {
+            self.suggest(view, minimum, out);
+        }
     }
 
     pub(super) fn subscribe(
@@ -82,6 +82,8 @@ impl Downstream {
         }
         if let Phase::Waiting(waiting) = &mut self.phase {
             let id = waiting.request.take();
+            // The wait was ours and is not held against the miner.
+            self.peer.opened = view.now.instant;
             self.subscribe_fresh(view, id, out);
         }
     }

@@ -11,7 +11,7 @@ use crate::extranonce::{Layout, MinerId};
 use crate::job::{Clean, Job};
 use crate::rpc::reply;
 use crate::share::SeenShares;
-use crate::types::{JobSerial, VersionMask};
+use crate::types::{JobSerial, PrevHash, VersionMask};
 use crate::vardiff::Vardiff;
 use crate::work::CleanEpoch;
 
@@ -30,6 +30,8 @@ pub(super) struct Mining {
     pub(super) seen: SeenShares,
     /// What the miner was last sent.
     told: Option<(CleanEpoch, JobSerial)>,
+    /// The block that the last job builds on.
+    block: Option<PrevHash>,
     /// Since when there is no pool, and when the miner was last told.
     pub(super) starved: Option<Starved>,
     /// When to look at the rate again if no share comes.
@@ -107,6 +109,7 @@ impl Mining {
             vardiff,
             seen: SeenShares::new(),
             told: None,
+            block: None,
             starved: None,
         }
     }
@@ -138,7 +141,18 @@ impl Downstream {
             self.leave(view, Close::LayoutChanged, self.spread);
             return;
         }
-        if mining.starved.take().is_some() {
+        if let Some(leaving) = self.leaving
+            && leaving.reason == Close::LayoutChanged
+            && leaving.told == Told::No
+        {
+            // The route is back at the layout that this miner has.
+            self.leaving = None;
+        }
+        if let Some(starved) = mining.starved.take() {
+            // It had nothing to do, so it was neither silent nor slow.
+            let idle = view.now.instant.saturating_duration_since(starved.since);
+            mining.vardiff.skip(idle);
+            mining.check_at += idle;
             self.peer.heard = view.now.instant;
         }
         if mining.told.is_some_and(|(_, serial)| serial == job.serial) {
@@ -180,8 +194,12 @@ impl Downstream {
     pub(super) fn leave(&mut self, view: &View<'_>, reason: Close, after: Duration) {
         let at = view.now.instant + after;
         let leaving = self.leaving.get_or_insert(Leaving { reason, at, told: Told::No });
-        if leaving.told == Told::No && at < leaving.at {
-            *leaving = Leaving { reason, at, told: Told::No };
+        if leaving.told == Told::No {
+            leaving.at = leaving.at.min(at);
+            // The only reason that may pass again, so any other is kept in its place.
+            if leaving.reason == Close::LayoutChanged {
+                leaving.reason = reason;
+            }
         }
     }
 
@@ -211,8 +229,11 @@ impl Mining {
             tell_difficulty(ceiling, out);
         }
         let clean = self.told.is_none_or(|(epoch, _)| epoch != view.work.epoch);
-        // Only when no job that was hashed before can still be answered: at a voluntary move they all can.
-        if clean && view.work.jobs.live_count() <= 1 {
+        // Only when nothing that was hashed before can count again: at a voluntary move the earlier jobs still do, and
+        // on the same block a pool may send the same work once more.
+        let block = job.notify.prev_hash;
+        let new_block = self.block.replace(block) != Some(block);
+        if clean && new_block && view.work.jobs.live_count() <= 1 {
             self.seen.clear();
         }
         out.wire.extend_from_slice(&job.notify_line(mask, Clean::from(clean)));

@@ -63,6 +63,10 @@ impl Downstream {
             Lookup::Stale(job) => (job, Standing::Stale),
             Lookup::Unknown => return refused(Reject::UnknownJob),
         };
+        // A job that this miner was not given and could not work on: its bytes would not fit the pool's.
+        if job.layout != mining.layout {
+            return refused(Reject::UnknownJob);
+        }
         let mask = self.peer.version_mask.map(|mask| mask.intersect(job.version_mask));
         let claim = Claim {
             submit,

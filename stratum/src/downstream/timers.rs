@@ -116,7 +116,6 @@ impl Downstream {
 
     fn vardiff_at(&self) -> Option<Instant> {
         let Phase::Mining(mining) = &self.phase else { return None };
-        (mining.starved.is_none() && self.leaving.is_none())
-            .then_some(mining.check_at)
+        (mining.starved.is_none() && self.leaving.is_none()).then_some(mining.check_at)
     }
 }

@@ -46,10 +46,9 @@ fn job_b() -> Case {
 
 fn sent(line: &[u8]) -> Notify {
     let line = line.strip_suffix(b"\n").unwrap();
-    match parse_server(line).unwrap() {
-        ServerMessage::Notify(notify) => notify,
-        other => panic!("{other:?}"),
-    }
+    let message = parse_server(line).unwrap();
+    let ServerMessage::Notify(notify) = message else { panic!("{message:?}") };
+    notify
 }
 
 #[test]

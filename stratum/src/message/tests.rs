@@ -423,14 +423,14 @@ fn damaged_line() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #[test]
     fn reading_arbitrary_bytes_never_panics(line in proptest::collection::vec(any::<u8>(), 0..300)) {
-        let _ = parse_client(&line).is_ok();
-        let _ = parse_server(&line).is_ok();
+        drop(parse_client(&line));
+        drop(parse_server(&line));
     }
 
     #[test]
     fn reading_damaged_lines_never_panics(line in damaged_line()) {
-        let _ = parse_client(&line).is_ok();
-        let _ = parse_server(&line).is_ok();
+        drop(parse_client(&line));
+        drop(parse_server(&line));
     }
 
     #[test]

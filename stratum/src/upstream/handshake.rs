@@ -57,10 +57,10 @@ impl<T> Upstream<T> {
         }
         let request = self.request_id();
         request::configure(wire, request, self.login.version_mask);
-        self.phase = Phase::Configuring(Configuring {
-            request,
-            give_up_at: now.instant + CONFIGURE_PATIENCE,
-        });
+        // Half of the handshake's time is left for the rest of it.
+        let patience = CONFIGURE_PATIENCE.min(self.timeouts.handshake / 2);
+        self.phase =
+            Phase::Configuring(Configuring { request, give_up_at: now.instant + patience });
     }
 
     pub(super) fn subscribe(&mut self, wire: &mut Vec<u8>) {
@@ -161,8 +161,12 @@ impl<T> Upstream<T> {
             resumable: state.resumable,
             version_mask: self.session.version_mask,
         }));
-        // A pool may have sent its first job before the reply to the login (ckpool does).
-        self.offer(now, out);
+        // A pool may have sent its first job before the reply to the login (ckpool does), and what belongs to it after.
+        let context = self.context(now);
+        if let Some(latest) = &mut self.session.latest {
+            latest.context = context;
+        }
+        self.offer(out);
         Ok(())
     }
 

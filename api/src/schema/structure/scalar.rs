@@ -26,22 +26,28 @@ pub(super) fn check(
 fn wrong_type(wanted: &str, value: &Value, at: &str) -> Fault {
     let given = type_of(value);
     let (message, remedy) = match (wanted, value) {
+        // A decimal may have been written as 1e3, and then the number is not what to quote.
+        ("string", Value::Number(number)) if number.is_f64() => {
+            (format!("must be a text, not {given}"), "put it in quotes".to_owned())
+        }
         ("string", Value::Number(_) | Value::Bool(_)) => {
             (format!("must be a text, not {given}"), format!("put it in quotes: \"{value}\""))
         }
         ("string", _) => (format!("must be a text, not {given}"), "write one text".to_owned()),
-        (_, Value::String(text)) if text.parse::<i64>().is_ok() => (
-            format!("must be a whole number, not {given}"),
-            format!("write it without quotes: {text}"),
-        ),
         (_, Value::Number(_)) => {
             ("must be a whole number".to_owned(), "write it without decimals".to_owned())
         }
-        (_, _) => {
-            (format!("must be a whole number, not {given}"), "write a whole number".to_owned())
-        }
+        (_, _) => (format!("must be a whole number, not {given}"), whole_number(value)),
     };
     Fault::new(at, message, remedy)
+}
+
+/// With leading zeros a number is a text to one YAML parser and octal to another.
+fn whole_number(value: &Value) -> String {
+    match value.as_str().map(str::parse::<i64>) {
+        Some(Ok(number)) => format!("write it without quotes and leading zeros: {number}"),
+        Some(Err(_)) | None => "write a whole number".to_owned(),
+    }
 }
 
 /// The generated schemas have both bounds or none.

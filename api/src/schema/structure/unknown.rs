@@ -7,6 +7,9 @@ use super::Fault;
 /// Up to this many differing letters are taken for a slip.
 const SLIPS_MAX: usize = 3;
 
+/// No longer name is compared: the comparison's cost grows with the length of the names.
+const COMPARED_BYTES_MAX: usize = 64;
+
 pub(super) fn fault(known: &Map<String, Value>, name: &str, path: &str) -> Fault {
     let remedy = match nearest(known.keys().map(String::as_str), name) {
         Some(near) => format!("did you mean {near}?"),
@@ -23,6 +26,9 @@ pub(crate) fn nearest<'a>(
     candidates: impl Iterator<Item = &'a str>,
     name: &str,
 ) -> Option<&'a str> {
+    if name.len() > COMPARED_BYTES_MAX {
+        return None;
+    }
     let lower = name.to_lowercase();
     candidates
         .map(|candidate| {

@@ -87,9 +87,7 @@ impl Asked {
     /// A call that the firmware made in passing and that has no reply.
     pub(super) fn call_in_passing(&self) -> Option<Method> {
         self.queue.iter().find_map(|entry| match &entry.about {
-            About::Call { call, need: Need::Answer, .. }
-                if call.method() != Method::Configure =>
-            {
+            About::Call { call, need: Need::Answer, .. } if call.method() != Method::Configure => {
                 Some(call.method())
             }
             About::Call { .. } | About::Share(_) => None,

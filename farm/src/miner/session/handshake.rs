@@ -104,13 +104,7 @@ impl Session<'_> {
         self.ask(now, call, Need::SuccessOrBareRetry, within);
     }
 
-    fn granted(
-        &mut self,
-        call: Call,
-        need: Need,
-        result: &Value,
-        line: &str,
-    ) -> Result<(), Stop> {
+    fn granted(&mut self, call: Call, need: Need, result: &Value, line: &str) -> Result<(), Stop> {
         match call {
             Call::Authorize => self.standing.authorized = true,
             Call::Configure(form) => self.configured(form, need, result)?,
@@ -121,12 +115,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    fn configured(
-        &mut self,
-        form: ConfigureForm,
-        need: Need,
-        result: &Value,
-    ) -> Result<(), Fault> {
+    fn configured(&mut self, form: ConfigureForm, need: Need, result: &Value) -> Result<(), Fault> {
         let missing = form.extensions.iter().find(|asked| result.get(asked.code()).is_none());
         if let (Need::Success, Some(extension)) = (need, missing) {
             return Err(Fault::ConfigureEntryMissing { entry: extension.code() });

@@ -13,8 +13,7 @@ use crate::miner::search::{Order, Walk};
 use crate::miner::speech::{self, Json};
 use crate::miner::target::Target;
 use crate::profile::{
-    BitsStyle, CleanFlag, DifficultyFrom, Messages, Need, OldJob, Pong, ReconnectRule,
-    RepeatedId,
+    BitsStyle, CleanFlag, DifficultyFrom, Messages, Need, OldJob, Pong, ReconnectRule, RepeatedId,
 };
 use crate::trap::{Excerpt, Fault};
 use crate::wire::{Request, decode_hex};
@@ -23,7 +22,12 @@ use crate::wire::{Request, decode_hex};
 const RECONNECT_WAIT_MAX: Duration = Duration::from_secs(600);
 
 impl Session<'_> {
-    pub(super) fn notice(&mut self, now: Instant, notice: &Request, line: &str) -> Result<(), Stop> {
+    pub(super) fn notice(
+        &mut self,
+        now: Instant,
+        notice: &Request,
+        line: &str,
+    ) -> Result<(), Stop> {
         match notice.method.as_str() {
             "mining.notify" => self.job(now, &notice.params, line)?,
             "mining.set_difficulty" => self.set_difficulty(&notice.params, line),
@@ -34,10 +38,8 @@ impl Session<'_> {
                 let agent = speech::text(self.setup.profile.user_agent);
                 self.respond(&notice.id, agent);
             }
-            "client.show_message" => {
-                if self.setup.profile.chatter.messages == Messages::Answered {
-                    self.respond(&notice.id, Json::Raw("true".to_owned()));
-                }
+            "client.show_message" if self.setup.profile.chatter.messages == Messages::Answered => {
+                self.respond(&notice.id, Json::Raw("true".to_owned()));
             }
             "client.reconnect" => return self.reconnect(&notice.params),
             // Other coins' and other centuries' methods: firmware ignores them.
@@ -158,7 +160,8 @@ impl Session<'_> {
             return Ok(());
         }
         let extranonce1 = params.first().and_then(Value::as_str).and_then(decode_hex);
-        let size = params.get(1).and_then(Value::as_u64).and_then(|size| usize::try_from(size).ok());
+        let size =
+            params.get(1).and_then(Value::as_u64).and_then(|size| usize::try_from(size).ok());
         let (Some(extranonce1), Some(size)) = (extranonce1, size) else {
             self.malformed("no extranonce1 and size", line);
             return Ok(());
@@ -167,7 +170,8 @@ impl Session<'_> {
             return Err(Fault::Extranonce2Size { size });
         }
         let extranonce1 = extranonce1.into();
-        self.standing.next_subscription = Some(Subscription { extranonce1, extranonce2_size: size });
+        self.standing.next_subscription =
+            Some(Subscription { extranonce1, extranonce2_size: size });
         Ok(())
     }
 
@@ -230,8 +234,8 @@ impl Session<'_> {
     }
 
     fn respond(&mut self, id: &Value, result: Json) {
-        let keys = vec![("id", Json::Raw(id.to_string())), ("result", result), ("error", Json::Null)];
+        let keys =
+            vec![("id", Json::Raw(id.to_string())), ("result", result), ("error", Json::Null)];
         self.out.push_str(&speech::line(self.setup.profile.dialect, &Json::Map(keys)));
     }
 }
-

@@ -2,8 +2,8 @@
 
 use tokio::time::Instant;
 
-use super::asked::{About, Share};
 use super::Session;
+use super::asked::{About, Share};
 use crate::miner::search::{Find, Walk};
 use crate::miner::speech::{self, Json};
 use crate::miner::ticket::{Fate, Ticket};
@@ -48,11 +48,8 @@ impl Session<'_> {
     fn found(&mut self, now: Instant, find: Find) {
         let Some(walk) = &self.walk else { return };
         let job = std::sync::Arc::clone(&walk.order.job);
-        let fate = if walk.order.target.is_met_by(&find.hash) {
-            Fate::Submitted
-        } else {
-            Fate::Hidden
-        };
+        let fate =
+            if walk.order.target.is_met_by(&find.hash) { Fate::Submitted } else { Fate::Hidden };
         match fate {
             Fate::Hidden => self.lasting.counts.hidden += 1,
             Fate::Submitted => {
@@ -115,7 +112,7 @@ impl Session<'_> {
             Json::Text(nonce),
         ];
         let always = profile.rolling.is_some_and(|r| r.sixth == SixthParameter::Always);
-        let bits = find.bits.or(always.then_some(0));
+        let bits = if always { find.bits.or(Some(0)) } else { find.bits };
         params.extend(bits.map(|bits| Json::Text(format!("{bits:08x}"))));
         Json::List(params)
     }

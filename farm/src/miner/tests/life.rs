@@ -55,23 +55,33 @@ impl Hand {
 }
 
 impl Line {
-    async fn request(&mut self) -> Request {
-        let line = self.lines.next_line().await.unwrap().unwrap();
+    /// `None` once the miner has closed.
+    async fn request(&mut self) -> Option<Request> {
+        let line = self.lines.next_line().await.unwrap()?;
         match wire::parse(&line).unwrap() {
-            Message::Request(request) => request,
+            Message::Request(request) => Some(request),
             Message::Reply(reply) => panic!("{reply:?}"),
         }
     }
 
-    /// The next request of that method; others are answered with `true`.
-    async fn until(&mut self, method: &str) -> Request {
+    /// The next request of that method, while there is one; others are answered.
+    async fn find(&mut self, method: &str) -> Option<Request> {
         loop {
-            let request = self.request().await;
+            let request = self.request().await?;
             if request.method == method {
-                return request;
+                return Some(request);
             }
-            self.say(&wire::reply(&request.id, &json!(true))).await;
+            let result = match request.method.as_str() {
+                "mining.configure" => json!({ "version-rolling": false }),
+                _ => json!(true),
+            };
+            self.say(&wire::reply(&request.id, &result)).await;
         }
+    }
+
+    /// The next request of that method.
+    async fn until(&mut self, method: &str) -> Request {
+        self.find(method).await.unwrap()
     }
 
     async fn say(&mut self, line: &str) {
@@ -93,24 +103,35 @@ impl Line {
 
     async fn job(&mut self, id: &str, clean: bool) {
         let params = json!([
-            id, "00".repeat(32), "01".repeat(40), "02".repeat(60), [], "20000000", "1d00ffff",
-            "65000000", clean
+            id,
+            "00".repeat(32),
+            "01".repeat(40),
+            "02".repeat(60),
+            [],
+            "20000000",
+            "1d00ffff",
+            "65000000",
+            clean
         ]);
         self.say(&wire::notification("mining.notify", &params)).await;
     }
 
     /// The next share, answered with yes.
     async fn share(&mut self) -> Request {
-        let share = self.until("mining.submit").await;
-        self.say(&wire::reply(&share.id, &json!(true))).await;
-        share
+        self.next_share().await.unwrap()
     }
 
-    /// Answers shares for so long.
+    async fn next_share(&mut self) -> Option<Request> {
+        let share = self.find("mining.submit").await?;
+        self.say(&wire::reply(&share.id, &json!(true))).await;
+        Some(share)
+    }
+
+    /// Answers shares for so long, or until the miner closes.
     async fn shares_for(&mut self, time: Duration) -> Vec<Request> {
         let mut shares = Vec::new();
         let end = Instant::now() + time;
-        while let Ok(share) = tokio::time::timeout_at(end, self.share()).await {
+        while let Ok(Some(share)) = tokio::time::timeout_at(end, self.next_share()).await {
             shares.push(share);
         }
         shares
@@ -216,6 +237,29 @@ async fn a_miner_that_is_switched_off_waits_for_its_answers() {
     assert_eq!((counts.accepted, counts.unanswered), (counts.submitted, 0));
 }
 
+/// What each of two nerdminers with these extranonces submits, worker names apart.
+async fn nerdminers_shares(extranonce1s: [&str; 2]) -> [Vec<Vec<Value>>; 2] {
+    let mut submitted = [Vec::new(), Vec::new()];
+    for (shares, extranonce1) in submitted.iter_mut().zip(extranonce1s) {
+        let mut hand = Hand::new("nerdminer", quiet());
+        let mut line = hand.accept().await;
+        line.handshake(extranonce1).await;
+        line.job("1", true).await;
+        let sent = line.shares_for(seconds(5)).await;
+        shares.extend(sent.into_iter().map(|share| share.params[1..].to_vec()));
+    }
+    submitted
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_nerdminers_with_one_extranonce1_do_the_same_work_twice() {
+    let [first, second] = nerdminers_shares(["0800", "0800"]).await;
+    assert!(first.len() > 5);
+    assert!(first.iter().all(|share| second.contains(share)), "{first:?} {second:?}");
+    let [first, second] = nerdminers_shares(["0800", "0801"]).await;
+    assert!(first.iter().all(|share| !second.contains(share)), "{first:?} {second:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn only_those_that_asked_follow_a_new_extranonce_and_from_the_next_job_on() {
     for (profile, follows) in [("nicehash", true), ("whatsminer", false)] {
@@ -313,8 +357,6 @@ async fn servers_that_ask_are_answered() {
 async fn a_server_that_is_not_there_is_dialled_again() {
     let mut hand = Hand::new("esp-miner", quiet());
     hand.net.refuse(ADDRESS);
-    let connected = hand.accept().await;
-    drop(connected);
     sleep(seconds(30)).await;
     let counts = hand.counts();
     assert!(counts.dial_failures >= 3, "{counts:?}");

@@ -1,6 +1,7 @@
 //! A tiny server for the miners' own tests: correct, but for one flaw at a time.
 
-use std::sync::{Arc, Mutex};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -17,6 +18,23 @@ pub(super) const ADDRESS: &str = "tiny:3333";
 pub(super) const DIFFICULTY: &str = "0.0000005";
 pub(super) const MASK: u32 = 0x1fff_e000;
 const NTIME: u32 = 1_700_000_000;
+
+/// What a request must be like.
+#[derive(Clone, Copy)]
+pub(super) struct Demand(pub(super) fn(&Request) -> bool);
+
+impl PartialEq for Demand {
+    /// No two demands are alike: functions cannot be told apart.
+    fn eq(&self, _: &Self) -> bool {
+        false
+    }
+}
+
+impl fmt::Debug for Demand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("demand")
+    }
+}
 
 /// What is wrong with the server.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,7 +56,7 @@ pub(super) enum Flaw {
     NoReply(&'static str),
     NoticeBefore(&'static str),
     NullIdsOnShares,
-    RefuseUnless(&'static str, fn(&Request) -> bool),
+    RefuseUnless(&'static str, Demand),
     RepeatedJobId,
     ReversedReplies,
     SilentAfterJob,
@@ -111,7 +129,7 @@ impl Tiny {
         }
         let mut lines = LineStream::new(stream);
         if self.flaw == Flaw::JobBeforeSubscribed {
-            let _ = lines.send(self.notify("0").as_bytes()).await;
+            lines.send(self.notify("0").as_bytes()).await.unwrap();
         }
         while let Ok(Some(line)) = lines.next_line().await {
             let Ok(Message::Request(request)) = wire::parse(&line) else { continue };
@@ -123,6 +141,9 @@ impl Tiny {
             if self.flaw == Flaw::CloseOn(leak(&request.method)) {
                 return;
             }
+            if self.flaw == Flaw::SilentAfterJob && request.method == "mining.submit" {
+                std::future::pending::<()>().await;
+            }
             if let Flaw::LateReply(method, by) = &self.flaw
                 && *method == request.method
             {
@@ -133,10 +154,11 @@ impl Tiny {
                     return;
                 }
             }
-            if self.flaw == Flaw::SilentAfterJob && !self.jobs.is_empty() {
-                std::future::pending::<()>().await;
-            }
         }
+    }
+
+    fn log(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap()
     }
 
     fn answer(&mut self, request: &Request) -> Vec<String> {
@@ -178,7 +200,7 @@ impl Tiny {
     fn verdict(&mut self, request: &Request) -> Result<Value, Value> {
         if let Flaw::RefuseUnless(method, fits) = &self.flaw
             && *method == request.method
-            && !fits(request)
+            && !fits.0(request)
         {
             return Err(json!([20, "malformed", null]));
         }
@@ -187,7 +209,11 @@ impl Tiny {
             "mining.subscribe" => {
                 self.subscribed = true;
                 let size = if let Flaw::Extranonce2Size(size) = self.flaw { size } else { 4 };
-                Ok(json!([[["mining.set_difficulty", "a1"], ["mining.notify", "a2"]], "0800", size]))
+                Ok(json!([
+                    [["mining.set_difficulty", "a1"], ["mining.notify", "a2"]],
+                    "0800",
+                    size
+                ]))
             }
             "mining.authorize" => {
                 self.authorized = true;
@@ -195,7 +221,7 @@ impl Tiny {
             }
             "mining.submit" => {
                 let judged = self.judge(&request.params);
-                self.log.lock().unwrap().verdicts.push(judged.clone());
+                self.log().verdicts.push(judged.clone());
                 judged.map(|_| json!(true)).map_err(|why| json!([23, why, null]))
             }
             "mining.get_transactions" => Ok(json!([])),
@@ -246,7 +272,12 @@ impl Tiny {
             coinb1: vec![1; 60],
             coinb2: vec![2; coinbase - 60],
             branches: vec![[5; 32], [6; 32]],
-            header: Header { version, prev_hash: [9; 32], nbits: 0x1d00_ffff, ntime: NTIME + serial },
+            header: Header {
+                version,
+                prev_hash: [9; 32],
+                nbits: 0x1d00_ffff,
+                ntime: NTIME + serial,
+            },
             clean: serial == 0,
         };
         let mut params = json!([
@@ -290,14 +321,17 @@ impl Tiny {
             header: Header { version, ntime, ..job.header },
         };
         let hash = double_sha256(&[&unit.bytes(number(4).ok_or("nonce")?)]);
-        let target = Target::of_difficulty(DIFFICULTY).unwrap();
-        if target.is_met_by(&hash) { Ok(id.to_owned()) } else { Err("above target") }
+        if target().is_met_by(&hash) { Ok(id.to_owned()) } else { Err("above target") }
     }
 }
 
 fn set_difficulty() -> String {
     let number: Value = serde_json::from_str(DIFFICULTY).unwrap();
     wire::notification("mining.set_difficulty", &json!([number]))
+}
+
+fn target() -> Target {
+    Target::of_difficulty(DIFFICULTY).unwrap()
 }
 
 fn set_mask() -> String {

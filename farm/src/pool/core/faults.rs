@@ -1,14 +1,17 @@
 //! What is done to the pool on command: its deaths, silences, changes and lies.
 
-use serde_json::json;
+use std::time::Duration;
+
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::judge::Difficulty;
+use crate::judge::{Difficulty, Reason};
 use crate::pool::chain::Clean;
-use crate::pool::peer::{Ending, ExtranonceNews};
-use crate::wire::{self, encode_hex};
+use crate::pool::outbox::Lane;
+use crate::pool::peer::{ConnectionId, Ending, ExtranonceNews};
+use crate::wire::encode_hex;
 
-use super::{Core, Life, Verdicts, Voice};
+use super::{Core, Jobs, Life, Refusal, Verdicts, Voice};
 
 // === impl Core ===
 
@@ -26,6 +29,12 @@ impl Core {
         self.end_all(Ending::Close);
     }
 
+    pub(in crate::pool) fn drop_connection(&mut self, id: ConnectionId) {
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.end(Ending::Close);
+        }
+    }
+
     /// Everything about the sessions is forgotten; the chain and the books go on.
     pub(in crate::pool) fn restart_session(&mut self) {
         self.sessions.forget_all();
@@ -36,20 +45,46 @@ impl Core {
     }
 
     pub(in crate::pool) fn go_silent(&mut self) {
-        self.voice = Voice::Silent;
+        self.faults.voice = Voice::Silent;
         self.peers.values_mut().for_each(|peer| peer.outbox.clear());
     }
 
     pub(in crate::pool) fn speak_again(&mut self) {
-        self.voice = Voice::Speaking;
+        self.faults.voice = Voice::Speaking;
+    }
+
+    pub(in crate::pool) fn withhold_jobs(&mut self) {
+        self.faults.jobs = Jobs::Withheld;
+    }
+
+    /// With a clean job at once: nobody knows what was missed.
+    pub(in crate::pool) fn send_jobs(&mut self, now: Instant) {
+        self.faults.jobs = Jobs::Sent;
+        self.new_job(Clean::Clean, now);
     }
 
     pub(in crate::pool) fn withhold_verdicts(&mut self) {
-        self.verdicts = Verdicts::Withheld;
+        self.faults.verdicts = Verdicts::Withheld;
+    }
+
+    pub(in crate::pool) fn delay_verdicts(&mut self, delay: Duration) {
+        self.faults.verdicts = Verdicts::Late(delay);
     }
 
     pub(in crate::pool) fn answer_submits(&mut self) {
-        self.verdicts = Verdicts::Answered;
+        self.faults.verdicts = Verdicts::Prompt;
+    }
+
+    /// `None` admits them again.
+    pub(in crate::pool) fn refuse_logins(&mut self, refusal: Option<(i64, &str)>) {
+        let told =
+            |(code, message): (i64, &str)| Refusal { code, message: message.to_owned().into() };
+        self.faults.login_refusal = refusal.map(told);
+    }
+
+    /// `None` pays them again.
+    pub(in crate::pool) fn refuse_shares(&mut self, reason: Option<Reason>) {
+        self.faults.share_refusal = reason;
     }
 
     /// In force from each session's next job on; new sessions start with it.
@@ -67,17 +102,24 @@ impl Core {
 
     /// Hostile or merely odd bytes, to everyone, as they are.
     pub(in crate::pool) fn inject(&mut self, bytes: &[u8], now: Instant) {
-        for peer in self.peers.values_mut() {
-            if !peer.send(now, bytes.to_vec()) {
-                self.books.counts.slow_readers += 1;
-            }
+        for id in self.ids() {
+            self.inject_to(id, bytes, now);
         }
     }
 
-    pub(in crate::pool) fn reconnect(&mut self, params: &serde_json::Value, now: Instant) {
-        let line = wire::notification("client.reconnect", params);
+    pub(in crate::pool) fn inject_to(&mut self, id: ConnectionId, bytes: &[u8], now: Instant) {
+        self.queue(id, Lane::Ordered, now, bytes.to_vec());
+    }
+
+    /// These are the last words of every connection.
+    pub(in crate::pool) fn break_off(&mut self, bytes: &[u8], now: Instant) {
+        self.inject(bytes, now);
+        self.end_all(Ending::CloseOnceSent);
+    }
+
+    pub(in crate::pool) fn reconnect(&mut self, params: &Value, now: Instant) {
         for id in self.ids() {
-            self.send(id, line.clone(), now);
+            self.tell(id, "client.reconnect", params, now);
         }
     }
 
@@ -92,7 +134,8 @@ impl Core {
             let params = json!([encode_hex(&extranonce1), extranonce2_bytes]);
             session.extranonce1 = extranonce1;
             session.extranonce2_bytes = extranonce2_bytes;
-            self.send(id, wire::notification("mining.set_extranonce", &params), now);
+            session.retire_jobs(now);
+            self.tell(id, "mining.set_extranonce", &params, now);
             self.notify(id, Clean::Clean, now);
         }
     }
@@ -103,10 +146,13 @@ impl Core {
         for id in self.ids() {
             let rolling = self.peers.get_mut(&id).and_then(|peer| peer.rolling.as_mut());
             if let Some(mask) = rolling.map(|rolling| rolling.regrant(mask)) {
-                let params = json!([format!("{mask:08x}")]);
-                self.send(id, wire::notification("mining.set_version_mask", &params), now);
+                self.tell_mask(id, mask, now);
             }
         }
+    }
+
+    pub(super) fn tell_mask(&mut self, id: ConnectionId, mask: u32, now: Instant) {
+        self.tell(id, "mining.set_version_mask", &json!([format!("{mask:08x}")]), now);
     }
 
     fn end_all(&mut self, ending: Ending) {

@@ -1,16 +1,21 @@
 //! What a peer's line does: every method of PROTOCOL 2.3.
 
+use std::borrow::Cow;
+use std::time::Duration;
+
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use crate::judge::{self, Case, Claim, JobOnRecord, Reason, Standing, Verdict};
-use crate::pool::books::Entry;
+use crate::pool::books::{Entry, UNAUTHORIZED_USERS};
+use crate::pool::forms::Configuration;
+use crate::pool::outbox::Lane;
 use crate::pool::peer::{ConnectionId, Ending, ExtranonceNews, Rolling};
 use crate::pool::session::SessionKey;
-use crate::pool::settings::{Resumption, VersionRolling};
+use crate::pool::settings::{FirstDifficulty, Resumption, VersionRolling};
 use crate::wire::{self, Message, Request, encode_hex};
 
-use super::{Core, Verdicts, Voice};
+use super::{Core, Refusal, Verdicts, Voice};
 
 /// Names that one connection may log in.
 const USERS_PER_CONNECTION_MAX: usize = 1024;
@@ -20,7 +25,7 @@ const USER_AGENT_CHARS_MAX: usize = 256;
 /// What the peer is told.
 enum Answer {
     Nothing,
-    Refused { code: i64, message: &'static str },
+    Refused(Refusal),
     Result(Value),
 }
 
@@ -28,10 +33,14 @@ enum Answer {
 
 impl Answer {
     const TRUE: Self = Self::Result(Value::Bool(true));
-    const UNKNOWN_METHOD: Self = Self::Refused { code: 20, message: "Method not found" };
+    const UNKNOWN_METHOD: Self =
+        Self::Refused(Refusal { code: 20, message: Cow::Borrowed("Method not found") });
+    const NO_MESSAGE: Self =
+        Self::Refused(Refusal { code: 20, message: Cow::Borrowed("Not a Stratum message") });
 
     fn rejected(reason: Reason) -> Self {
-        Self::Refused { code: reason.code(), message: reason.message() }
+        let message = Cow::Borrowed(reason.message());
+        Self::Refused(Refusal { code: reason.code(), message })
     }
 }
 
@@ -40,7 +49,7 @@ impl Answer {
 impl Core {
     /// Takes one line of a connection.
     pub(in crate::pool) fn receive(&mut self, id: ConnectionId, line: &str, now: Instant) {
-        if self.voice == Voice::Silent {
+        if self.faults.voice == Voice::Silent {
             self.books.counts.ignored_lines += 1;
             return;
         }
@@ -49,19 +58,20 @@ impl Core {
             Ok(Message::Reply(_)) => self.books.counts.replies += 1,
             Err(_) => {
                 self.books.counts.malformed_lines += 1;
-                let answer = Answer::Refused { code: 20, message: "Not a Stratum message" };
-                self.answer(id, &Value::Null, answer, now);
+                self.answer(id, &Value::Null, Answer::NO_MESSAGE, now);
             }
         }
     }
 
     fn request(&mut self, id: ConnectionId, request: &Request, now: Instant) {
         let params = request.params.as_slice();
+        if request.method == "mining.submit" {
+            return self.submit(id, request, now);
+        }
         let answer = match request.method.as_str() {
             "mining.configure" => self.configure(id, params),
             "mining.subscribe" => self.subscribe(id, params, now),
             "mining.authorize" => self.authorize(id, params),
-            "mining.submit" => self.submit(id, params, now),
             "mining.extranonce.subscribe" => self.subscribe_extranonce(id),
             "mining.ping" => Answer::Result(json!("pong")),
             "mining.get_transactions" => Answer::Result(json!([])),
@@ -78,27 +88,38 @@ impl Core {
                 Answer::UNKNOWN_METHOD
             }
         };
-        // A request without an id wants no answer, but a share is always told its fate.
-        if !request.id.is_null() || request.method == "mining.submit" {
+        // A request without an id wants no answer.
+        if !request.id.is_null() {
             self.answer(id, &request.id, answer, now);
+        }
+        if request.method == "mining.configure" {
+            self.confirm_mask(id, now);
         }
         self.start_jobs(id, now);
     }
 
     fn answer(&mut self, id: ConnectionId, request: &Value, answer: Answer, now: Instant) {
+        let Some((line, latency)) = self.reply(id, request, answer) else { return };
+        self.queue(id, Lane::Ordered, now + latency, line.into_bytes());
+    }
+
+    /// A reply's line, and how long it takes.
+    fn reply(
+        &mut self,
+        id: ConnectionId,
+        request: &Value,
+        answer: Answer,
+    ) -> Option<(String, Duration)> {
         let settings = &self.settings;
-        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let peer = self.peers.get_mut(&id)?;
         let line = match answer {
-            Answer::Nothing => return,
-            Answer::Result(result) => wire::reply(request, &result),
-            Answer::Refused { code, message } => {
-                settings.forms.rejection.line(request, (code, message), &mut peer.random)
+            Answer::Nothing => return None,
+            Answer::Result(result) => settings.forms.acceptance.line(request, &result),
+            Answer::Refused(Refusal { code, message }) => {
+                settings.forms.rejection.line(request, (code, &message), &mut peer.random)
             }
         };
-        let latency = peer.drawn_latency(settings.reply_latency, settings.reply_jitter);
-        if !peer.send(now + latency, line.into_bytes()) {
-            self.books.counts.slow_readers += 1;
-        }
+        Some((line, peer.drawn_latency(settings.reply_latency, settings.reply_jitter)))
     }
 
     fn configure(&mut self, id: ConnectionId, params: &[Value]) -> Answer {
@@ -129,7 +150,17 @@ impl Core {
             };
             reply.insert(code.to_owned(), json!(outcome));
         }
-        Answer::Result(Value::Object(reply))
+        Answer::Result(self.settings.forms.configuration.result(reply))
+    }
+
+    /// Some pools say the mask again, after the reply.
+    fn confirm_mask(&mut self, id: ConnectionId, now: Instant) {
+        let rolling = self.peers.get(&id).and_then(|peer| peer.rolling);
+        if let (Configuration::ThenMask, Some(rolling)) =
+            (self.settings.forms.configuration, rolling)
+        {
+            self.tell_mask(id, rolling.mask(), now);
+        }
     }
 
     fn subscribe_extranonce(&mut self, id: ConnectionId) -> Answer {
@@ -154,11 +185,13 @@ impl Core {
         peer.session = Some(key);
         let agent = params.first().and_then(Value::as_str).unwrap_or_default();
         peer.user_agent = agent.chars().take(USER_AGENT_CHARS_MAX).collect();
+        if self.settings.first_difficulty == FirstDifficulty::BeforeSubscribeReply {
+            self.tell_difficulty(id, now);
+        }
         let form = self.settings.forms.subscription;
         let Some(session) = self.sessions.of(key) else { return Answer::Nothing };
-        let subscriptions = form.value(&session.id);
         let extranonce1 = encode_hex(&session.extranonce1);
-        Answer::Result(json!([subscriptions, extranonce1, session.extranonce2_bytes]))
+        Answer::Result(form.result(&session.id, &extranonce1, session.extranonce2_bytes))
     }
 
     /// The session that is presented, taken from the connection that has it.
@@ -178,6 +211,10 @@ impl Core {
     fn authorize(&mut self, id: ConnectionId, params: &[Value]) -> Answer {
         let user = params.first().and_then(Value::as_str).unwrap_or_default();
         let Some(peer) = self.peers.get_mut(&id) else { return Answer::Nothing };
+        if let Some(refusal) = self.faults.login_refusal.clone() {
+            self.books.counts.authorizations_refused += 1;
+            return Answer::Refused(refusal);
+        }
         let fits = user.len() <= USER_BYTES_MAX && peer.users.len() < USERS_PER_CONNECTION_MAX;
         if !fits || !self.settings.accounts.admit(user) {
             self.books.counts.authorizations_refused += 1;
@@ -188,36 +225,53 @@ impl Core {
         Answer::TRUE
     }
 
-    fn submit(&mut self, id: ConnectionId, params: &[Value], now: Instant) -> Answer {
-        let text = |index: usize| params.get(index).and_then(Value::as_str);
-        let (user, job_id) = (text(0).unwrap_or_default(), text(1).unwrap_or_default());
+    fn submit(&mut self, id: ConnectionId, request: &Request, now: Instant) {
+        let text = |index: usize| request.params.get(index).and_then(Value::as_str);
+        let job_id = request.params.get(1).map(job_id_text).unwrap_or_default();
+        let user = text(0).unwrap_or_default();
         // What is missing or no text reads as empty, which has no number's shape.
         let claim = Claim {
             user,
             extranonce2: text(2).unwrap_or_default(),
             ntime: text(3).unwrap_or_default(),
             nonce: text(4).unwrap_or_default(),
-            version_bits: params.get(5).filter(|bits| !bits.is_null()).map(bits_text),
+            version_bits: request.params.get(5).filter(|bits| !bits.is_null()).map(bits_text),
         };
-        let unix_time = self.unix_time(now);
-        let Some(verdict) = self.verdict(id, claim, job_id, now) else { return Answer::Nothing };
+        let Some(verdict) = self.verdict(id, claim, &job_id, now) else { return };
         let user = self.name_in_books(id, user);
-        self.books.enter(Entry { user: &user, job_id, unix_time }, verdict);
+        let (job_id, unix_time) = (job_id.as_ref(), self.unix_time(now));
+        self.books.enter(Entry { connection: id, user: &user, job_id, unix_time }, verdict);
         if let Verdict::Accepted(accepted) = verdict {
             if let Some((_, session)) = self.subscribed(id) {
                 session.vardiff.on_share(accepted.difficulty);
             }
+            self.adapt_in_flood(id, now);
             if accepted.block {
                 self.new_block(Some(accepted.hash), now);
             }
         }
-        match (self.verdicts, verdict) {
-            (Verdicts::Withheld, _) => {
-                self.books.counts.unanswered += 1;
-                Answer::Nothing
+        self.answer_submit(id, request, verdict, now);
+    }
+
+    /// A share is told its fate even without an id.
+    fn answer_submit(
+        &mut self,
+        id: ConnectionId,
+        request: &Request,
+        verdict: Verdict,
+        now: Instant,
+    ) {
+        let answer = match verdict {
+            Verdict::Accepted(_) => Answer::TRUE,
+            Verdict::Rejected(reason) => Answer::rejected(reason),
+        };
+        match self.faults.verdicts {
+            Verdicts::Prompt => self.answer(id, &request.id, answer, now),
+            Verdicts::Late(delay) => {
+                let Some((line, latency)) = self.reply(id, &request.id, answer) else { return };
+                self.queue(id, Lane::Late, now + latency + delay, line.into_bytes());
             }
-            (Verdicts::Answered, Verdict::Accepted(_)) => Answer::TRUE,
-            (Verdicts::Answered, Verdict::Rejected(reason)) => Answer::rejected(reason),
+            Verdicts::Withheld => self.books.counts.unanswered += 1,
         }
     }
 
@@ -239,13 +293,29 @@ impl Core {
         };
         let version_mask = peer.rolling.map(Rolling::mask);
         let case = Case { claim, standing, job, version_mask, unix_time };
-        Some(judge::judge(&case, &mut self.books.hashes))
+        let hashes = &mut self.books.hashes;
+        match (judge::judge(&case, hashes), self.faults.share_refusal) {
+            (Verdict::Accepted(accepted), Some(reason)) => {
+                hashes.withdraw(&accepted.hash);
+                self.books.counts.refused_on_command += 1;
+                Some(Verdict::Rejected(reason))
+            }
+            (verdict, _) => Some(verdict),
+        }
     }
 
     /// A share under a name that was never logged in must not open a page in the books.
     fn name_in_books(&self, id: ConnectionId, user: &str) -> String {
         let is_known = self.peers.get(&id).is_some_and(|peer| peer.users.contains(user));
-        if is_known { user } else { "(unauthorized)" }.to_owned()
+        if is_known { user } else { UNAUTHORIZED_USERS }.to_owned()
+    }
+}
+
+/// Who was given a number as a job id may say it as a number or as a text.
+fn job_id_text(id: &Value) -> Cow<'_, str> {
+    match id {
+        Value::String(text) => Cow::Borrowed(text),
+        other => Cow::Owned(other.to_string()),
     }
 }
 

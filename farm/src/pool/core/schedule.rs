@@ -87,22 +87,34 @@ impl Core {
     }
 
     fn adapt_difficulties(&mut self, now: Instant) {
+        for id in self.ids() {
+            self.adapt(id, now);
+        }
+    }
+
+    /// Does not wait for the next look while shares pour in: a machine of a million times the
+    /// expected hashrate would flood the pool until then.
+    pub(super) fn adapt_in_flood(&mut self, id: ConnectionId, now: Instant) {
+        if self.subscribed(id).is_some_and(|(_, session)| session.vardiff.is_flooded()) {
+            self.adapt(id, now);
+        }
+    }
+
+    fn adapt(&mut self, id: ConnectionId, now: Instant) {
         let DifficultyPolicy::Adaptive { start: _, min, shares_per_second } =
             self.settings.difficulty
         else {
             return;
         };
-        for id in self.ids() {
-            let Some((_, session)) = self.subscribed(id) else { continue };
-            let present = session.difficulty;
-            let proposal = session.vardiff.proposal(now, present, shares_per_second);
-            match proposal.map(|proposal| proposal.max(min)) {
-                Some(difficulty) if difficulty != present => {
-                    session.difficulty = difficulty;
-                    self.apply_difficulty(id, now);
-                }
-                Some(_) | None => {}
+        let Some((_, session)) = self.subscribed(id) else { return };
+        let present = session.difficulty;
+        let proposal = session.vardiff.proposal(now, present, shares_per_second);
+        match proposal.map(|proposal| proposal.max(min)) {
+            Some(difficulty) if difficulty != present => {
+                session.difficulty = difficulty;
+                self.apply_difficulty(id, now);
             }
+            Some(_) | None => {}
         }
     }
 

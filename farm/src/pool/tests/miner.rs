@@ -149,7 +149,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TestMiner<S> {
             let Request { method, params, .. } = self.heard().await;
             match method.as_str() {
                 "mining.set_difficulty" => {
-                    let text = params[0].as_str().map_or_else(|| params[0].to_string(), str::to_owned);
+                    let text =
+                        params[0].as_str().map_or_else(|| params[0].to_string(), str::to_owned);
                     self.difficulty = Some(text.parse().expect("a difficulty"));
                 }
                 "mining.set_extranonce" => {
@@ -239,8 +240,7 @@ impl Job {
 
 impl Share {
     pub(super) fn params(&self) -> Value {
-        let mut params =
-            json!([self.user, self.job_id, self.extranonce2, self.ntime, self.nonce]);
+        let mut params = json!([self.user, self.job_id, self.extranonce2, self.ntime, self.nonce]);
         if let Some(bits) = &self.version_bits {
             params.as_array_mut().expect("an array").push(json!(bits));
         }

@@ -1,0 +1,76 @@
+use std::sync::Arc;
+
+use super::*;
+use crate::config::fixture::{FARM, OnDisk, with_password};
+use crate::config::load;
+
+/// A rendered configuration, with `text` in place of the listener or the beginning of the route.
+fn rendered(listener: &str, route: &str) -> RuntimeConfig {
+    let disk = OnDisk::empty();
+    let text = FARM
+        .replace("port: 3333}", &format!("port: 3333{listener}}}"))
+        .replace("    - name: main\n", &format!("    - name: main\n{route}"));
+    disk.write("farm.yaml", text);
+    let inputs = disk.inputs(&["farm.yaml"]);
+    let loaded = load(&inputs, &inputs.read().unwrap(), &with_password("x"));
+    loaded.unwrap_or_else(|error| panic!("{listener}{route}: {error}")).config
+}
+
+fn problem(change: impl FnOnce(&mut RuntimeConfig)) -> String {
+    let mut config = rendered("", "");
+    change(&mut config);
+    let document = DocumentId {
+        source: Arc::from("farm.yaml"),
+        index: 1,
+        line: 1,
+        kind: "StratumProxy".to_owned(),
+        name: "farm".to_owned(),
+    };
+    let [problem] = check(&config, &document).try_into().expect("one problem");
+    problem.to_string()
+}
+
+#[test]
+fn every_difficulty_that_the_contract_takes_can_be_computed_with() {
+    let cases = ["1", "0.000001", "0.5", "1.000001", "1500m", "8192", "1k", "16M", "1Ki", "2.5Mi", "1Ti", "1000P"];
+    for text in cases {
+        let range = format!("initial: '{text}', min: '{text}', max: '{text}'");
+        rendered(&format!(", difficulty: {{{range}}}"), "");
+    }
+}
+
+#[test]
+fn every_layout_that_the_contract_takes_is_one_of_the_core() {
+    for (id, miner) in [(1, 2), (1, 8), (2, 4), (4, 2), (4, 8)] {
+        let limits = ", limits: {maxConnections: 100}";
+        let layout = format!("      extranonce: {{idBytes: {id}, minerBytes: {miner}}}\n");
+        let config = rendered(limits, &layout);
+        let found = config.routes[0].extranonce.unwrap();
+        assert_eq!((found.id_bytes, found.miner_bytes), (id, miner));
+    }
+}
+
+#[test]
+fn a_pushed_configuration_that_the_core_cannot_work_with_is_refused_at_its_field() {
+    let cases = [
+        (problem(|config| config.schema = SCHEMA + 1), "has schema 2"),
+        (
+            problem(|config| config.listeners[0].difficulty.min = "0".to_owned()),
+            "spec.listeners[0].difficulty.min (\"0\")",
+        ),
+        (
+            problem(|config| config.listeners[0].difficulty.max = "18446744073709551616".to_owned()),
+            "spec.listeners[0].difficulty.max (\"18446744073709551616\")",
+        ),
+        (
+            problem(|config| {
+                let layout = ExtranonceLayout { id_bytes: 5, miner_bytes: 1 };
+                config.routes[0].extranonce = Some(layout);
+            }),
+            "spec.routes[0].extranonce: 5 id bytes and 1 miner bytes",
+        ),
+    ];
+    for (text, expected) in cases {
+        assert!(text.contains(expected) && text.contains("remedy: "), "{text}");
+    }
+}

@@ -1,0 +1,392 @@
+//! A farm in memory: two pools, the proxy, and miners of different firmware.
+
+use std::fmt::Write as _;
+use std::future::Future;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use loka_api::{Layered, Resources, render};
+use loka_farm::judge::Difficulty;
+use loka_farm::miner::counts::{Disconnect, MinerCounts};
+use loka_farm::miner::dial::NetDial;
+use loka_farm::miner::rack::Rack;
+use loka_farm::miner::ticket::{NoTickets, TicketSink};
+use loka_farm::miner::{MinerSetup, MinerStatus, TICK};
+use loka_farm::network::{Chunking, Conditions, Net};
+use loka_farm::pool::{
+    Clean, DifficultyPolicy, Forms, PoolCounts, PoolSettings, PracticePool, Rejection, Resumption,
+    VersionRolling,
+};
+use loka_farm::profile::Profile;
+use loka_proxy::admin::StatusSource as _;
+use loka_proxy::app::{App, Seams};
+use loka_proxy::clock::Clock;
+use loka_proxy::config::Applied;
+use loka_proxy::control::{ConfigFeed, Publisher};
+use loka_proxy::telemetry::Telemetry;
+use loka_proxy::telemetry::reasons::DrainCause;
+use loka_proxy::workers::Workers;
+use loka_stratum::types::UnixTime;
+use loka_tests::books::{Ledger, MinerLinks};
+use loka_tests::documents::{Documents, PoolDocument};
+use loka_tests::seams::{SimulatedNet, listener_name};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::faults::Fault;
+
+/// Port of the proxy's one listener.
+const PORT: u16 = 3333;
+
+/// The pools' addresses, in the order of preference.
+const ADDRESSES: [&str; 2] = ["pool-a.example:3333", "pool-b.example:4444"];
+
+/// The names of their resources.
+const NAMES: [&str; 2] = ["alpha", "beta"];
+
+/// What a miner hashes a second: a share every few seconds at [`DIFFICULTY`], and cheap to do.
+const RATE: u64 = 400;
+
+/// Of the miners to begin with: 430 hashes.
+const DIFFICULTY: f64 = 1e-7;
+
+/// When the farm's clocks start: 2026-01-01.
+const UNIX_START: u32 = 1_767_225_600;
+
+/// Longest wait for the last verdicts; submits time out earlier.
+const QUIET_WITHIN: Duration = Duration::from_secs(90);
+
+/// A farm that mines.
+pub(crate) struct Farm {
+    net: Net,
+    pools: Vec<PracticePool>,
+    app: App,
+    publisher: Publisher,
+    documents: Documents,
+    rack: Rack,
+    start: Instant,
+    seed: u64,
+    /// Accepted at the pools when the calm began.
+    calm_from: Option<u64>,
+}
+
+/// What a farm came to.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) ledger: Ledger,
+    pub(crate) pools: Vec<PoolCounts>,
+    pub(crate) miners: Vec<MinerStatus>,
+    pub(crate) links: MinerLinks,
+    /// Shares that the pools accepted after the last fault.
+    pub(crate) accepted_in_calm: u64,
+    /// How long the drain took.
+    pub(crate) drained_in: Duration,
+    /// Virtual time of all.
+    pub(crate) length: Duration,
+}
+
+/// Runs `scenario` alone, on a clock of its own, in an order that follows from `seed`.
+pub(crate) fn in_virtual_time<T>(seed: u64, scenario: impl Future<Output = T>) -> T {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().start_paused(true);
+    #[cfg(tokio_unstable)]
+    builder.rng_seed(tokio::runtime::RngSeed::from_bytes(&seed.to_le_bytes()));
+    #[cfg(not(tokio_unstable))]
+    let _ = seed;
+    builder.build().expect("a runtime").block_on(scenario)
+}
+
+// === impl Farm ===
+
+impl Farm {
+    /// Two pools that differ in everything, and a miner of each firmware in random order.
+    pub(crate) async fn start(seed: u64, random: &mut fastrand::Rng) -> Self {
+        let conditions = Conditions {
+            latency: Duration::from_millis(random.u64(0..40)),
+            jitter: Duration::from_millis(random.u64(0..10)),
+            chunking: Chunking::Pieces { bytes_max: random.usize(1..1500) },
+        };
+        let settings = [first_pool(random), second_pool(random)];
+        let miners = random.usize(6..=Profile::all().len());
+        Self::with(seed, conditions, settings, miners).await
+    }
+
+    /// A farm of these pools and so many miners.
+    pub(crate) async fn with(
+        seed: u64,
+        conditions: Conditions,
+        settings: [PoolSettings; 2],
+        miners: usize,
+    ) -> Self {
+        let start = Instant::now();
+        let net = Net::new(seed, conditions);
+        let mut pools = Vec::new();
+        for (settings, address) in settings.into_iter().zip(ADDRESSES) {
+            let pool = PracticePool::start(settings).expect("good settings");
+            pool.listen_in(&net, address).await.expect("a free name");
+            pools.push(pool);
+        }
+        let documents = documents();
+        let telemetry = Telemetry::silent();
+        let (publisher, feed) = Publisher::new(applied(&documents), telemetry.clone());
+        let app = start_app(&net, telemetry, feed, seed).await;
+        let rack = power_on(&net, seed, miners);
+        let calm_from = None;
+        Self { net, pools, app, publisher, documents, rack, start, seed, calm_from }
+    }
+
+    /// Lets the farm mine until so long after its start.
+    pub(crate) async fn mine_until(&mut self, at: Duration) {
+        sleep_until(self.start + at).await;
+        self.ledger().assert_balanced();
+    }
+
+    /// The ledger now, by way of the JSON that `/ledger` shows.
+    pub(crate) fn ledger(&self) -> Ledger {
+        let snapshot = serde_json::to_value(self.app.status().ledger()).expect("a ledger");
+        serde_json::from_value(snapshot).expect("a ledger as documented")
+    }
+
+    /// The pool that is mined on.
+    pub(crate) fn active(&self) -> Option<String> {
+        self.app.status().status().routes.first()?.active_pool.clone()
+    }
+
+    /// What the pools hold.
+    pub(crate) fn pool(&self, index: usize) -> &PracticePool {
+        &self.pools[index]
+    }
+
+    /// What the miners are up to.
+    pub(crate) fn rack(&self) -> &Rack {
+        &self.rack
+    }
+
+    pub(crate) async fn suffer(&mut self, fault: &Fault) {
+        let control = |pool: &usize| self.pools[*pool].control();
+        match fault {
+            Fault::Kill(pool) => control(pool).kill(),
+            Fault::Revive(pool) => control(pool).revive(),
+            Fault::Drop(pool) => control(pool).drop_connections(),
+            Fault::Restart(pool) => control(pool).restart_session(),
+            Fault::Silence(pool) => control(pool).go_silent(),
+            Fault::Speak(pool) => control(pool).speak_again(),
+            Fault::WithholdVerdicts(pool) => control(pool).stop_answering_submits(),
+            Fault::TellVerdicts(pool) => control(pool).answer_submits(),
+            Fault::Difficulty(pool, factor) => {
+                let difficulty = Difficulty::rounded(DIFFICULTY * factor).expect("a difficulty");
+                control(pool).set_difficulty(difficulty);
+            }
+            Fault::Extranonce(pool) => {
+                let size = self.pools[*pool].connections().first().map_or(8, |c| c.extranonce2_bytes);
+                control(pool).change_extranonce(size);
+            }
+            Fault::Mask(pool, mask) => control(pool).set_version_mask(*mask),
+            Fault::Block(pool) => control(pool).new_block(),
+            Fault::CleanJob(pool) => control(pool).new_job(Clean::Clean),
+            Fault::Garbage(pool) => control(pool).inject(b"{\"no\": stratum\n"),
+            Fault::Partition(pool, length) => self.net.partition(ADDRESSES[*pool], *length),
+            Fault::HalfOpen(pool) => self.net.half_open(ADDRESSES[*pool]),
+            Fault::CutMiners => self.net.cut(&listener_name(PORT)),
+            Fault::Reconfigure => self.reconfigure(),
+        }
+    }
+
+    /// The pools in the other order, and another difficulty for new miners.
+    pub(crate) fn reconfigure(&mut self) {
+        self.documents.pools.reverse();
+        self.documents.difficulty *= 1.25;
+        self.publisher.publish(applied(&self.documents));
+    }
+
+    /// Ends all faults.
+    pub(crate) async fn recover(&mut self) {
+        for pool in &self.pools {
+            let control = pool.control();
+            control.revive();
+            control.speak_again();
+            control.answer_submits();
+            control.set_difficulty(Difficulty::rounded(DIFFICULTY).expect("a difficulty"));
+        }
+        self.calm_from = Some(self.accepted());
+    }
+
+    fn accepted(&self) -> u64 {
+        self.pools.iter().map(|pool| pool.counts().accepted).sum()
+    }
+
+    /// Switches the miners off, drains the proxy, and reads all books.
+    pub(crate) async fn finish(self, links: MinerLinks) -> Outcome {
+        let accepted_in_calm = self.accepted() - self.calm_from.unwrap_or_default();
+        let deadline = Instant::now() + QUIET_WITHIN;
+        let status = self.app.status();
+        let miners = self.rack.power_off().await;
+        while Instant::now() < deadline && !is_quiet(&status.ledger()) {
+            sleep(Duration::from_millis(50)).await;
+        }
+        let drain_start = Instant::now();
+        self.app.drain(DrainCause::Requested).await;
+        let drained_in = drain_start.elapsed();
+        let ledger = serde_json::to_value(status.ledger()).expect("a ledger");
+        let ledger = serde_json::from_value(ledger).expect("a ledger as documented");
+        let pools = self.pools.iter().map(PracticePool::counts).collect();
+        for pool in &self.pools {
+            pool.shutdown().await;
+        }
+        let length = self.start.elapsed();
+        Outcome { ledger, pools, miners, links, accepted_in_calm, drained_in, length }
+    }
+}
+
+fn is_quiet(ledger: &loka_proxy::sink::ledger::LedgerSnapshot) -> bool {
+    ledger.total.held + ledger.total.outstanding == 0
+}
+
+// === impl Outcome ===
+
+impl Outcome {
+    fn miner_totals(&self) -> MinerCounts {
+        let zero = MinerCounts::default();
+        self.miners.iter().fold(zero, |sum, miner| sum.plus(miner.counts))
+    }
+
+    #[track_caller]
+    pub(crate) fn assert_books_agree(&self) {
+        self.ledger.assert_balanced();
+        assert!(self.ledger.is_quiet(), "still on its way: {:?}", self.ledger.total);
+        for (name, pool) in NAMES.iter().zip(&self.pools) {
+            self.ledger.assert_agrees_with_pool(name, pool);
+        }
+        self.ledger.assert_agrees_with_miners(&self.miner_totals(), self.links);
+    }
+
+    /// Shares are refused only for what a farm cannot know in time, and nobody was let go.
+    #[track_caller]
+    pub(crate) fn assert_nothing_was_wrong_but_the_faults(&self) {
+        let total = &self.ledger.total;
+        let ours = ["stale", "unknown_job", "version_bits"];
+        for (reason, count) in &total.rejected {
+            assert!(ours.contains(&reason.as_str()), "{count} rejected as {reason}: {total:?}");
+        }
+        let theirs = ["stale", "other", "low_difficulty"];
+        for (reason, count) in &total.pool_rejected {
+            assert!(theirs.contains(&reason.as_str()), "{count} refused as {reason}: {total:?}");
+        }
+        assert!(!total.lost.contains_key("dropped"), "{total:?}");
+        for miner in &self.miners {
+            assert_eq!(miner.traps, [], "{}", miner.profile);
+            let closed = miner.counts.disconnects.of(Disconnect::ServerClosed);
+            assert_eq!(closed, 0, "{} was let go", miner.profile);
+            if self.links == MinerLinks::Whole {
+                assert_eq!(miner.counts.reconnects, 0, "{} reconnected", miner.profile);
+            }
+        }
+        assert!(self.accepted_in_calm > 20, "only {} in the calm", self.accepted_in_calm);
+    }
+
+    /// Everything that was counted, as text.
+    pub(crate) fn digest(&self) -> String {
+        let mut text = format!("{:?}\n{:?}\n", self.ledger, self.length);
+        for pool in &self.pools {
+            writeln!(text, "{pool:?}").ok();
+        }
+        for miner in &self.miners {
+            writeln!(text, "{} {:?}", miner.worker, miner.counts).ok();
+        }
+        text
+    }
+}
+
+/// Short extranonce2, few version bits.
+fn first_pool(random: &mut fastrand::Rng) -> PoolSettings {
+    let resumption = if random.bool() { Resumption::Resumes } else { Resumption::Forgets };
+    PoolSettings {
+        extranonce1_bytes: random.usize(1..=8),
+        extranonce2_bytes: random.usize(4..=6),
+        version_rolling: VersionRolling::Granted { mask: 0x0fff_e000 },
+        resumption,
+        forms: Forms { rejection: Rejection::Mixed, ..Forms::default() },
+        difficulty: DifficultyPolicy::Fixed(Difficulty::rounded(2.0 * DIFFICULTY).expect("one")),
+        ..pool("a", random)
+    }
+}
+
+/// Long extranonce2, all version bits or none.
+fn second_pool(random: &mut fastrand::Rng) -> PoolSettings {
+    let rolling = [
+        VersionRolling::Granted { mask: 0x1fff_e000 },
+        VersionRolling::Refused,
+        VersionRolling::UnknownMethod,
+    ];
+    PoolSettings {
+        extranonce1_bytes: random.usize(1..=12),
+        extranonce2_bytes: random.usize(6..=12),
+        version_rolling: rolling[random.usize(0..3)],
+        difficulty: DifficultyPolicy::Fixed(Difficulty::rounded(DIFFICULTY).expect("one")),
+        ..pool("b", random)
+    }
+}
+
+fn pool(name: &str, random: &mut fastrand::Rng) -> PoolSettings {
+    PoolSettings {
+        reply_latency: Duration::from_millis(random.u64(0..50)),
+        reply_jitter: Duration::from_millis(random.u64(0..30)),
+        block_interval: Duration::from_secs(random.u64(20..120)),
+        job_interval: Duration::from_secs(random.u64(5..30)),
+        base_unix_time: UNIX_START,
+        ..PoolSettings::new(name, random.u64(..))
+    }
+}
+
+fn documents() -> Documents {
+    let pools = NAMES.into_iter().zip(ADDRESSES).map(|(name, address)| PoolDocument {
+        spec: "  timeouts: { submit: 20s, jobSilence: 60s }\n".to_owned(),
+        ..PoolDocument::new(name, address, "acct")
+    });
+    Documents::new(PORT, DIFFICULTY, pools.collect())
+}
+
+fn applied(documents: &Documents) -> Applied {
+    let text = documents.text();
+    let resources = Resources::load([("farm.yaml", text.as_str())]).expect("good documents");
+    let proxy = resources.proxy(None).expect("one proxy");
+    let rendered = render(&resources, proxy, &Layered(Vec::new())).expect("good documents");
+    Applied::of(rendered.config, "farm.yaml")
+}
+
+async fn start_app(net: &Net, telemetry: Telemetry, feed: ConfigFeed, seed: u64) -> App {
+    let simulated = Arc::new(SimulatedNet(net.clone()));
+    let seams = Seams {
+        dial: Arc::clone(&simulated) as _,
+        bind: simulated,
+        clock: Clock::starting_at(UnixTime(UNIX_START)),
+        workers: Workers::current(),
+        telemetry,
+        address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        seed,
+    };
+    App::start(seams, feed).await.expect("a free name")
+}
+
+fn power_on(net: &Net, seed: u64, miners: usize) -> Rack {
+    let setups = Profile::all().iter().cycle().take(miners).enumerate().map(|(place, profile)| {
+        let place = place as u64;
+        MinerSetup {
+            profile,
+            worker: format!("acct.rig{place}"),
+            password: "x".to_owned(),
+            hashes_per_second: RATE,
+            seed: seed ^ place,
+            unix_base: UNIX_START,
+            pool_url: format!("stratum+tcp://{}", listener_name(PORT)),
+            tick: TICK * 5,
+        }
+    });
+    let sink: Arc<dyn TicketSink> = Arc::new(NoTickets);
+    let dial = |place| NetDial {
+        net: net.clone(),
+        from: format!("rig{place}"),
+        to: listener_name(PORT),
+    };
+    Rack::power_on(setups.collect(), dial, &sink).expect("short names")
+}

@@ -1,0 +1,138 @@
+//! What goes wrong in a farm, drawn from a seed.
+
+use std::time::Duration;
+
+use loka_tests::books::MinerLinks;
+
+/// One fault. Pools are named by their index.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Fault {
+    /// The pool resets everybody and refuses.
+    Kill(usize),
+    /// It is back.
+    Revive(usize),
+    /// The pool closes all connections; sessions can be resumed where it resumes.
+    Drop(usize),
+    /// As after a restart: new extranonce1 for all.
+    Restart(usize),
+    /// The pool keeps its connections and says nothing.
+    Silence(usize),
+    /// It speaks again.
+    Speak(usize),
+    /// Judges, and keeps its verdicts for itself.
+    WithholdVerdicts(usize),
+    /// Tells its verdicts again.
+    TellVerdicts(usize),
+    /// Another difficulty.
+    Difficulty(usize, f64),
+    /// A new extranonce1, told on the connection.
+    Extranonce(usize),
+    /// Another mask, told on the connection.
+    Mask(usize, u32),
+    /// A block is found.
+    Block(usize),
+    /// A clean job without a block.
+    CleanJob(usize),
+    /// A line that is no Stratum.
+    Garbage(usize),
+    /// The network delivers nothing to or from the pool for a while.
+    Partition(usize, Duration),
+    /// What is sent on the pool's connections vanishes.
+    HalfOpen(usize),
+    /// All miners' connections are reset.
+    CutMiners,
+    /// The documents change: the pools in another order, other difficulties.
+    Reconfigure,
+}
+
+/// How much goes wrong at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Strength {
+    /// A fault a minute.
+    Mild,
+    /// A fault every five seconds.
+    Wild,
+}
+
+/// The faults of a run with their times, in order.
+#[derive(Debug)]
+pub(crate) struct Plan(Vec<(Duration, Fault)>);
+
+// === impl Strength ===
+
+impl Strength {
+    pub(crate) fn any(random: &mut fastrand::Rng) -> Self {
+        if random.bool() { Self::Mild } else { Self::Wild }
+    }
+
+    fn mean_gap(self) -> Duration {
+        match self {
+            Self::Mild => Duration::from_secs(60),
+            Self::Wild => Duration::from_secs(5),
+        }
+    }
+}
+
+// === impl Plan ===
+
+impl Plan {
+    /// Faults over `length`, the first pool's death among them.
+    pub(crate) fn random(
+        random: &mut fastrand::Rng,
+        length: Duration,
+        strength: Strength,
+    ) -> Self {
+        let mut faults = vec![(length.mul_f64(0.3), Fault::Kill(0))];
+        if random.bool() {
+            faults.push((length.mul_f64(0.6), Fault::Revive(0)));
+        }
+        let mut at = Duration::from_secs(5);
+        loop {
+            at += strength.mean_gap().mul_f64(random.f64() * 2.0);
+            if at >= length {
+                break;
+            }
+            faults.push((at, Fault::random(random)));
+        }
+        faults.sort_by_key(|(at, _)| *at);
+        Self(faults)
+    }
+
+    pub(crate) fn faults(&self) -> &[(Duration, Fault)] {
+        &self.0
+    }
+
+    /// Whether miners may have lost their last answers.
+    pub(crate) fn miner_links(&self) -> MinerLinks {
+        let cut = self.0.iter().any(|(_, fault)| *fault == Fault::CutMiners);
+        if cut { MinerLinks::Cut } else { MinerLinks::Whole }
+    }
+}
+
+// === impl Fault ===
+
+impl Fault {
+    fn random(random: &mut fastrand::Rng) -> Self {
+        let pool = random.usize(0..2);
+        match random.u8(0..18) {
+            0 => Self::Kill(pool),
+            1 => Self::Revive(pool),
+            2 => Self::Drop(pool),
+            3 => Self::Restart(pool),
+            4 => Self::Silence(pool),
+            5 => Self::Speak(pool),
+            6 => Self::WithholdVerdicts(pool),
+            7 => Self::TellVerdicts(pool),
+            8 => Self::Difficulty(pool, 2_f64.powi(random.i32(-2..4))),
+            9 => Self::Extranonce(pool),
+            10 => Self::Mask(pool, random.u32(..) & 0x1fff_e000),
+            11 => Self::Block(pool),
+            12 => Self::CleanJob(pool),
+            13 => Self::Garbage(pool),
+            14 => Self::Partition(pool, Duration::from_millis(random.u64(100..20_000))),
+            15 => Self::HalfOpen(pool),
+            16 => Self::CutMiners,
+            _ => Self::Reconfigure,
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! What a step needs besides Rust itself: looked for, fetched where that is ours to do, else told.
+
+use std::process::Command;
+
+use crate::workspace::{cargo, works};
+
+/// A tool that a fresh machine may lack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tool {
+    Rustfmt,
+    Clippy,
+    /// Optional: minutes to build, so it is left to whoever wants it.
+    CargoDeny,
+}
+
+/// Why something is not there, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Missing {
+    pub(super) why: String,
+    pub(super) remedy: String,
+}
+
+/// Makes sure that `tool` is there.
+pub(super) fn provide(tool: Tool) -> Result<(), Missing> {
+    match tool {
+        Tool::Rustfmt => component("fmt", "rustfmt"),
+        Tool::Clippy => component("clippy", "clippy"),
+        Tool::CargoDeny if is_there("deny") => Ok(()),
+        Tool::CargoDeny => Err(missing(
+            "cargo-deny is not installed",
+            "`cargo install --locked cargo-deny` (a few minutes)",
+        )),
+    }
+}
+
+/// A component of the toolchain, which rustup can add.
+fn component(subcommand: &str, component: &str) -> Result<(), Missing> {
+    if is_there(subcommand) {
+        return Ok(());
+    }
+    let by_hand = format!("install {component} for this toolchain");
+    if !works("rustup", &["--version"]) {
+        let why = format!("{component} is not installed, and there is no rustup to add it");
+        return Err(missing(&why, &by_hand));
+    }
+    println!("        adding {component} to the toolchain");
+    let added = Command::new("rustup").args(["component", "add", component]).output();
+    if added.is_ok_and(|output| output.status.success()) && is_there(subcommand) {
+        return Ok(());
+    }
+    let why = format!("`rustup component add {component}` failed");
+    Err(missing(&why, &by_hand))
+}
+
+fn is_there(subcommand: &str) -> bool {
+    cargo([subcommand, "--version"]).output().is_ok_and(|output| output.status.success())
+}
+
+fn missing(why: &str, remedy: &str) -> Missing {
+    Missing { why: why.to_owned(), remedy: remedy.to_owned() }
+}

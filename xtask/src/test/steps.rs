@@ -1,0 +1,225 @@
+//! The steps of `cargo xtask test`: what there is to check, in the order in which a failure of one explains the next.
+
+use std::env;
+use std::process::Command;
+
+use super::setup::Tool;
+use crate::workspace::{self, PACKAGES, cargo};
+use crate::{codegen, tidy};
+
+/// The levels, from the cheapest to the dearest.
+pub(super) const LEVELS: [&str; 5] = ["house", "unit", "sim", "it", "demo"];
+
+/// How long the demo runs as a test: enough for both moves between pools.
+const DEMO_DURATION: &str = "20s";
+
+/// Where the programs under test are, for the tests on real sockets.
+const PROXY_BIN: &str = "LOKA_PROXY_BIN";
+const DEMO_BIN: &str = "LOKA_DEMO_BIN";
+
+/// Clippy and rustdoc look at the same build of everything.
+const EVERYTHING: [&str; 2] = ["--workspace", "--all-features"];
+
+/// One thing to check.
+#[derive(Debug)]
+pub(super) struct Step {
+    pub(super) level: &'static str,
+    pub(super) name: &'static str,
+    pub(super) what: &'static str,
+    pub(super) needs: Option<Tool>,
+    /// Whether it prints libtest's results; else it counts as one.
+    pub(super) prints_tests: bool,
+    pub(super) work: Work,
+}
+
+/// How a step is done.
+#[derive(Debug)]
+pub(super) enum Work {
+    /// By us: a line for each problem.
+    Check(fn() -> Result<Vec<String>, String>),
+    /// By programs, one after the other.
+    Programs(Vec<Start>),
+}
+
+/// A program to start.
+#[derive(Debug)]
+pub(super) struct Start {
+    program: Program,
+    arguments: Vec<String>,
+    variables: Vec<(&'static str, String)>,
+}
+
+#[derive(Debug)]
+enum Program {
+    Cargo,
+    Other(String),
+}
+
+/// Every step that exists so far.
+pub(super) fn all() -> Vec<Step> {
+    let mut steps = house();
+    steps.extend(unit());
+    steps.extend(simulations());
+    steps.extend(real());
+    steps
+}
+
+// === impl Start ===
+
+impl Start {
+    fn cargo(arguments: &[&str]) -> Self {
+        Self { program: Program::Cargo, arguments: strings(arguments), variables: Vec::new() }
+    }
+
+    pub(super) fn program(program: &str, arguments: &[&str]) -> Self {
+        let program = Program::Other(program.to_owned());
+        Self { program, arguments: strings(arguments), variables: Vec::new() }
+    }
+
+    fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.variables.push((name, value.to_owned()));
+        self
+    }
+
+    pub(super) fn command(&self) -> Command {
+        let Self { program, arguments, variables } = self;
+        let mut command = match program {
+            Program::Cargo => cargo([]),
+            Program::Other(program) => {
+                let mut command = Command::new(program);
+                command.current_dir(workspace::root());
+                command
+            }
+        };
+        command.args(arguments).envs(variables.iter().map(|(name, value)| (name, value)));
+        command
+    }
+}
+
+fn strings(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
+fn house() -> Vec<Step> {
+    let step = |name, what, needs, work| Step {
+        level: "house",
+        name,
+        what,
+        needs,
+        prints_tests: false,
+        work,
+    };
+    let [all, features] = EVERYTHING;
+    let clippy = ["clippy", all, features, "--all-targets", "--", "-D", "warnings"];
+    let doc = ["doc", all, features, "--no-deps", "--document-private-items"];
+    let deny = ["deny", "--all-features", "check", "bans", "licenses", "sources"];
+    let programs = |start| Work::Programs(vec![start]);
+    vec![
+        step(
+            "fmt",
+            "the layout of the code",
+            Some(Tool::Rustfmt),
+            programs(Start::cargo(&["fmt", "--all", "--check"])),
+        ),
+        step("tidy", "the house rules", None, Work::Check(tidy_lines)),
+        step("codegen", "the generated files", None, Work::Check(codegen::stale)),
+        step(
+            "clippy",
+            "lints, warnings as errors",
+            Some(Tool::Clippy),
+            programs(Start::cargo(&clippy)),
+        ),
+        step(
+            "doc",
+            "the documentation in the code, warnings as errors",
+            None,
+            programs(Start::cargo(&doc).with("RUSTDOCFLAGS", "-D warnings")),
+        ),
+        step(
+            "deny",
+            "licences, sources and bans of the dependencies",
+            Some(Tool::CargoDeny),
+            programs(Start::cargo(&deny)),
+        ),
+    ]
+}
+
+fn tidy_lines() -> Result<Vec<String>, String> {
+    Ok(tidy::problems()?.iter().map(ToString::to_string).collect())
+}
+
+/// Package by package: built together, they would share features that the shipped binaries do not have.
+fn unit() -> Vec<Step> {
+    // Those that are one binary per level have no unit tests.
+    let packages = PACKAGES.iter().filter(|package| **package != "loka-tests");
+    packages
+        .map(|package| {
+            let mut arguments = vec!["test", "--package", package, "--all-features"];
+            if *package == "loka-stratum" {
+                // Its simulation is a level of its own.
+                arguments.push("--lib");
+            }
+            tests("unit", package, "unit tests", vec![test_start(&arguments)])
+        })
+        .collect()
+}
+
+fn simulations() -> Vec<Step> {
+    let core = ["test", "--package", "loka-stratum", "--features", "sim", "--test", "sim"];
+    let whole = ["test", "--package", "loka-tests", "--test", "sim"];
+    vec![
+        tests("sim", "sim-core", "the machines in virtual time", vec![test_start(&core)]),
+        tests("sim", "sim-proxy", "the whole proxy in virtual time", vec![test_start(&whole)]),
+    ]
+}
+
+/// What runs the shipped programs. Each builds them apart, for the features that they ship with.
+fn real() -> Vec<Step> {
+    let (proxy, demo) = (built("stratum-proxy"), built("loka-demo"));
+    let build = || {
+        [("loka-proxy", "stratum-proxy"), ("loka-farm", "loka-demo")].map(|(package, binary)| {
+            Start::cargo(&["build", "--package", package, "--bin", binary])
+        })
+    };
+    let sockets = test_start(&["test", "--package", "loka-tests", "--test", "it"]);
+    let sockets = sockets.with(PROXY_BIN, &proxy).with(DEMO_BIN, &demo);
+    let samples = workspace::root().join("deploy/samples").to_string_lossy().into_owned();
+    let show = ["--proxy", &proxy, "--samples", &samples, "--duration", DEMO_DURATION, "--json"];
+    vec![
+        tests("it", "it", "real sockets", build().into_iter().chain([sockets]).collect()),
+        Step {
+            level: "demo",
+            name: "demo",
+            what: "the demo, short",
+            needs: None,
+            prints_tests: false,
+            work: Work::Programs(
+                build().into_iter().chain([Start::program(&demo, &show)]).collect(),
+            ),
+        },
+    ]
+}
+
+fn tests(
+    level: &'static str,
+    name: &'static str,
+    what: &'static str,
+    programs: Vec<Start>,
+) -> Step {
+    let work = Work::Programs(programs);
+    Step { level, name, what, needs: None, prints_tests: true, work }
+}
+
+/// `cargo test` that shows what passing tests print: some say that they could not run.
+fn test_start(arguments: &[&str]) -> Start {
+    let mut all = arguments.to_vec();
+    all.extend(["--no-fail-fast", "--", "--show-output"]);
+    Start::cargo(&all)
+}
+
+/// Where cargo puts `binary`. If cargo cannot say, nothing will build, and that says why.
+fn built(binary: &str) -> String {
+    let directory = workspace::target_directory().unwrap_or_else(|_| "target".into());
+    let name = format!("{binary}{}", env::consts::EXE_SUFFIX);
+    directory.join("debug").join(name).to_string_lossy().into_owned()
+}
