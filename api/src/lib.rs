@@ -9,6 +9,8 @@ pub mod conditions;
 #[cfg(feature = "crd")]
 pub mod crd;
 mod documents;
+#[cfg(test)]
+mod edit;
 pub mod names;
 mod path;
 mod problem;

@@ -137,7 +137,10 @@ mod tests {
     #[test]
     fn a_credential_in_a_url_is_not_shown() {
         for (value, expected) in [
-            ("stratum+tcp://user:hunter2@pool.example.com:3333", "stratum+tcp://…@pool.example.com:3333"),
+            (
+                "stratum+tcp://user:hunter2@pool.example.com:3333",
+                "stratum+tcp://…@pool.example.com:3333",
+            ),
             ("stratum+tcp://a:hunter2@b@pool.example.com", "stratum+tcp://…@pool.example.com"),
             ("acme:hunter2@pool.example.com:3333", "…@pool.example.com:3333"),
             ("acme.w1:hunter2@pool", "…@pool"),

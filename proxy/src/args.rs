@@ -10,6 +10,9 @@ use clap::{Parser, Subcommand, ValueEnum};
 use crate::config::Inputs;
 use crate::telemetry::{LogFormat, LogSettings};
 
+/// Lines of these texts are not wrapped again below this width.
+const HELP_WIDTH: usize = 100;
+
 const EXAMPLES: &str = "\
 Examples:
   stratum-proxy check -f farm.yaml
@@ -19,7 +22,7 @@ Examples:
       Run it. A changed file is applied; no miner is disconnected that need not be.
 
   STRATUM_SECRET_POOL_A_PASSWORD=x stratum-proxy run -f proxy.yaml -f pools/
-      The same from several files, with the key `password` of the Secret `pool-a` from the environment.
+      The same from several files. The environment gives the key `password` of the Secret `pool-a`.
 
   curl -s localhost:9090/status; curl -s localhost:9090/metrics
       Look at a running proxy.
@@ -34,22 +37,31 @@ Exit codes:
   2  wrong usage, or a file cannot be read
   3  stopped by a second signal, before the drain was over";
 
+const SECRETS_HELP: &str = "\
+Secrets are looked for in this order, and the first place that has the key wins:
+  1. the environment: STRATUM_SECRET_<SECRET>_<KEY>, in upper case,
+     with _ for whatever is neither letter nor digit
+  2. --secrets-dir: DIR/<secret>/<key>, as Kubernetes mounts them
+  3. documents of kind Secret among the files";
+
 const RUN_HELP: &str = "\
-Secrets are looked for in this order, and the first that has the key wins:
-  1. the environment: STRATUM_SECRET_<SECRET>_<KEY>, upper case, anything but letters and digits as _
+Secrets are looked for in this order, and the first place that has the key wins:
+  1. the environment: STRATUM_SECRET_<SECRET>_<KEY>, in upper case,
+     with _ for whatever is neither letter nor digit
   2. --secrets-dir: DIR/<secret>/<key>, as Kubernetes mounts them
   3. documents of kind Secret among the files
 
-Traces are exported over OTLP/gRPC if OTEL_EXPORTER_OTLP_ENDPOINT is set (http://HOST:4317). OTEL_SERVICE_NAME,
-OTEL_RESOURCE_ATTRIBUTES, OTEL_TRACES_SAMPLER, OTEL_TRACES_SAMPLER_ARG, OTEL_EXPORTER_OTLP_HEADERS, OTEL_BSP_* and
-OTEL_SDK_DISABLED are heeded. Without a sampler, spec.observability.tracing.samplingRatio of the document counts,
-and without that 1 % of connections and shares are kept; refused and slow shares always are.";
+Traces go out over OTLP/gRPC if OTEL_EXPORTER_OTLP_ENDPOINT is set (http://HOST:4317). Heeded are:
+  OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES, OTEL_SDK_DISABLED, OTEL_TRACES_EXPORTER,
+  OTEL_TRACES_SAMPLER, OTEL_TRACES_SAMPLER_ARG, OTEL_EXPORTER_OTLP_HEADERS, OTEL_BSP_*
+Without a sampler, spec.observability.tracing.samplingRatio of the document counts, and without
+that, 1 % of connections and shares are kept. Refused and slow shares always are.";
 
 /// Stratum mining proxy: many miners over few pool connections, with failover that no miner notices.
 ///
 /// It takes the same StratumProxy and StratumPool documents as a cluster does.
 #[derive(Debug, Parser)]
-#[command(name = "stratum-proxy", version, after_help = EXAMPLES, max_term_width = 110)]
+#[command(name = "stratum-proxy", version, after_help = EXAMPLES, max_term_width = HELP_WIDTH)]
 pub struct Args {
     /// What to do.
     #[command(subcommand)]
@@ -63,7 +75,7 @@ pub enum Command {
     #[command(after_help = RUN_HELP)]
     Run(RunArgs),
     /// Say what the documents mean, or everything that is wrong with them
-    #[command(after_help = RUN_HELP)]
+    #[command(after_help = SECRETS_HELP)]
     Check(CheckArgs),
     /// Print the version
     Version,

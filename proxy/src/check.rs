@@ -4,6 +4,7 @@
 //! It shows no secret, and opens no socket: whether a pool lets us in is seen when it runs.
 
 mod explain;
+mod origins;
 mod table;
 mod units;
 
@@ -52,10 +53,8 @@ fn problems(error: &ConfigError, out: &mut dyn Write) -> io::Result<()> {
 
 fn as_json(loaded: &Loaded) -> serde_json::Value {
     let Loaded { config, hash, explained, secrets } = loaded;
-    let secrets: Vec<_> = secrets
-        .iter()
-        .map(|(secret, place)| json!({ "secret": secret, "place": place }))
-        .collect();
+    let secrets: Vec<_> =
+        secrets.iter().map(|(secret, place)| json!({ "secret": secret, "place": place })).collect();
     json!({
         "valid": true,
         "name": config.name,

@@ -191,11 +191,13 @@ impl RouteTask {
 
     fn wake_at(&self) -> Instant {
         let keep_alive = self.board.keep_alive_at(self.keep_alive_period());
-        let settle = self.first_ready.filter(|_| self.board.active().is_none()).map(|at| at + SETTLE);
+        let now = self.now().instant;
+        // Over for good once it is past: a route whose pools are all gone has nothing to settle.
+        let settle = self.first_ready.map(|at| at + SETTLE).filter(|at| *at > now);
         let assume = (self.board.work().layout.is_none()).then(|| self.started + ASSUME_LAYOUT_AFTER);
         let lingering = self.lingering.values().min().copied();
         let outgoing = self.slots.iter().filter_map(Slot::outgoing_until).min();
-        let idle = self.now().instant + Duration::from_secs(60);
+        let idle = now + Duration::from_secs(60);
         [keep_alive, settle, assume, lingering, outgoing, self.again_at]
             .into_iter()
             .flatten()

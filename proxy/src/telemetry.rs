@@ -17,8 +17,8 @@ pub mod traces;
 
 pub use events::{Event, MinerEvent, PoolEvent, ProcessEvent, RouteEvent};
 pub use init::{InitError, LogFormat, LogSettings, init};
-pub use metrics::Metrics;
 pub(crate) use metrics::Labels;
+pub use metrics::Metrics;
 pub use traces::{TraceRef, Traces};
 
 pub(crate) use events::listen_remedy;

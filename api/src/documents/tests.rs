@@ -72,6 +72,92 @@ fn too_much_text_and_too_many_documents_are_refused() {
 }
 
 #[test]
+fn files_of_all_kinds_of_editors_and_programs_are_read() {
+    for text in ["", "\n\n", "# only this\n", "---\n", "---\n...\n", "null\n", "~", "\u{feff}"] {
+        assert_eq!(read_ok(text), [], "{text:?}");
+    }
+    for text in [
+        "{\"kind\": \"A\", \"metadata\": {\"name\": \"one\"}}",
+        "{\n\t\"kind\": \"A\",\n\t\"metadata\": {\"name\": \"one\"}\n}\n",
+        "kind: A\r\nmetadata:\r\n  name: one\r\n---\r\n",
+        "\u{feff}---\nkind: A\nmetadata: {name: one}",
+        "kind: A\nmetadata: &m {name: one}\ncopy: *m\n",
+    ] {
+        let documents = read_ok(text);
+        let names: Vec<_> = documents.iter().map(|it| (&*it.id.kind, &*it.id.name)).collect();
+        assert_eq!(names, [("A", "one")], "{text:?}");
+    }
+}
+
+#[test]
+fn an_alias_means_what_its_anchor_names() {
+    let documents = read_ok("a: &a {x: [1, y]}\nb: *a\nc: [*a, *a]\n");
+    let item = json!({"x": [1, "y"]});
+    assert_eq!(documents[0].value, json!({"a": item, "b": item, "c": [item, item]}));
+}
+
+/// Aliases of aliases, an alias of a long text, one of a long list, one of a long key.
+#[test]
+fn a_document_that_aliases_expand_without_end_is_refused() {
+    let laughs = (1..20).fold("a0: &a0 [lol, lol]\n".to_owned(), |text, level| {
+        let below = vec![format!("*a{}", level - 1); 9].join(", ");
+        format!("{text}a{level}: &a{level} [{below}]\n")
+    });
+    let long = "x".repeat(100_000);
+    let list = vec!["0"; 100_000].join(", ");
+    let many = vec!["*a"; 10_000].join(", ");
+    for text in [
+        laughs,
+        format!("a: &a {long}\nb: [{many}]\n"),
+        format!("a: &a [{list}]\nb: [{many}]\n"),
+        format!("a: &a {{{long}: 1}}\nb: [{many}]\n"),
+        format!("a: &a {long}\nb: [{}]\n", vec!["{*a : 1}"; 10_000].join(", ")),
+        format!("a: &a !{long} x\nb: [{many}]\n"),
+    ] {
+        let problem = read_bad(&text);
+        let about = format!("expand it beyond {} bytes", expansion::EXPANDED_MAX);
+        assert!(problem.message.contains(&about), "{problem}");
+        assert!(problem.to_string().len() < 1000, "{problem}");
+    }
+}
+
+#[test]
+fn an_alias_of_itself_and_endless_nesting_are_refused() {
+    for text in [
+        "a: &a [*a]\n".to_owned(),
+        "a: &a {b: *a}\n".to_owned(),
+        "[".repeat(100_000),
+        "{a: ".repeat(100_000),
+        "- ".repeat(10_000),
+        format!("{}{}", "[".repeat(1_000), "]".repeat(1_000)),
+    ] {
+        let problem = read_bad(&text);
+        assert!(problem.message.starts_with("malformed YAML: "), "{problem}");
+    }
+}
+
+/// Without aliases nothing that may be written is refused for what it means.
+#[test]
+fn the_largest_texts_are_read() {
+    let fill = |unit: &str| unit.repeat((SOURCE_BYTES_MAX - 4) / unit.len());
+    for text in [
+        format!("[{}]", fill("0,")),
+        format!("a: \"{}\"", fill("\\P").split_at(SOURCE_BYTES_MAX - 8).0),
+        format!("a: {}", fill("x")),
+        fill("-\n"),
+    ] {
+        assert_eq!(read_ok(&text).len(), 1);
+    }
+}
+
+#[test]
+fn a_name_without_end_is_cut_where_it_is_shown() {
+    let documents = read_ok(&format!("kind: A\nmetadata: {{name: {}}}", "n".repeat(100_000)));
+    assert!(documents[0].id.to_string().len() < 100, "{}", documents[0].id);
+    assert_eq!(documents[0].id.name.len(), 100_000);
+}
+
+#[test]
 fn debug_of_a_raw_document_shows_nothing_of_its_content() {
     let documents = read_ok("kind: Secret\nstringData: {password: hunter2}\n");
     assert!(!format!("{:?}", documents[0]).contains("hunter2"));

@@ -1,3 +1,6 @@
+mod fields;
+mod secrecy;
+
 use std::path::Path;
 
 use serde_json::{Value, json};

@@ -79,6 +79,36 @@ fn every_text_list_and_number_is_bounded() {
     }
 }
 
+/// `kubectl explain` shows the descriptions, and of old versions nothing else.
+#[test]
+fn every_field_is_described_and_its_default_is_said() {
+    for spec in specs() {
+        each_node(spec, &mut |node| {
+            for (name, field) in node["properties"].as_object().into_iter().flatten() {
+                let description = field["description"].as_str().unwrap_or_default();
+                let sentences = description.replace('\n', " ");
+                assert!(sentences.len() > 12 && sentences.ends_with('.'), "{name}: {sentences}");
+                let said = match &field["default"] {
+                    Value::String(text) => format!("Default {text}."),
+                    Value::Number(number) => format!("Default {number}."),
+                    _ if is_required(node, name) || !is_scalar(field) => continue,
+                    _ if sentences.starts_with("Reserved: ") => continue,
+                    _ => "Absent: ".to_owned(),
+                };
+                assert!(sentences.contains(&said), "{name} does not say {said}: {sentences}");
+            }
+        });
+    }
+}
+
+fn is_required(object: &Value, name: &str) -> bool {
+    object["required"].as_array().into_iter().flatten().any(|it| it == name)
+}
+
+fn is_scalar(field: &Value) -> bool {
+    field["type"] == "string" || field["type"] == "integer"
+}
+
 #[test]
 fn every_rule_compiles_and_its_message_has_a_remedy() {
     for kind in Kind::ALL {

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     documents::read,
+    edit::merge,
     values::{DurationText, PoolUrl, QuantityText},
 };
 
@@ -25,26 +26,6 @@ fn edited(kind: Kind, edit: &Value) -> Result<Resource, Vec<Problem>> {
     let mut document = cases(kind)["base"].clone();
     merge(&mut document, edit.clone());
     validate(&RawDocument::from_object("t.yaml", document))
-}
-
-/// Objects by field, lists by index, anything else replaced.
-fn merge(into: &mut Value, edit: Value) {
-    match (into, edit) {
-        (Value::Object(into), Value::Object(edit)) => {
-            for (name, value) in edit {
-                merge(into.entry(name).or_insert(Value::Null), value);
-            }
-        }
-        (Value::Array(into), Value::Array(edit)) => {
-            for (index, value) in edit.into_iter().enumerate() {
-                if index == into.len() {
-                    into.push(Value::Null);
-                }
-                merge(&mut into[index], value);
-            }
-        }
-        (into, edit) => *into = edit,
-    }
 }
 
 fn refusals(kind: Kind) -> Vec<Problem> {
@@ -124,6 +105,29 @@ fn lists_are_bounded_on_both_sides() {
             ("spec.endpoints", message)
         );
     }
+}
+
+/// The rules compare each item with each, so what is behind the last allowed one must not reach
+/// them: else a document of one file could keep a process busy for days.
+#[test]
+fn a_list_without_end_is_refused_for_its_length_only() {
+    let mut document = cases(Kind::StratumProxy)["base"].clone();
+    let listener = |i: u32| json!({"name": format!("v{i}"), "port": 1024 + i});
+    document["spec"]["listeners"] = (0..30_000).map(listener).collect();
+    let problems = validate(&RawDocument::from_object("t.yaml", document)).unwrap_err();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert_eq!(problems[0].message, "has 30000 items and may have at most 16");
+}
+
+#[test]
+fn of_problems_without_end_the_first_hundred_are_told() {
+    let long = "x".repeat(100_000);
+    let unknown = (0..30_000).map(|i| (format!("u{i}"), json!(i))).chain([(long, json!(1))]);
+    let edit = json!({"spec": Value::Object(unknown.collect())});
+    let problems = edited(Kind::StratumProxy, &edit).unwrap_err();
+    assert_eq!(problems.len(), PROBLEMS_MAX + 1);
+    assert_eq!(problems[PROBLEMS_MAX].message, "has 29901 more problems");
+    assert_eq!(problems[PROBLEMS_MAX].remedy, "correct these first");
 }
 
 #[test]

@@ -29,7 +29,10 @@ pub(super) fn scraped(status: &Status, ledger: &LedgerSnapshot) -> Registry {
 fn process(registry: &mut Registry, status: &Status) {
     let labels = vec![("name", status.name.clone()), ("hash", status.config.hash.clone())];
     register(registry, &names::CONFIG, Info::new(labels));
-    #[expect(clippy::cast_precision_loss, reason = "Unix seconds fit for the next 285 million years")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "Unix seconds fit for the next 285 million years"
+    )]
     let applied_at = status.config.applied_at as f64;
     register(registry, &names::CONFIG_APPLIED_AT, ConstGauge::new(applied_at));
     let refused = i64::from(status.config.refused.is_some());

@@ -3,22 +3,23 @@
 use std::io::{self, Write};
 
 use loka_api::runtime_config::{
-    Listener, NoPoolPolicy, Observability, OnNoPool, Route, RuntimeConfig, VersionRolling,
+    Listener, NoPoolPolicy, Observability, OnNoPool, Pool, Route, RuntimeConfig, VersionRolling,
 };
 
+use super::origins::origins;
 use super::table::table;
 use super::units::duration;
 use crate::config::Loaded;
 
 pub(super) fn explain(loaded: &Loaded, out: &mut dyn Write) -> io::Result<()> {
-    let Loaded { config, hash, explained: _, secrets: _ } = loaded;
+    let Loaded { config, hash, explained, secrets } = loaded;
     writeln!(out, "StratumProxy {} is valid (configuration {hash}).", config.name)?;
     listeners(&config.listeners, out)?;
     for route in &config.routes {
         explain_route(route, config, out)?;
     }
     rest(config, out)?;
-    origins(loaded, out)
+    origins(explained, secrets, out)
 }
 
 fn listeners(listeners: &[Listener], out: &mut dyn Write) -> io::Result<()> {
@@ -30,7 +31,14 @@ fn listeners(listeners: &[Listener], out: &mut dyn Write) -> io::Result<()> {
             let (port, pace) = (listener.port.to_string(), duration(range.share_interval_ms));
             let bounds = format!("{} to {}", range.min, range.max);
             let pace = format!("a share per {pace}");
-            [listener.name.clone(), port, listener.route.clone(), range.initial.clone(), bounds, pace]
+            [
+                listener.name.clone(),
+                port,
+                listener.route.clone(),
+                range.initial.clone(),
+                bounds,
+                pace,
+            ]
         })
         .collect();
     let header = ["LISTENER", "PORT", "ROUTE", "DIFFICULTY", "WITHIN", "AIM"];
@@ -60,25 +68,17 @@ fn explain_route(route: &Route, config: &RuntimeConfig, out: &mut dyn Write) -> 
     let users: Vec<_> = users.map(|listener| listener.name.as_str()).collect();
     let users = if users.is_empty() { "no listener".to_owned() } else { users.join(", ") };
     writeln!(out, "\nRoute {} (used by {users}): the first of these pools that works", route.name)?;
-    let pools: Vec<_> = route
-        .pools
-        .iter()
-        .enumerate()
-        .map(|(index, pool)| {
-            [
-                (index + 1).to_string(),
-                pool.name.clone(),
-                format!("{}:{}", pool.endpoint.host, pool.endpoint.port),
-                pool.account.clone(),
-                pool.user.clone(),
-                pool.priority.to_string(),
-                rolling(pool.version_rolling, route.version_mask).to_owned(),
-            ]
-        })
-        .collect();
-    let header =
-        ["#", "POOL", "HOST:PORT", "ACCOUNT PAID", "LOGS IN AS", "PRIORITY", "VERSION ROLLING"];
-    table(header, &pools, out)?;
+    let rows: Vec<_> =
+        route.pools.iter().enumerate().map(|(index, pool)| address(index, pool, route)).collect();
+    table(["#", "POOL", "HOST:PORT", "PRIORITY", "VERSION ROLLING"], &rows, out)?;
+    // Who is paid is what matters, and accounts are long: they get lines of their own.
+    for paid in route.pools.chunk_by(|a, b| (&a.account, &a.user) == (&b.account, &b.user)) {
+        let names: Vec<_> = paid.iter().map(|pool| pool.name.as_str()).collect();
+        if let Some(pool) = paid.first() {
+            writeln!(out, "  account paid by {}: {}", names.join(", "), pool.account)?;
+            writeln!(out, "    logged in to as {}", pool.user)?;
+        }
+    }
     let failback = duration(route.failback_after_ms);
     writeln!(out, "  back to a better pool after {failback} of its health; {}", no_pool(route))?;
     writeln!(out, "  a job at least every {}", duration(route.job_keep_alive_ms))?;
@@ -87,6 +87,16 @@ fn explain_route(route: &Route, config: &RuntimeConfig, out: &mut dyn Write) -> 
         writeln!(out, "  extranonce: {id} bytes tell miners apart, {miner} are the miner's")?;
     }
     Ok(())
+}
+
+fn address(index: usize, pool: &Pool, route: &Route) -> [String; 5] {
+    [
+        (index + 1).to_string(),
+        pool.name.clone(),
+        format!("{}:{}", pool.endpoint.host, pool.endpoint.port),
+        pool.priority.to_string(),
+        rolling(pool.version_rolling, route.version_mask).to_owned(),
+    ]
 }
 
 const fn rolling(pool: VersionRolling, mask: u32) -> &'static str {
@@ -109,28 +119,10 @@ fn no_pool(route: &Route) -> String {
 
 fn rest(config: &RuntimeConfig, out: &mut dyn Write) -> io::Result<()> {
     let Observability { log_level, tracing_sampling_ratio } = &config.observability;
-    writeln!(out, "\nThe rest")?;
+    writeln!(out, "\nThe process")?;
     writeln!(out, "  at the end, miners are let go within {}", duration(config.drain.timeout_ms))?;
     let level = log_level.as_deref().unwrap_or("info");
     let ratio = tracing_sampling_ratio.as_deref().unwrap_or("0.01");
-    writeln!(out, "  log level {level}; of traces, {ratio} are kept")
-}
-
-fn origins(loaded: &Loaded, out: &mut dyn Write) -> io::Result<()> {
-    if !loaded.secrets.is_empty() {
-        writeln!(out, "\nSecrets")?;
-        let rows: Vec<_> = loaded
-            .secrets
-            .iter()
-            .map(|(secret, place)| [secret.clone(), format!("taken from the {place}")])
-            .collect();
-        table(["SECRET", "PLACE"], &rows, out)?;
-    }
-    writeln!(out, "\nWhere each value comes from")?;
-    let rows: Vec<_> = loaded
-        .explained
-        .iter()
-        .map(|value| [value.path.clone(), value.value.clone(), value.origin.to_string()])
-        .collect();
-    table(["VALUE", "IS", "FROM"], &rows, out)
+    let unless = "unless a flag or the environment says otherwise";
+    writeln!(out, "  log level {level}, and of all traces {ratio} are kept, {unless}")
 }

@@ -13,11 +13,28 @@ pub(super) fn table<const N: usize>(
 ) -> io::Result<()> {
     let header = header.map(str::to_owned);
     let lines: Vec<&[String; N]> = std::iter::once(&header).chain(rows).collect();
-    let widths: Vec<usize> = (0..N).map(|column| width(&lines, column)).collect();
+    align(GAP, &lines, out)
+}
+
+/// Writes `rows` without a header, each line after `indent`.
+pub(super) fn columns<const N: usize>(
+    indent: &str,
+    rows: &[[String; N]],
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    align(indent, &rows.iter().collect::<Vec<_>>(), out)
+}
+
+fn align<const N: usize>(
+    indent: &str,
+    lines: &[&[String; N]],
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let widths: Vec<usize> = (0..N).map(|column| width(lines, column)).collect();
     for line in lines {
         let cells: Vec<String> =
             line.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        writeln!(out, "{GAP}{}", cells.join(GAP).trim_end())?;
+        writeln!(out, "{indent}{}", cells.join(GAP).trim_end())?;
     }
     Ok(())
 }

@@ -46,7 +46,8 @@ mod tests {
 
     #[test]
     fn debug_shows_no_value_and_an_empty_value_counts_as_absent() {
-        let environment: Environment = [("PASSWORD", "hunter2"), ("EMPTY", "")].into_iter().collect();
+        let environment: Environment =
+            [("PASSWORD", "hunter2"), ("EMPTY", "")].into_iter().collect();
         assert!(!format!("{environment:?}").contains("hunter2"));
         assert_eq!(environment.string("PASSWORD"), Some("hunter2"));
         assert_eq!(environment.string("EMPTY"), None);

@@ -77,11 +77,8 @@ fn secret_places(explained: &[Explained], secrets: &Secrets<'_>) -> Vec<(String,
     let mut places = Vec::new();
     for value in explained {
         if let Origin::Secret { namespace, name, key } = &value.origin {
-            let wanted = SecretRef {
-                namespace: namespace.clone(),
-                name: name.clone(),
-                key: key.clone(),
-            };
+            let wanted =
+                SecretRef { namespace: namespace.clone(), name: name.clone(), key: key.clone() };
             let place = secrets.place_of(&wanted).unwrap_or_else(|| "nowhere".to_owned());
             places.push((value.origin.to_string(), place));
         }

@@ -109,7 +109,8 @@ mod tests {
     #[test]
     fn a_key_that_a_secret_lacks_is_answered_with_those_it_has() {
         let contents = contents();
-        let missed = FileSecrets(&contents.secrets).find(&SecretRef { key: "x".into(), ..wanted() });
+        let missed =
+            FileSecrets(&contents.secrets).find(&SecretRef { key: "x".into(), ..wanted() });
         assert_eq!(missed, Err(SecretMiss::NoKey { known: vec!["password".to_owned()] }));
     }
 }

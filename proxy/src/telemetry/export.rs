@@ -19,16 +19,16 @@ use super::{Metrics, SAMPLING_RATIO_DEFAULT};
 
 /// Starts the exporter. Must be called within a runtime, which the connection then lives on.
 pub(super) fn start(otlp: &Otlp, metrics: &Arc<Metrics>) -> Result<Traces, OtlpError> {
-    let inner = OtlpExporter::builder()
-        .with_tonic()
-        .with_endpoint(&otlp.endpoint)
-        .build()
-        .map_err(|error| OtlpError {
-            variable: "OTEL_EXPORTER_OTLP_ENDPOINT",
-            value: format!("{} ({error})", otlp.endpoint),
-            remedy: "write http://HOST:4317, the OTLP/gRPC port of a collector",
-        })?;
-    let exporter = Counting { inner, metrics: Arc::clone(metrics), failing: AtomicBool::new(false) };
+    let inner =
+        OtlpExporter::builder().with_tonic().with_endpoint(&otlp.endpoint).build().map_err(
+            |error| OtlpError {
+                variable: "OTEL_EXPORTER_OTLP_ENDPOINT",
+                value: format!("{} ({error})", otlp.endpoint),
+                remedy: "write http://HOST:4317, the OTLP/gRPC port of a collector",
+            },
+        )?;
+    let exporter =
+        Counting { inner, metrics: Arc::clone(metrics), failing: AtomicBool::new(false) };
     let mut processor = BatchSpanProcessor::builder(exporter).build();
     let attributes = otlp.resource.iter().map(|(key, value)| KeyValue::new(*key, value.clone()));
     processor.set_resource(&Resource::builder().with_attributes(attributes).build());

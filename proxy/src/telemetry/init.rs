@@ -95,8 +95,8 @@ impl LogControl {
 
 fn init_log(settings: &LogSettings) -> Result<LogControl, InitError> {
     let wanted = settings.filter.as_deref().unwrap_or(LEVEL_DEFAULT);
-    let filter = parse(wanted)
-        .map_err(|reason| InitError::Filter { value: wanted.to_owned(), reason })?;
+    let filter =
+        parse(wanted).map_err(|reason| InitError::Filter { value: wanted.to_owned(), reason })?;
     let (filter, handle) = reload::Layer::new(filter);
     let format = settings.format.unwrap_or_else(|| {
         if io::stderr().is_terminal() { LogFormat::Human } else { LogFormat::Json }

@@ -24,7 +24,8 @@ use super::catalogue as names;
 use super::throttle::Throttle;
 
 /// Bounds of the buckets of durations inside the process or on a local network, in seconds.
-const LOCAL_SECONDS: [f64; 10] = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0];
+const LOCAL_SECONDS: [f64; 10] =
+    [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0];
 
 /// Bounds of the buckets of durations that depend on a peer far away, in seconds.
 pub(crate) const REMOTE_SECONDS: [f64; 11] =

@@ -69,10 +69,8 @@ fn switched_off(environment: &Environment) -> Result<bool, OtlpError> {
 }
 
 fn check_protocol(environment: &Environment) -> Result<(), OtlpError> {
-    let named = first(
-        environment,
-        ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"],
-    );
+    let named =
+        first(environment, ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"]);
     match named {
         None | Some((_, "grpc")) => Ok(()),
         Some((variable, value)) => Err(OtlpError {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::*;
 use crate::difficulty::ShareHash;
 use crate::fixtures::{difficulty, known_share, origin};
-use crate::job::{Job, PoolContext};
+use crate::job::{Clean, Job, PoolContext};
 use crate::message::Notify;
 use crate::types::{Extranonce, JobSerial, NTime, Nonce, SourceId, UnixTime};
 use crate::work::WorkBoard;
@@ -71,7 +71,7 @@ impl Bench {
         let mut bench = Self::new();
         bench.say(r#"{"id":1,"method":"mining.subscribe","params":["t/1"]}"#);
         bench.say(r#"{"id":2,"method":"mining.authorize","params":["acct.w","x"]}"#);
-        assert_eq!(bench.drain_events(), ["difficulty 0.000000001", "mining"]);
+        assert_eq!(bench.drain_events(), ["mining", "difficulty 0.000000001"]);
         bench
     }
 

@@ -90,7 +90,7 @@ fn the_number_of_files_is_bounded() {
     }
     let problem = refused(&disk.inputs(&["dir"]));
     assert_eq!(problem.message, "257 files were found, more than 256");
-    std::fs::remove_file(disk.path("dir/0.yaml")).unwrap();
+    fs::remove_file(disk.path("dir/0.yaml")).unwrap();
     assert_eq!(disk.inputs(&["dir"]).read().unwrap().documents.len(), FILES_MAX);
 }
 
@@ -113,7 +113,7 @@ fn the_number_of_secrets_is_bounded() {
     }
     let inputs = Inputs { secrets_dir: Some(disk.path("s")), ..disk.inputs(&["farm.yaml"]) };
     assert_eq!(refused(&inputs).message, "holds 1025 secrets, more than 1024");
-    std::fs::remove_file(disk.path("s/pool-a/0")).unwrap();
+    fs::remove_file(disk.path("s/pool-a/0")).unwrap();
     assert_eq!(inputs.read().unwrap().secrets["pool-a"].len(), SECRETS_MAX);
 }
 

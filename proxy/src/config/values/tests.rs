@@ -32,7 +32,10 @@ fn problem(change: impl FnOnce(&mut RuntimeConfig)) -> String {
 
 #[test]
 fn every_difficulty_that_the_contract_takes_can_be_computed_with() {
-    let cases = ["1", "0.000001", "0.5", "1.000001", "1500m", "8192", "1k", "16M", "1Ki", "2.5Mi", "1Ti", "1000P"];
+    let cases = [
+        "1", "0.000001", "0.5", "1.000001", "1500m", "8192", "1k", "16M", "1Ki", "2.5Mi", "1Ti",
+        "1000P",
+    ];
     for text in cases {
         let range = format!("initial: '{text}', min: '{text}', max: '{text}'");
         rendered(&format!(", difficulty: {{{range}}}"), "");
@@ -59,7 +62,9 @@ fn a_pushed_configuration_that_the_core_cannot_work_with_is_refused_at_its_field
             "spec.listeners[0].difficulty.min (\"0\")",
         ),
         (
-            problem(|config| config.listeners[0].difficulty.max = "18446744073709551616".to_owned()),
+            problem(|config| {
+                config.listeners[0].difficulty.max = "18446744073709551616".to_owned()
+            }),
             "spec.listeners[0].difficulty.max (\"18446744073709551616\")",
         ),
         (

@@ -7,8 +7,8 @@ use std::time::Duration;
 use tracing::{debug, info, trace, warn};
 
 use super::super::reasons::{CloseReason, RefuseReason};
-use super::super::{Metrics, TraceRef};
 use super::super::said::Said;
+use super::super::{Metrics, TraceRef};
 
 /// Something happened to a miner's connection.
 pub enum MinerEvent<'a> {
@@ -118,6 +118,8 @@ const fn refusal_remedy(reason: RefuseReason) -> &'static str {
             "raise spec.listeners[].limits.maxConnections, or run another replica"
         }
         RefuseReason::Draining => "none needed: the miner goes to another replica",
-        RefuseReason::NoPool => "see the pool's own log lines; onNoPool: Hold keeps miners connected",
+        RefuseReason::NoPool => {
+            "see the pool's own log lines; onNoPool: Hold keeps miners connected"
+        }
     }
 }

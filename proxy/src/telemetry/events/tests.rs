@@ -90,10 +90,7 @@ fn events_of_pools_are_counted_by_route_pool_and_reason() {
         PoolEvent::ReconnectAsked { route, pool, target: "evil:1", obeyed: Obeyed::No },
         &format!("loka_pool_reconnects_asked_total{} 1", at(",obeyed=\"no\"")),
     );
-    check(
-        PoolEvent::Up { route, pool, after },
-        &format!("loka_pool_login_seconds_sum{none} 0.08"),
-    );
+    check(PoolEvent::Up { route, pool, after }, &format!("loka_pool_login_seconds_sum{none} 0.08"));
     check(
         PoolEvent::Verdict { route, pool, verdict: Verdict::Rejected, after },
         &format!("loka_pool_verdict_seconds_count{} 1", at(",result=\"rejected\"")),
@@ -129,11 +126,8 @@ fn events_of_routes_and_of_the_process_are_counted() {
 
 #[test]
 fn what_a_peer_says_never_becomes_a_label() {
-    let text = counted(MinerEvent::Malformed {
-        listener: "v1",
-        peer: PEER.into(),
-        what: "SECRET-MARK",
-    });
+    let text =
+        counted(MinerEvent::Malformed { listener: "v1", peer: PEER.into(), what: "SECRET-MARK" });
     assert!(!text.contains("SECRET-MARK") && !text.contains("10.0.0.7"));
 }
 

@@ -7,8 +7,8 @@ use std::time::Instant;
 use opentelemetry::KeyValue;
 use opentelemetry::trace::SpanKind;
 
-use super::super::said::cut;
 use super::super::reasons::CloseReason;
+use super::super::said::cut;
 use super::{SpanDraft, TraceRef, Traces, Wall};
 
 /// A finished handshake.

@@ -26,7 +26,10 @@ impl Kept {
     fn named(&self, name: &str) -> SpanData {
         let spans = self.spans();
         spans.iter().find(|span| span.name == name).cloned().unwrap_or_else(|| {
-            panic!("no span {name} in {:?}", spans.iter().map(|s| s.name.clone()).collect::<Vec<_>>())
+            panic!(
+                "no span {name} in {:?}",
+                spans.iter().map(|s| s.name.clone()).collect::<Vec<_>>()
+            )
         })
     }
 }
@@ -152,7 +155,14 @@ fn a_handshake_is_recorded_under_the_span_that_its_connection_will_have() {
     let (accepted, listener) = (start(), "v1");
     let done = accepted + Duration::from_millis(30);
     let user_agent = "bmminer/2.0.0";
-    traces.handshake(HandshakeTrace { connection, listener, peer: peer(), user_agent, accepted, done });
+    traces.handshake(HandshakeTrace {
+        connection,
+        listener,
+        peer: peer(),
+        user_agent,
+        accepted,
+        done,
+    });
     assert_eq!(kept.named("connection.handshake").parent_span_id, connection.span_id());
 
     traces.connection(ConnectionTrace {
@@ -180,7 +190,14 @@ fn a_connection_that_is_not_sampled_leaves_nothing() {
     assert!(connection.is_none());
     let (listener, user_agent, accepted) = ("v1", "", start());
     let done = accepted;
-    traces.handshake(HandshakeTrace { connection, listener, peer: peer(), user_agent, accepted, done });
+    traces.handshake(HandshakeTrace {
+        connection,
+        listener,
+        peer: peer(),
+        user_agent,
+        accepted,
+        done,
+    });
     assert!(kept.spans().is_empty());
 }
 
