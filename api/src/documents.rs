@@ -21,6 +21,15 @@ const DOCUMENTS_MAX: usize = 256;
 /// What some editors put at the beginning of a file.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
+/// The most opening brackets in one document, inside texts or not. The parser's work for each token
+/// grows with the brackets that are open, and it looks at the depth only when all is parsed.
+const BRACKETS_MAX: usize = 4096;
+
+/// What the parser says when it has followed aliases too often.
+const PARSERS_ALIAS_LIMIT: &str = "repetition limit exceeded";
+
+const ALIAS_REMEDY: &str = "write out what the aliases (`*name`) stand for";
+
 const YAML_REMEDY: &str = "correct the YAML at this place: indent with spaces, and put texts in \
     quotes that contain `: ` or ` #` or begin with a special character";
 
@@ -154,11 +163,18 @@ fn parse(
     line: usize,
     chunk: &str,
 ) -> Result<Option<RawDocument>, Problem> {
+    let brackets = chunk.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count();
+    if brackets > BRACKETS_MAX {
+        let message =
+            format!("has {brackets} opening brackets, and at most {BRACKETS_MAX} are read");
+        let place = format!("{source}:{line}");
+        return Err(Problem::of(&place, &message, "indent instead, or split it into several"));
+    }
     // The empty lines make the parser count from the beginning of the file.
     let text = format!("{}{chunk}", "\n".repeat(line.saturating_sub(1)));
     let yaml: serde_yaml::Value = expansion::check(&text)
         .and_then(|()| serde_yaml::from_str(&text))
-        .map_err(|error| Problem::of(source, &format!("malformed YAML: {error}"), YAML_REMEDY))?;
+        .map_err(|error| malformed(source, &error.to_string()))?;
     // The marker's line is rarely where the reader looks; the first line with content is.
     let blank = chunk.lines().take_while(|line| is_blank(line)).count();
     let line = line + blank;
@@ -169,6 +185,13 @@ fn parse(
         return Ok(None);
     }
     Ok(Some(RawDocument { id: DocumentId::of(source, index, line, &value), value }))
+}
+
+fn malformed(source: &Arc<str>, error: &str) -> Problem {
+    let is_of_aliases =
+        [expansion::EXPANDED, PARSERS_ALIAS_LIMIT].iter().any(|it| error.contains(it));
+    let remedy = if is_of_aliases { ALIAS_REMEDY } else { YAML_REMEDY };
+    Problem::of(source, &format!("malformed YAML: {error}"), remedy)
 }
 
 fn is_blank(line: &str) -> bool {

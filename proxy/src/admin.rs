@@ -4,6 +4,8 @@
 //! It owns its socket and its connections, each bounded in number, size and time. The state that it shows
 //! belongs to others and is read through [`StatusSource`].
 
+#[cfg(test)]
+mod exposition;
 mod routes;
 mod scrape;
 mod server;

@@ -48,3 +48,45 @@ pub async fn reload_on_hangup(reload: Arc<Notify>) -> io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    /// Sends this process a signal. The listeners must be there, or it is the end of the test.
+    fn raise(signal: &str) {
+        let sent = Command::new("sh").args(["-c", &format!("kill -{signal} $PPID")]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    #[tokio::test]
+    async fn each_signal_to_stop_is_named() {
+        let mut signals = Signals::listen().unwrap();
+        raise("TERM");
+        assert_eq!(signals.stop().await, "SIGTERM");
+        raise("INT");
+        assert_eq!(signals.stop().await, "SIGINT");
+        raise("TERM");
+        assert_eq!(signals.stop().await, "SIGTERM", "the second one counts as well");
+    }
+
+    #[tokio::test]
+    async fn a_hangup_asks_for_the_files_to_be_read() {
+        let reload = Arc::new(Notify::new());
+        let listening = reload_on_hangup(Arc::clone(&reload));
+        tokio::pin!(listening);
+        for _ in 0..2 {
+            tokio::select! {
+                biased;
+                ended = &mut listening => panic!("{ended:?}"),
+                () = std::future::ready(()) => raise("HUP"),
+            }
+            tokio::select! {
+                ended = &mut listening => panic!("{ended:?}"),
+                () = reload.notified() => {}
+            }
+        }
+    }
+}

@@ -113,7 +113,34 @@ fn value(digit: u8) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn bytes_are_read_back_as_they_were_in_either_case(bytes: Vec<u8>) {
+            let text = encode(&bytes);
+            prop_assert!(is_hex(&text));
+            prop_assert_eq!(decode(&text), Ok(bytes.clone()));
+            prop_assert_eq!(decode(&text.to_uppercase()), Ok(bytes.clone()));
+            let mut pushed = Vec::new();
+            push(&mut pushed, &bytes);
+            prop_assert_eq!(pushed, text.into_bytes());
+        }
+
+        #[test]
+        fn only_whole_pairs_of_digits_are_bytes(text in "[0-9a-fA-Fg ]{0,40}|\\PC{0,20}") {
+            let whole = is_hex(&text) && text.len().is_multiple_of(2);
+            prop_assert_eq!(decode(&text).is_ok(), whole);
+        }
+
+        #[test]
+        fn a_number_is_read_back_with_any_padding(word: u32, width in 0..=8_usize) {
+            prop_assert_eq!(parse_u32(&format!("{word:0width$x}")), Some(word));
+            prop_assert_eq!(parse_u32(&format!("{word:0width$X}")), Some(word));
+        }
+    }
 
     #[test]
     fn either_case_is_read_and_lower_case_is_written() {

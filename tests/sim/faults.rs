@@ -77,11 +77,7 @@ impl Strength {
 
 impl Plan {
     /// Faults over `length`, the first pool's death among them.
-    pub(crate) fn random(
-        random: &mut fastrand::Rng,
-        length: Duration,
-        strength: Strength,
-    ) -> Self {
+    pub(crate) fn random(random: &mut fastrand::Rng, length: Duration, strength: Strength) -> Self {
         let mut faults = vec![(length.mul_f64(0.3), Fault::Kill(0))];
         if random.bool() {
             faults.push((length.mul_f64(0.6), Fault::Revive(0)));

@@ -14,8 +14,8 @@ use std::time::Duration;
 use self::farm::{Farm, Outcome};
 use self::faults::{Plan, Strength};
 
-/// Seeds of a run, unless told otherwise: about a quarter of a minute on two cores.
-const SEEDS: u64 = 60;
+/// Seeds of a run, unless told otherwise: about half a minute of one core.
+const SEEDS: u64 = 40;
 
 /// How long each farm mines with faults, and then without.
 const FAULTY: Duration = Duration::from_secs(300);

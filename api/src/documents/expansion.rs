@@ -12,6 +12,9 @@ use serde::{
 /// stays below it, since each value and each byte of a value takes at least half a byte to write.
 pub(super) const EXPANDED_MAX: usize = 2 * super::SOURCE_BYTES_MAX;
 
+/// What is said of a document that means more.
+pub(super) const EXPANDED: &str = "its aliases expand it beyond";
+
 /// Follows every alias of one document.
 ///
 /// # Errors
@@ -28,9 +31,10 @@ struct Measure<'a> {
 
 impl Measure<'_> {
     fn take<E: Error>(&mut self, weight: usize) -> Result<(), E> {
-        let rest = self.left.checked_sub(weight).ok_or_else(|| {
-            E::custom(format_args!("its aliases (`*name`) expand it beyond {EXPANDED_MAX} bytes"))
-        })?;
+        let rest = self
+            .left
+            .checked_sub(weight)
+            .ok_or_else(|| E::custom(format_args!("{EXPANDED} {EXPANDED_MAX} bytes")))?;
         *self.left = rest;
         Ok(())
     }

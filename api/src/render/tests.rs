@@ -109,7 +109,7 @@ fn references_units_and_order_are_resolved() {
                 },
             ],
             "onNoPool": {"policy": "Close", "afterMs": 60_000},
-            "failbackAfterMs": 120_000, "jobKeepAliveMs": 30_000,
+            "failbackAfterMs": 120_000, "jobKeepAliveMs": 10_000,
             "versionMask": 0x1fff_e000,
         })
     );

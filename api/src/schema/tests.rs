@@ -87,7 +87,7 @@ fn every_field_is_described_and_its_default_is_said() {
             for (name, field) in node["properties"].as_object().into_iter().flatten() {
                 let description = field["description"].as_str().unwrap_or_default();
                 let sentences = description.replace('\n', " ");
-                assert!(sentences.len() > 12 && sentences.ends_with('.'), "{name}: {sentences}");
+                assert!(!sentences.is_empty() && sentences.ends_with('.'), "{name}: {sentences}");
                 let said = match &field["default"] {
                     Value::String(text) => format!("Default {text}."),
                     Value::Number(number) => format!("Default {number}."),

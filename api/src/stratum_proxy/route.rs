@@ -40,9 +40,10 @@ pub struct Route {
     pub failback: Failback,
 
     /// The longest time without a job after which miners are sent the current one again, with a
-    /// newer time: a duration from 1s to 10m. Default 30s. Some firmware gives up a silent pool.
+    /// newer time: a duration from 1s to 10m. Default 10s. Old Antminer firmware reconnects for
+    /// ever when it hears no job for 15 to 20 seconds.
     #[serde(default = "default_job_keep_alive")]
-    #[schemars(extend("x-kubernetes-validations" = duration("1s", "10m", "30s")))]
+    #[schemars(extend("x-kubernetes-validations" = duration("1s", "10m", "10s")))]
     pub job_keep_alive: DurationText,
 
     /// How a miner's search space is laid out. Absent: by the smallest extranonce2 among the pools.
@@ -76,7 +77,7 @@ pub struct Route {
 }
 
 fn default_job_keep_alive() -> DurationText {
-    "30s".into()
+    "10s".into()
 }
 
 /// A pool of a route.

@@ -47,8 +47,8 @@ fn refusals(kind: Kind) -> Vec<Problem> {
 
 #[test]
 fn what_schema_or_rules_forbid_is_refused_at_its_field_with_a_remedy() {
-    assert_eq!(refusals(Kind::StratumProxy).len(), 74);
-    assert_eq!(refusals(Kind::StratumPool).len(), 26);
+    assert_eq!(refusals(Kind::StratumProxy).len(), 76);
+    assert_eq!(refusals(Kind::StratumPool).len(), 27);
 }
 
 #[test]
@@ -105,6 +105,14 @@ fn lists_are_bounded_on_both_sides() {
             ("spec.endpoints", message)
         );
     }
+}
+
+/// A decimal that was meant as a text is not shown as what the parser made of it.
+#[test]
+fn a_mask_that_reads_as_a_number_is_to_be_quoted_as_it_was_written() {
+    let edit: Value = serde_yaml::from_str("{spec: {routes: [{versionMask: 1e000000}]}}").unwrap();
+    let problems = edited(Kind::StratumProxy, &edit).unwrap_err();
+    assert_eq!(problems[0].remedy, "put it in quotes");
 }
 
 /// The rules compare each item with each, so what is behind the last allowed one must not reach
@@ -179,7 +187,7 @@ fn defaults_are_filled_in_as_by_an_api_server() {
     assert_eq!(listener.limits.max_line_bytes, 16 * 1024);
     assert_eq!((listener.limits.submits_per_second, listener.limits.submit_burst), (20, 100));
     assert_eq!(proxy.spec.routes[0].failback.after.as_str(), "120s");
-    assert_eq!(proxy.spec.routes[0].job_keep_alive.as_str(), "30s");
+    assert_eq!(proxy.spec.routes[0].job_keep_alive.as_str(), "10s");
     assert!(proxy.says("spec.listeners[0].port"));
     assert!(!proxy.says("spec.listeners[0].difficulty.initial"));
 }
@@ -193,7 +201,14 @@ fn a_foreign_document_is_refused_with_the_way_out() {
         ("{apiVersion: v1, kind: Pod}", "kind", "remedy: take it out of these files"),
         ("{apiVersion: v1, kind: StratumProxi}", "kind", "did you mean StratumProxy?"),
         ("{apiVersion: b/v1, kind: StratumPool}", "apiVersion", "stratum.loka.dev/v1alpha1`"),
+        (
+            "{apiVersion: stratum.loka.dev/v1, kind: StratumProxy}",
+            "apiVersion",
+            "dev/v1\"): is not",
+        ),
         ("{kind: Secret}", "apiVersion", "write `apiVersion: v1`"),
+        ("{kind: [Secret]}", "kind", "add `kind: StratumProxy`"),
+        ("just a text", "", "begin it with `apiVersion: stratum.loka.dev/v1alpha1`"),
     ] {
         let problems = check(text).unwrap_err();
         assert_eq!(problems.len(), 1, "{text}");

@@ -3,6 +3,8 @@
 
 use std::sync::atomic::AtomicU64;
 
+use loka_stratum::share::Reject;
+use loka_stratum::upstream::PoolReject;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
@@ -10,7 +12,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric as Registered, Registry};
 
 use super::status::{PoolStatus, RouteStatus, Status};
-use crate::sink::ledger::{Counts, LedgerSnapshot, RowKey};
+use crate::sink::ledger::{Counts, LedgerSnapshot, Lost, RowKey, Unanswered};
 use crate::telemetry::Labels;
 use crate::telemetry::catalogue::{self as names, Metric};
 use crate::telemetry::reasons::PoolState;
@@ -100,10 +102,19 @@ fn shares(registry: &mut Registry, ledger: &LedgerSnapshot) {
     count(registry, ledger, &names::SHARES_DUE, |counts| counts.due);
     count(registry, ledger, &names::SHARES_POOL_ACCEPTED, |counts| counts.pool_accepted);
     count(registry, ledger, &names::BLOCK_CANDIDATES, |counts| counts.block_candidates);
-    reasons(registry, ledger, &names::SHARES_REJECTED, |c| c.rejected.iter().collect());
-    reasons(registry, ledger, &names::SHARES_POOL_REJECTED, |c| c.pool_rejected.iter().collect());
-    reasons(registry, ledger, &names::SHARES_UNANSWERED, |c| c.unanswered.iter().collect());
-    reasons(registry, ledger, &names::SHARES_LOST, |c| c.lost.iter().collect());
+    // Every reason, counted or not: a rate needs a series that begins at zero.
+    reasons(registry, ledger, &names::SHARES_REJECTED, |c| {
+        Reject::ALL.iter().map(|why| (why.label(), c.rejected.count(*why))).collect()
+    });
+    reasons(registry, ledger, &names::SHARES_POOL_REJECTED, |c| {
+        PoolReject::ALL.iter().map(|why| (why.label(), c.pool_rejected.count(*why))).collect()
+    });
+    reasons(registry, ledger, &names::SHARES_UNANSWERED, |c| {
+        Unanswered::ALL.iter().map(|why| (why.label(), c.unanswered.count(*why))).collect()
+    });
+    reasons(registry, ledger, &names::SHARES_LOST, |c| {
+        Lost::ALL.iter().map(|why| (why.label(), c.lost.count(*why))).collect()
+    });
 }
 
 fn work(registry: &mut Registry, ledger: &LedgerSnapshot) {

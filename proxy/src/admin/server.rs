@@ -16,16 +16,16 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
 /// Connections at a time: a few probes and scrapers. More wait in the backlog of the operating system.
-const CONNECTIONS_MAX: usize = 64;
+pub(super) const CONNECTIONS_MAX: usize = 64;
 
 /// Bytes of a request's head. Requests have no body that anybody reads.
-const HEAD_BYTES_MAX: usize = 16 * 1024;
+pub(super) const HEAD_BYTES_MAX: usize = 16 * 1024;
 
 /// Headers of a request.
-const HEADERS_MAX: usize = 64;
+pub(super) const HEADERS_MAX: usize = 64;
 
 /// Longest wait for the head of a request, the first or a later one.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Longest life of a connection, whatever it does: a peer that does not read must not keep its place.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(300);

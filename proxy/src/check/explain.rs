@@ -76,7 +76,7 @@ fn explain_route(route: &Route, config: &RuntimeConfig, out: &mut dyn Write) -> 
         let names: Vec<_> = paid.iter().map(|pool| pool.name.as_str()).collect();
         if let Some(pool) = paid.first() {
             writeln!(out, "  account paid by {}: {}", names.join(", "), pool.account)?;
-            writeln!(out, "    logged in to as {}", pool.user)?;
+            writeln!(out, "    under the login {}", pool.user)?;
         }
     }
     let failback = duration(route.failback_after_ms);

@@ -1,1 +1,201 @@
-//! placeholder
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::*;
+use crate::config::fixture::{FARM, OnDisk, VARIABLE, secret, with_password};
+
+/// What no output may show.
+const MARK: &str = "m4rked-s3cret";
+
+fn checked(inputs: &Inputs, output: Output, environment: &Environment) -> (Exit, String) {
+    let mut out = Vec::new();
+    let exit = check(inputs, output, environment, &mut out).unwrap();
+    (exit, String::from_utf8(out).unwrap())
+}
+
+fn text(inputs: &Inputs, environment: &Environment) -> (Exit, String) {
+    checked(inputs, Output::Text, environment)
+}
+
+fn json(inputs: &Inputs, environment: &Environment) -> (Exit, Value) {
+    let (exit, text) = checked(inputs, Output::Json, environment);
+    (exit, serde_json::from_str(&text).unwrap())
+}
+
+/// The documents that users are given.
+fn samples() -> Inputs {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/samples");
+    let files = ["farm.yaml", "secrets.example.yaml"].map(|name| dir.join(name)).to_vec();
+    Inputs { files, ..Inputs::default() }
+}
+
+#[test]
+fn the_sample_is_told_as_pools_accounts_and_origins() {
+    let (exit, text) = text(&samples(), &Environment::default());
+    assert_eq!(exit, Exit::Done, "{text}");
+    for line in [
+        "StratumProxy mining/farm-east is valid (configuration ",
+        "  v1        3333  main   8192        512 to 16000000  a share per 6s\n",
+        "  1  primary    eu.primary-pool.example.com:3333    0         as the pool allows\n",
+        "  3  backup     stratum.backup-pool.example.com:25  10        as the pool allows\n",
+        "  account paid by primary, primary/2: acme-mining\n    under the login acme-mining.farm-east\n",
+        "  account paid by backup: bc1qexampleexampleexampleexampleexample0000\n",
+        "  back to a better pool after 2m of its health; without any, miners are held\n",
+        "    spec.drain.timeout                                2m\n",
+        "    routes[main].pools[primary].user  acme-mining.farm-east\n",
+        "  Secret mining/primary-credentials key password, taken from a Secret document\n",
+        "    routes[main].pools[backup].timeouts.submit       1m\n",
+    ] {
+        assert!(text.contains(line), "{line:?} is not in\n{text}");
+    }
+}
+
+#[test]
+fn the_sample_as_json_holds_every_value_with_its_origin() {
+    let (exit, json) = json(&samples(), &Environment::default());
+    assert_eq!(exit, Exit::Done);
+    assert_eq!(json["valid"], true);
+    assert_eq!(json["name"], "mining/farm-east");
+    assert_eq!(json["hash"].as_str().map(str::len), Some(12));
+    let values = json["values"].as_array().unwrap();
+    let origin = |path: &str| {
+        let value = values.iter().find(|value| value["path"] == path);
+        value.map(|value| (value["value"].clone(), value["origin"]["from"].clone())).unwrap()
+    };
+    let pair = |value: &str, from: &str| (Value::from(value), Value::from(from));
+    assert_eq!(origin("listeners[v1].port"), pair("3333", "document"));
+    assert_eq!(
+        origin("routes[main].pools[primary].user"),
+        pair("acme-mining.farm-east", "derived")
+    );
+    assert_eq!(origin("routes[main].pools[primary].password"), pair("(secret)", "secret"));
+    assert_eq!(origin("routes[main].pools[backup].timeouts.submitMs"), pair("60000", "default"));
+    assert_eq!(json["secrets"][0]["place"], "a Secret document");
+}
+
+/// Changes the farm and expects one problem with these parts.
+fn refused(from: &str, to: &str, expected: [&str; 3]) {
+    let disk = OnDisk::empty();
+    assert!(FARM.contains(from), "{from}");
+    disk.write("farm.yaml", FARM.replace(from, to));
+    let inputs = disk.inputs(&["farm.yaml"]);
+    let (exit, json) = json(&inputs, &with_password(MARK));
+    assert_eq!((exit, &json["valid"]), (Exit::Failed, &Value::Bool(false)));
+    let [problem] = json["problems"].as_array().unwrap().as_slice() else { panic!("{json:#}") };
+    let [path, value, remedy] = expected;
+    let part = |key: &str| problem[key].as_str().unwrap_or_default().to_owned();
+    assert_eq!(part("path"), path, "{problem:#}");
+    assert!(part("value").contains(value), "{problem:#}");
+    assert!(part("remedy").contains(remedy), "{problem:#}");
+    assert!(part("document").contains("farm.yaml"), "{problem:#}");
+
+    let (exit, text) = text(&inputs, &with_password(MARK));
+    assert_eq!(exit, Exit::Failed);
+    let said = [path, value, remedy, "1 problem:\n", "    remedy: "];
+    assert!(said.iter().all(|part| text.contains(part)), "{text}");
+}
+
+#[test]
+fn what_is_wrong_is_told_with_field_value_and_remedy() {
+    let unknown = "port: 3333, limits: {maxConections: 5}";
+    let nearest = ["spec.listeners[0].limits.maxConections", "", "maxConnections"];
+    refused("port: 3333", unknown, nearest);
+    let endpoint = "spec.endpoints[0].url";
+    let remedy = "stratum+tcp://pool.example.com:3333";
+    refused("stratum+tcp://pool", "stratum+tpc://pool", [endpoint, "stratum+tpc://pool", remedy]);
+    refused("com:3333", "com:99999", [endpoint, "99999", remedy]);
+    refused("port: 3333", "port: 70000", ["spec.listeners[0].port", "70000", "65535"]);
+    let pool = ["spec.routes[0].pools[0].poolRef.name", "primry", "primary"];
+    refused("poolRef: {name: primary}", "poolRef: {name: primry}", pool);
+    // Cut off in the middle of a list, as by a broken copy.
+    refused("port: 3333}", "port: 3333", ["", "", "correct the YAML"]);
+}
+
+#[test]
+fn a_missing_secret_is_told_with_everything_that_would_give_it() {
+    let disk = OnDisk::farm();
+    let (exit, text) = text(&disk.inputs(&["farm.yaml"]), &Environment::default());
+    assert_eq!(exit, Exit::Failed);
+    for part in ["StratumPool/primary", "spec.passwordSecretRef.name", "pool-a", VARIABLE] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+}
+
+#[test]
+fn every_problem_is_told_at_once() {
+    let disk = OnDisk::empty();
+    disk.write("farm.yaml", FARM.replace("3333}", "0}").replace("account: acme", "acount: acme"));
+    let (_, json) = json(&disk.inputs(&["farm.yaml"]), &with_password(MARK));
+    assert!(json["problems"].as_array().unwrap().len() >= 2, "{json:#}");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_wrong_usage() {
+    let (exit, text) = text(&OnDisk::empty().inputs(&["gone.yaml"]), &Environment::default());
+    assert_eq!(exit, Exit::Usage);
+    assert!(text.contains("gone.yaml") && text.contains("remedy: check the path"), "{text}");
+}
+
+/// Everything that `check` says of these files, and what `Debug` shows of the values on the way.
+fn all_said(inputs: &Inputs, environment: &Environment) -> String {
+    let contents = inputs.read().unwrap();
+    let loaded = load(inputs, &contents, environment);
+    let (_, text) = text(inputs, environment);
+    let (_, json) = checked(inputs, Output::Json, environment);
+    format!("{text}{json}{loaded:?}{contents:?}{environment:?}")
+}
+
+#[test]
+fn no_output_shows_a_secret_wherever_it_comes_from() {
+    let disk = OnDisk::farm();
+    disk.write("secret.yaml", secret(MARK));
+    disk.write("s/pool-a/password", MARK);
+    let farm = disk.inputs(&["farm.yaml"]);
+    let document = disk.inputs(&["farm.yaml", "secret.yaml"]);
+    let directory = Inputs { secrets_dir: Some(disk.path("s")), ..farm.clone() };
+    let nothing = Environment::default();
+    for (inputs, environment) in
+        [(&farm, &with_password(MARK)), (&document, &nothing), (&directory, &nothing)]
+    {
+        let said = all_said(inputs, environment);
+        assert!(said.contains("is valid") && !said.contains(MARK), "{said}");
+    }
+}
+
+#[test]
+fn no_problem_shows_a_secret_however_it_is_misspelt() {
+    let whole = secret(MARK);
+    let with = |to: &str| whole.replace(&format!("{{password: {MARK}}}"), to);
+    let base64 = with(&format!("{{password: {MARK}}}")).replace("stringData", "data");
+    for text in [
+        base64,
+        whole.replace("stringData", "strngData"),
+        whole.replace("kind: Secret", "kind: Sekret"),
+        whole.replace("apiVersion: v1", "apiVersion: v2"),
+        whole.replace("name: pool-a, ", ""),
+        with(&format!("{{password: {MARK}\\n, : ]}}")),
+        with(&format!("{{password: \"{MARK}\\q\"}}")),
+        with(&format!("{{password: \"{MARK}\\nsecond line\"}}")),
+        with(&format!("{{password: [{MARK}]}}")),
+        with(&format!("{{password: {{{MARK}: 1}}}}")),
+        with(&format!("{{password: !{MARK} x}}")),
+        with(&format!("[{MARK}]")),
+        with(MARK),
+        MARK.to_owned(),
+        format!("- {MARK}"),
+    ] {
+        let disk = OnDisk::farm();
+        disk.write("secret.yaml", &text);
+        let said = all_said(&disk.inputs(&["farm.yaml", "secret.yaml"]), &Environment::default());
+        assert!(said.contains("remedy: ") && !said.contains(MARK), "{text}\n\n{said}");
+    }
+}
+
+#[test]
+fn a_password_in_the_url_of_a_pool_is_not_repeated() {
+    let disk = OnDisk::empty();
+    disk.write("farm.yaml", FARM.replace("tcp://pool", &format!("tcp://acme:{MARK}@pool")));
+    let said = all_said(&disk.inputs(&["farm.yaml"]), &with_password("x"));
+    assert!(said.contains("spec.endpoints[0].url") && !said.contains(MARK), "{said}");
+}

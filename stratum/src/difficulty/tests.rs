@@ -178,11 +178,60 @@ fn any_difficulty() -> impl Strategy<Value = Difficulty> {
         .prop_map(|(mantissa, scale)| Difficulty::normalised(mantissa, scale))
 }
 
+/// Numbers of bytes, least significant first, with room at the top.
+fn times(number: &[u8], factor: u64) -> Vec<u8> {
+    let mut carry = 0_u128;
+    let padded = number.iter().copied().chain([0; 9]);
+    padded
+        .map(|byte| {
+            carry += u128::from(byte) * u128::from(factor);
+            let [low, ..] = carry.to_le_bytes();
+            carry >>= 8;
+            low
+        })
+        .collect()
+}
+
+fn plus(left: &[u8], right: &[u8]) -> Vec<u8> {
+    let mut carry = 0_u16;
+    let right = right.iter().copied().chain(std::iter::repeat(0));
+    left.iter()
+        .zip(right)
+        .map(|(left, right)| {
+            carry += u16::from(*left) + u16::from(right);
+            let [low, high] = carry.to_le_bytes();
+            carry = high.into();
+            low
+        })
+        .collect()
+}
+
+fn at_most(left: &[u8], right: &[u8]) -> bool {
+    let width = left.len().max(right.len());
+    let at = |number: &[u8], place: usize| number.get(place).copied().unwrap_or(0);
+    let digits = (0..width).rev().map(|place| (at(left, place), at(right, place)));
+    digits.map(|(left, right)| left.cmp(&right)).find(|order| order.is_ne())
+        != Some(Ordering::Greater)
+}
+
 proptest! {
     #[test]
     fn a_harder_difficulty_never_has_a_larger_target(a in any_difficulty(), b in any_difficulty()) {
         let (easier, harder) = (a.min(b), a.max(b));
         prop_assert!(easier.target() >= harder.target());
+    }
+
+    /// target = ⌊0xFFFF·2²⁰⁸·10^scale / mantissa⌋, checked by multiplying back in numbers of bytes.
+    #[test]
+    fn a_target_is_exact(mantissa in 1_u64.., scale in 0..=Difficulty::SCALE_MAX) {
+        let target = Target::of_ratio(u32::from(scale), mantissa);
+        prop_assume!(target < Target::MAX);
+        let one = [vec![0; 26], vec![0xff, 0xff]].concat();
+        let numerator = (0..scale).fold(one, |number, _| times(&number, 10));
+        let product = times(&target.to_le_bytes(), mantissa);
+        prop_assert!(at_most(&product, &numerator));
+        let next = plus(&product, &mantissa.to_le_bytes());
+        prop_assert!(!at_most(&next, &numerator), "one more would still fit");
     }
 
     #[test]

@@ -139,7 +139,8 @@ impl Bench {
     fn move_clock(&mut self, to: Instant) {
         // Whole seconds are enough for the wall clock of a test.
         let seconds = to.saturating_duration_since(self.now.instant).as_secs();
-        self.now = Now { instant: to, unix: UnixTime(self.now.unix.0 + seconds as u32) };
+        let seconds = u32::try_from(seconds).unwrap();
+        self.now = Now { instant: to, unix: UnixTime(self.now.unix.0 + seconds) };
     }
 
     fn drain_events(&mut self) -> Vec<String> {

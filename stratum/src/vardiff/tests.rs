@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::fixtures::{difficulty, origin};
 
@@ -195,4 +197,37 @@ fn the_pools_difficulty_wins_over_the_minimum() {
 #[test]
 fn one_miner_costs_a_cache_line() {
     assert!(size_of::<Vardiff>() <= 64);
+}
+
+proptest! {
+    /// Whatever happens, the answer is within the bounds, the next check is ahead, and no change says what was there.
+    #[test]
+    fn no_difficulty_leaves_its_bounds(
+        min in 1..1_000_000_u32,
+        spread in 1..1_000_000_u32,
+        steps in proptest::collection::vec((0..200_000_u64, any::<bool>(), 1..2_000_000_u32), 1..300),
+    ) {
+        let bounds = VardiffSettings {
+            min: Difficulty::from_f64(min.into()).unwrap(),
+            max: Difficulty::from_f64(f64::from(min) + f64::from(spread)).unwrap(),
+            ..settings()
+        };
+        let mut now = origin();
+        let mut vardiff = Vardiff::new(now);
+        let mut current = bounds.min;
+        for (millis, share, ceiling) in steps {
+            now += Duration::from_millis(millis);
+            let ceiling = Difficulty::from_f64(f64::from(ceiling)).unwrap();
+            if share {
+                vardiff.on_share(now, current);
+            }
+            let next = vardiff.retarget(&bounds, now, current, ceiling);
+            prop_assert_ne!(next, Some(current));
+            current = next.unwrap_or(current);
+            prop_assert!(current <= bounds.max && current <= ceiling);
+            prop_assert!(current >= bounds.min.min(ceiling));
+            prop_assert!(vardiff.next_check(&bounds, now) > now);
+            prop_assert!(vardiff.work_per_second(now).is_finite());
+        }
+    }
 }

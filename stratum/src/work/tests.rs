@@ -1,1 +1,332 @@
-//! TEMP
+//! The board, judged by the picture that it publishes.
+
+use super::*;
+use crate::difficulty::Difficulty;
+use crate::fixtures::{difficulty, known_share, origin};
+use crate::job::Lookup;
+use crate::types::{Extranonce, VersionMask};
+
+const A: SourceId = SourceId(1);
+const B: SourceId = SourceId(2);
+const NTIME: u32 = 0x504e_86b9;
+
+struct Bench {
+    board: WorkBoard,
+    now: Now,
+}
+
+/// What a pool sends, with what matters here open to change.
+#[derive(Clone, Copy)]
+struct Sent {
+    id: &'static str,
+    clean: bool,
+    size: u8,
+}
+
+const JOB: Sent = Sent { id: "1", clean: false, size: 8 };
+const CLEAN: Sent = Sent { id: "1", clean: true, size: 8 };
+
+impl Bench {
+    fn new() -> Self {
+        Self::with_layout(None)
+    }
+
+    fn with_layout(layout: Option<Layout>) -> Self {
+        let now = Now { instant: origin(), unix: UnixTime(NTIME) };
+        Self { board: WorkBoard::new(JobSerial(100), layout), now }
+    }
+
+    fn offer(&mut self, source: SourceId, sent: Sent) -> Result<(), LayoutMisfit> {
+        self.offer_at(source, sent, Difficulty::ONE)
+    }
+
+    fn offer_at(
+        &mut self,
+        source: SourceId,
+        sent: Sent,
+        difficulty: Difficulty,
+    ) -> Result<(), LayoutMisfit> {
+        let notify = crate::fixtures::notify(&known_share("A").notify);
+        let notify = Notify { job_id: sent.id.into(), clean: sent.clean, ..notify };
+        let context = PoolContext {
+            extranonce1: extranonce1(source),
+            extranonce2_size: sent.size,
+            difficulty,
+            version_mask: VersionMask::ALL,
+            received_at: self.now.unix,
+        };
+        self.board.offer(self.now, source, notify, context)
+    }
+
+    fn activate(&mut self, source: SourceId) -> Result<(), LayoutMisfit> {
+        self.board.activate(self.now, source)
+    }
+
+    fn pass(&mut self, seconds: u32) {
+        self.now.instant += Duration::from_secs(seconds.into());
+        self.now.unix.0 += seconds;
+    }
+
+    /// Source, serial and nTime after the pool's of the current job.
+    fn current(&self) -> Option<(SourceId, u64, u32)> {
+        let job = self.board.work().current.as_ref()?;
+        Some((job.source, job.serial.0, job.notify.ntime.0 - NTIME))
+    }
+
+    fn epoch(&self) -> u64 {
+        self.board.work().epoch.0
+    }
+
+    fn standing(&self, serial: u64) -> &'static str {
+        match self.board.work().jobs.lookup(JobSerial(serial)) {
+            Lookup::Live(_) => "live",
+            Lookup::Stale(_) => "stale",
+            Lookup::Unknown => "unknown",
+        }
+    }
+}
+
+fn extranonce1(source: SourceId) -> Extranonce {
+    Extranonce::from_bytes(&source.0.to_be_bytes()).unwrap()
+}
+
+fn layout(id: u8, miner: u8) -> Option<Layout> {
+    Layout::new(id, miner)
+}
+
+#[test]
+fn a_pool_that_is_not_active_changes_nothing_that_miners_see() {
+    let mut bench = Bench::new();
+    bench.offer(A, CLEAN).unwrap();
+    assert!(bench.board.has_offer(A) && !bench.board.has_offer(B));
+    assert_eq!((bench.current(), bench.epoch(), bench.board.active()), (None, 0, None));
+    assert_eq!(bench.board.work().layout, None, "other pools may be smaller");
+    bench.activate(B).unwrap();
+    assert_eq!(bench.board.active(), None, "it has no job");
+}
+
+#[test]
+fn the_first_pool_brings_job_layout_and_epoch() {
+    let mut bench = Bench::new();
+    bench.offer(A, JOB).unwrap();
+    bench.activate(A).unwrap();
+    assert_eq!((bench.current(), bench.epoch()), (Some((A, 100, 0)), 1));
+    assert_eq!(bench.board.work().layout, layout(4, 4));
+    bench.activate(A).unwrap();
+    assert_eq!((bench.current(), bench.epoch()), (Some((A, 100, 0)), 1), "nothing to do");
+}
+
+#[test]
+fn the_layout_fits_the_smallest_pool_that_is_known() {
+    let mut bench = Bench::new();
+    bench.offer(A, JOB).unwrap();
+    bench.offer(B, Sent { size: 5, ..JOB }).unwrap();
+    bench.offer(SourceId(3), Sent { size: 2, ..JOB }).unwrap();
+    bench.activate(A).unwrap();
+    assert_eq!(bench.board.work().layout, layout(3, 2));
+    let job = bench.board.work().current.clone().unwrap();
+    assert_eq!((job.layout, job.pad_len), (Layout::new(3, 2).unwrap(), 3));
+    bench.activate(B).unwrap();
+    assert_eq!(bench.board.work().layout, layout(3, 2), "so a move changes no layout");
+    let misfit = bench.activate(SourceId(3)).unwrap_err();
+    assert_eq!((misfit.needed, misfit.given), (5, 2));
+    assert_eq!(bench.board.active(), Some(B), "the route stays where it is");
+}
+
+#[test]
+fn jobs_of_one_epoch_stay_live_and_a_clean_one_ends_them() {
+    let mut bench = Bench::new();
+    bench.offer(A, CLEAN).unwrap();
+    bench.activate(A).unwrap();
+    bench.offer(A, Sent { id: "2", ..JOB }).unwrap();
+    assert_eq!((bench.epoch(), bench.standing(100), bench.standing(101)), (1, "live", "live"));
+    bench.offer(A, Sent { id: "3", ..CLEAN }).unwrap();
+    assert_eq!((bench.epoch(), bench.current().unwrap().1), (2, 102));
+    assert_eq!(
+        (bench.standing(100), bench.standing(101), bench.standing(102)),
+        ("stale", "stale", "live")
+    );
+}
+
+#[test]
+fn a_move_leaves_the_jobs_of_the_pool_that_is_left_answerable() {
+    let mut bench = Bench::new();
+    bench.offer(A, CLEAN).unwrap();
+    bench.offer(B, CLEAN).unwrap();
+    bench.activate(A).unwrap();
+    bench.activate(B).unwrap();
+    assert_eq!((bench.epoch(), bench.current()), (2, Some((B, 101, 0))));
+    assert_eq!(bench.standing(100), "live");
+    bench.pass(5);
+    bench.activate(A).unwrap();
+    assert_eq!((bench.epoch(), bench.standing(100)), (3, "live"), "its clean flag is spent");
+    assert_eq!(bench.current(), Some((A, 102, 5)), "and no header is hashed twice");
+}
+
+#[test]
+fn a_clean_job_of_a_pool_that_was_left_ends_only_its_own() {
+    let mut bench = Bench::new();
+    bench.offer(A, JOB).unwrap();
+    bench.offer(B, JOB).unwrap();
+    bench.activate(A).unwrap();
+    bench.activate(B).unwrap();
+    bench.offer(A, Sent { id: "2", ..CLEAN }).unwrap();
+    assert_eq!((bench.standing(100), bench.standing(101)), ("stale", "live"));
+    assert_eq!((bench.epoch(), bench.current()), (2, Some((B, 101, 0))));
+}
+
+#[test]
+fn a_session_that_has_ended_takes_the_work_along() {
+    let mut bench = Bench::new();
+    bench.offer(A, JOB).unwrap();
+    bench.activate(A).unwrap();
+    bench.board.withdraw(A);
+    assert_eq!((bench.current(), bench.board.active()), (None, None));
+    assert_eq!((bench.standing(100), bench.board.has_offer(A)), ("stale", false));
+    assert_eq!(bench.board.keep_alive_at(Duration::from_secs(60)), None);
+    assert!(!bench.board.keep_alive(bench.now, Duration::ZERO));
+    bench.offer(B, JOB).unwrap();
+    bench.activate(B).unwrap();
+    assert_eq!((bench.epoch(), bench.current()), (2, Some((B, 101, 0))));
+}
+
+#[test]
+fn a_session_that_ends_after_the_move_disturbs_nobody() {
+    let mut bench = Bench::new();
+    bench.offer(A, JOB).unwrap();
+    bench.offer(B, JOB).unwrap();
+    bench.activate(A).unwrap();
+    bench.activate(B).unwrap();
+    bench.board.withdraw(A);
+    assert_eq!((bench.epoch(), bench.current()), (2, Some((B, 101, 0))));
+    assert_eq!((bench.standing(100), bench.standing(101)), ("stale", "live"));
+}
+
+#[test]
+fn miners_hear_of_the_job_again_when_nothing_came_for_the_period() {
+    let period = Duration::from_secs(60);
+    let mut bench = Bench::new();
+    bench.offer(A, JOB).unwrap();
+    bench.activate(A).unwrap();
+    bench.pass(59);
+    assert!(!bench.board.keep_alive(bench.now, period));
+    bench.pass(1);
+    assert_eq!(bench.board.keep_alive_at(period), Some(bench.now.instant));
+    assert!(bench.board.keep_alive(bench.now, period));
+    assert_eq!((bench.current(), bench.epoch()), (Some((A, 101, 60)), 1));
+    assert_eq!((bench.standing(100), bench.standing(101)), ("live", "live"));
+    let job = bench.board.work().current.clone().unwrap();
+    assert_eq!(job.pool_ntime.0, NTIME, "the pool judges by its own time");
+    assert!(!bench.board.keep_alive(bench.now, period));
+    bench.offer(A, Sent { id: "2", ..JOB }).unwrap();
+    bench.pass(60);
+    assert!(bench.board.keep_alive(bench.now, period));
+    assert_eq!(bench.current(), Some((A, 103, 60)), "from the latest job's own time");
+}
+
+#[test]
+fn ntime_is_moved_on_within_what_pools_accept() {
+    let mut bench = Bench::new();
+    bench.offer(A, JOB).unwrap();
+    bench.activate(A).unwrap();
+    bench.pass(100_000);
+    assert!(bench.board.keep_alive(bench.now, Duration::from_secs(60)));
+    assert_eq!(bench.current(), Some((A, 101, 3500)));
+}
+
+#[test]
+fn the_same_work_sent_again_goes_on_where_it_was() {
+    let mut bench = Bench::new();
+    bench.offer(A, CLEAN).unwrap();
+    bench.activate(A).unwrap();
+    bench.pass(20);
+    // A mask that changes, or a session that is resumed, brings the same job once more.
+    bench.offer(A, CLEAN).unwrap();
+    assert_eq!(bench.current(), Some((A, 101, 20)));
+    bench.pass(5);
+    bench.offer(A, Sent { id: "2", ..JOB }).unwrap();
+    assert_eq!(bench.current(), Some((A, 102, 0)), "another job has its own time");
+}
+
+#[test]
+fn a_job_carries_what_was_in_force_when_it_came() {
+    let mut bench = Bench::new();
+    bench.offer_at(A, JOB, difficulty("512")).unwrap();
+    bench.activate(A).unwrap();
+    bench.offer_at(A, Sent { id: "2", ..JOB }, difficulty("1024")).unwrap();
+    let jobs = &bench.board.work().jobs;
+    for (serial, expected) in [(100, "512"), (101, "1024")] {
+        let Lookup::Live(job) = jobs.lookup(JobSerial(serial)) else { panic!() };
+        assert_eq!(job.pool_difficulty, difficulty(expected));
+    }
+}
+
+#[test]
+fn an_assumed_layout_gives_way_only_to_a_pool_that_it_does_not_fit() {
+    let mut bench = Bench::new();
+    bench.board.assume_layout(Layout::CONSERVATIVE);
+    bench.board.assume_layout(Layout::new(4, 4).unwrap());
+    assert_eq!(bench.board.work().layout, Some(Layout::CONSERVATIVE));
+    bench.offer(A, JOB).unwrap();
+    bench.activate(A).unwrap();
+    assert_eq!(bench.board.work().layout, Some(Layout::CONSERVATIVE));
+    bench.offer(B, Sent { size: 3, ..JOB }).unwrap();
+    bench.activate(B).unwrap();
+    assert_eq!(bench.board.work().layout, layout(1, 2), "its miners are asked to reconnect");
+}
+
+#[test]
+fn a_configured_layout_is_never_given_up() {
+    let mut bench = Bench::with_layout(layout(2, 4));
+    assert_eq!(bench.board.work().layout, layout(2, 4));
+    bench.offer(A, Sent { size: 5, ..JOB }).unwrap();
+    let misfit = bench.activate(A).unwrap_err();
+    assert_eq!((misfit.needed, misfit.given), (6, 5));
+    bench.offer(B, JOB).unwrap();
+    bench.activate(B).unwrap();
+    assert_eq!((bench.current(), bench.board.work().layout), (Some((B, 100, 0)), layout(2, 4)));
+}
+
+#[test]
+fn a_configured_layout_that_changes_holds_from_the_next_job() {
+    let mut bench = Bench::new();
+    bench.board.fix_layout(layout(3, 3));
+    assert_eq!(bench.board.work().layout, layout(3, 3), "nobody has work yet");
+    bench.offer(A, JOB).unwrap();
+    bench.activate(A).unwrap();
+    bench.board.fix_layout(layout(2, 2));
+    assert_eq!(bench.board.work().layout, layout(3, 3), "who subscribes now must fit the job");
+    bench.offer(A, Sent { id: "2", ..JOB }).unwrap();
+    assert_eq!(bench.board.work().layout, layout(2, 2));
+    assert_eq!(bench.board.work().current.as_ref().unwrap().layout, Layout::CONSERVATIVE);
+    bench.board.fix_layout(None);
+    bench.offer(A, Sent { id: "3", ..JOB }).unwrap();
+    assert_eq!(bench.board.work().layout, layout(2, 2), "no reason to change");
+}
+
+#[test]
+fn a_pool_that_shrinks_below_the_layout_leaves_no_worthless_job() {
+    let mut bench = Bench::with_layout(layout(4, 4));
+    bench.offer(A, JOB).unwrap();
+    bench.activate(A).unwrap();
+    bench.offer(A, Sent { id: "2", size: 4, clean: false }).unwrap_err();
+    assert_eq!(bench.current(), Some((A, 100, 0)), "still worth something");
+    bench.offer(A, Sent { id: "3", size: 4, clean: true }).unwrap_err();
+    assert_eq!((bench.current(), bench.standing(100)), (None, "stale"));
+    bench.offer(A, Sent { id: "4", ..CLEAN }).unwrap();
+    assert_eq!(bench.current(), Some((A, 101, 0)));
+    assert_eq!(bench.epoch(), 2);
+}
+
+#[test]
+fn offers_are_bounded_and_the_active_one_is_kept() {
+    let mut bench = Bench::new();
+    bench.offer(A, JOB).unwrap();
+    bench.activate(A).unwrap();
+    for source in 0..3 * SOURCES_MAX as u64 {
+        bench.offer(SourceId(1000 + source), JOB).unwrap();
+        assert!(bench.board.offers.len() <= SOURCES_MAX);
+    }
+    assert!(bench.board.has_offer(A));
+    assert!(!bench.board.has_offer(SourceId(1000)));
+}

@@ -1,1 +1,164 @@
-//! placeholder
+use std::collections::BTreeSet;
+
+use prometheus_client::encoding::text;
+
+use super::*;
+use crate::admin::exposition::Exposition;
+use crate::admin::status::{ConfigStatus, ListenerStatus, RefusedStatus};
+use crate::sink::ledger::Ledger;
+use crate::telemetry::catalogue::ALL;
+
+fn key(pool: &str) -> RowKey {
+    let (listener, route, account) = ("v1".into(), "main".into(), "acme".into());
+    RowKey { listener, route, pool: pool.into(), account }
+}
+
+/// A share for each way in which one can end, or not yet have ended.
+fn every_outcome(ledger: &Ledger) -> Vec<crate::sink::ledger::DueShare> {
+    let row = ledger.row(&key("primary"));
+    row.rejected(Reject::Stale);
+    row.rejected(Reject::Duplicate);
+    row.below_pool_difficulty(2.0);
+    let held = row.due(4.0, 8.0);
+    let mut outstanding = row.due(4.0, 8.0);
+    outstanding.written();
+    let mut accepted = row.due(4.0, 8.0);
+    accepted.written();
+    accepted.pool_accepted();
+    let mut refused = row.due(4.0, 8.0);
+    refused.written();
+    refused.pool_rejected(PoolReject::Stale);
+    let mut unanswered = row.due(4.0, 8.0);
+    unanswered.written();
+    unanswered.abandoned(Unanswered::TimedOut, Lost::Backlog);
+    row.due(4.0, 8.0).abandoned(Unanswered::TimedOut, Lost::Backlog);
+    ledger.row(&key("backup")).below_pool_difficulty(1.0);
+    vec![held, outstanding]
+}
+
+fn pool(name: &str, state: PoolState) -> PoolStatus {
+    PoolStatus {
+        name: name.to_owned(),
+        endpoint: "pool.example.com:3333".to_owned(),
+        account: "acme".to_owned(),
+        state,
+        difficulty: None,
+        extranonce1_bytes: None,
+        extranonce2_bytes: None,
+        version_mask: None,
+        job_age_seconds: None,
+        last_error: None,
+    }
+}
+
+fn status() -> Status {
+    let active = pool("primary", PoolState::Up);
+    let active = PoolStatus { difficulty: Some(4096.5), job_age_seconds: Some(1.5), ..active };
+    Status {
+        name: "mining/farm".to_owned(),
+        config: ConfigStatus {
+            hash: "3f2a".to_owned(),
+            origin: "farm.yaml".to_owned(),
+            applied_at: 1_700_000_000,
+            refused: Some(RefusedStatus { at: 1, problems: vec!["x".to_owned()] }),
+        },
+        listeners: vec![ListenerStatus {
+            name: "v1".to_owned(),
+            address: None,
+            error: Some("address in use".to_owned()),
+            miners: 17,
+        }],
+        routes: vec![RouteStatus {
+            name: "main".to_owned(),
+            active_pool: Some("primary".to_owned()),
+            epoch: 9,
+            pools: vec![active, pool("backup", PoolState::Down)],
+        }],
+        draining: None,
+    }
+}
+
+fn exposed(status: &Status, ledger: &Ledger) -> Exposition {
+    let mut out = String::new();
+    text::encode(&mut out, &scraped(status, &ledger.snapshot())).unwrap();
+    Exposition::parse(&out)
+}
+
+#[test]
+fn the_ledger_adds_up_in_what_is_exposed() {
+    let ledger = Ledger::default();
+    let open = every_outcome(&ledger);
+    let seen = exposed(&status(), &ledger);
+    let sum = |name: &str| seen.sum(&format!("loka_shares_{name}"));
+    assert_eq!(sum("received_total"), 10.0);
+    assert_eq!(sum("received_total"), sum("rejected_total") + sum("accepted_total"));
+    assert_eq!(sum("accepted_total"), sum("below_pool_difficulty_total") + sum("due_total"));
+    let ends = ["pool_accepted_total", "pool_rejected_total", "unanswered_total", "lost_total"];
+    let (held, outstanding) = (sum("held"), sum("outstanding"));
+    assert_eq!((held, outstanding), (1.0, 1.0));
+    assert_eq!(sum("due_total"), held + outstanding + ends.map(sum).iter().sum::<f64>());
+    assert!(ends.iter().all(|name| sum(name) == 1.0), "{:#?}", seen.series);
+    drop(open);
+}
+
+#[test]
+fn shares_and_work_stand_under_listener_route_pool_account_and_reason() {
+    let ledger = Ledger::default();
+    let open = every_outcome(&ledger);
+    let seen = exposed(&status(), &ledger);
+    let at = |name: &str, reason: &str| {
+        let key = "listener=\"v1\",route=\"main\",pool=\"primary\",account=\"acme\"";
+        seen.value(&format!("loka_shares_{name}{{{key}{reason}}}"))
+    };
+    assert_eq!(at("rejected_total", ",reason=\"stale\""), 1.0);
+    assert_eq!(at("pool_rejected_total", ",reason=\"stale\""), 1.0);
+    assert_eq!(at("unanswered_total", ",reason=\"timed_out\""), 1.0);
+    assert_eq!(at("lost_total", ",reason=\"backlog\""), 1.0);
+    assert_eq!(at("lost_total", ",reason=\"dropped\""), 0.0, "rates need a beginning");
+    assert_eq!(at("accepted_difficulty_total", ""), 26.0);
+    assert_eq!(at("due_difficulty_total", ""), 48.0);
+    assert_eq!(at("pool_accepted_difficulty_total", ""), 8.0);
+    drop(open);
+}
+
+#[test]
+fn the_state_of_the_proxy_is_exposed() {
+    let seen = exposed(&status(), &Ledger::default());
+    for (series, value) in [
+        ("loka_proxy_config_info{name=\"mining/farm\",hash=\"3f2a\"}", 1.0),
+        ("loka_proxy_config_last_applied_timestamp_seconds", 1_700_000_000.0),
+        ("loka_proxy_config_refused", 1.0),
+        ("loka_proxy_draining", 0.0),
+        ("loka_listener_up{listener=\"v1\"}", 0.0),
+        ("loka_miners_connected{listener=\"v1\"}", 17.0),
+        ("loka_route_epoch{route=\"main\"}", 9.0),
+        ("loka_pool_active{route=\"main\",pool=\"primary\"}", 1.0),
+        ("loka_pool_active{route=\"main\",pool=\"backup\"}", 0.0),
+        ("loka_pool_state{route=\"main\",pool=\"primary\",state=\"up\"}", 1.0),
+        ("loka_pool_state{route=\"main\",pool=\"backup\",state=\"up\"}", 0.0),
+        ("loka_pool_state{route=\"main\",pool=\"backup\",state=\"down\"}", 1.0),
+        ("loka_pool_difficulty{route=\"main\",pool=\"primary\"}", 4096.5),
+        ("loka_pool_job_age_seconds{route=\"main\",pool=\"primary\"}", 1.5),
+    ] {
+        assert_eq!(seen.value(series), value, "{series}");
+    }
+    let unknown = "loka_pool_difficulty{route=\"main\",pool=\"backup\"}";
+    assert!(!seen.series.contains_key(unknown), "a pool that has not spoken has no difficulty");
+}
+
+#[test]
+fn a_scrape_and_the_counters_together_are_the_catalogue() {
+    let ledger = Ledger::default();
+    let open = every_outcome(&ledger);
+    let telemetry = crate::telemetry::Telemetry::silent();
+    telemetry.metrics().touch();
+    let mut out = String::new();
+    telemetry.metrics().encode(&mut out, &scraped(&status(), &ledger.snapshot())).unwrap();
+    drop(open);
+    let seen = Exposition::parse(&out);
+    let exposed: BTreeSet<_> =
+        seen.families.iter().map(|(n, k)| (n.as_str(), k.as_str())).collect();
+    let documented: BTreeSet<_> =
+        ALL.iter().map(|metric| (metric.name, metric.kind.as_str())).collect();
+    assert_eq!(exposed, documented);
+}

@@ -1,7 +1,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use super::document::{LOST, UNANSWERED, closed_sets};
 use super::*;
+use crate::sink::ledger::{Lost, Unanswered};
 
 #[test]
 fn names_are_unique_prefixed_and_carry_their_unit_last() {
@@ -32,6 +34,36 @@ fn no_label_can_hold_a_worker_or_an_address() {
         for label in metric.labels {
             assert!(allowed.contains(label), "{} has label {label}", metric.name);
         }
+    }
+}
+
+#[test]
+fn every_label_is_a_name_of_the_configuration_or_its_values_are_documented() {
+    let names = ["account", "hash", "listener", "name", "pool", "route", "version"];
+    let documented: BTreeSet<_> =
+        closed_sets().iter().map(|(metric, label, _)| (metric.name, *label)).collect();
+    let closed: BTreeSet<_> = ALL
+        .iter()
+        .flat_map(|metric| metric.labels.iter().map(|label| (metric.name, *label)))
+        .filter(|(_, label)| !names.contains(label))
+        .collect();
+    assert_eq!(documented, closed);
+}
+
+#[test]
+fn the_reasons_of_the_ledger_are_documented() {
+    assert_eq!(UNANSWERED, Unanswered::ALL.map(Unanswered::label));
+    assert_eq!(LOST, Lost::ALL.map(Lost::label));
+}
+
+#[test]
+fn the_documentation_names_every_family_of_the_ledger_in_its_identities() {
+    let text = markdown();
+    let (identities, _) = text.split_once("```promql").unwrap();
+    for metric in ALL.iter().filter(|metric| metric.name.starts_with("loka_shares_")) {
+        let is_sum = metric.name.ends_with("_difficulty") && metric.kind == Kind::Counter;
+        let is_work = is_sum && metric.name != SHARES_BELOW_POOL_DIFFICULTY.name;
+        assert!(is_work || identities.contains(&metric.exposed()), "{}", metric.exposed());
     }
 }
 

@@ -50,7 +50,7 @@ fn a_pool_with_fewer_bits_is_told_before_its_job() {
     assert_eq!(bench.give(Input::Work), ["set_version_mask 00006000", "notify clean"]);
     bench.context.version_mask = VersionMask::ALL;
     bench.job_of(POOL, Clean::No);
-    assert_eq!(bench.give(Input::Work), ["set_version_mask 1fffe000", "notify"]);
+    assert_eq!(bench.give(Input::Work), ["set_version_mask 1fffe000", "notify clean"]);
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn a_pool_of_lower_difficulty_lowers_the_miner_before_its_job() {
     assert_eq!(bench.give(Input::Work), ["set_difficulty 5e-10", "notify clean"]);
     bench.context.difficulty = difficulty("1e-8");
     bench.job_of(POOL, Clean::No);
-    assert_eq!(bench.give(Input::Work), ["notify"], "up again is the rate's to say");
+    assert_eq!(bench.give(Input::Work), ["notify clean"], "up again is the rate's to say");
 }
 
 #[test]

@@ -1,0 +1,391 @@
+//! Simulated pools: they hand out jobs, keep sessions or forget them, and judge every share by their own rule.
+
+use std::collections::{BTreeMap, HashSet};
+
+use fastrand::Rng;
+use serde_json::{Value, json};
+
+use crate::chain::{Filled, Hash, Template, hex, meets, unhex, word};
+use crate::world::Conn;
+
+/// What tells one pool from another.
+#[derive(Clone, Debug)]
+pub struct PoolSettings {
+    pub extranonce1_len: usize,
+    pub extranonce2_size: usize,
+    pub mask: u32,
+    pub configure: Configure,
+    pub difficulty: &'static str,
+    /// Difficulty and job right after the reply to subscribe, as ckpool does.
+    pub job_before_login: bool,
+    pub verdict_ms: u64,
+    pub job_every_ms: u64,
+    pub clean_percent: u8,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Configure {
+    Grants,
+    Refuses,
+    Silent,
+}
+
+/// A line and how long the pool takes to say it.
+pub type Saying = (u64, String);
+
+#[derive(Debug)]
+pub struct Pool {
+    settings: PoolSettings,
+    rng: Rng,
+    sessions: BTreeMap<String, Session>,
+    conns: BTreeMap<Conn, Peer>,
+    prev_hash: [u8; 32],
+    next_id: u64,
+    pub counts: Counts,
+    /// The next verdict is never said.
+    pub swallow_verdict: bool,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Counts {
+    pub accepted: u64,
+    pub stale: u64,
+    pub sessions: u64,
+    pub resumed: u64,
+    pub jobs: u64,
+}
+
+#[derive(Debug)]
+struct Session {
+    extranonce1: Vec<u8>,
+    mask: u32,
+    difficulty: &'static str,
+    jobs: Vec<Job>,
+    seen: HashSet<Hash>,
+}
+
+#[derive(Debug)]
+struct Job {
+    id: String,
+    template: Template,
+    extranonce1: Vec<u8>,
+    mask: u32,
+    difficulty: &'static str,
+    live: bool,
+}
+
+#[derive(Debug, Default)]
+struct Peer {
+    mask: u32,
+    session: Option<String>,
+    authorized: bool,
+}
+
+/// Jobs that a session remembers.
+const JOBS_MAX: usize = 100;
+
+impl Pool {
+    pub fn new(settings: PoolSettings, mut rng: Rng) -> Self {
+        let mut prev_hash = [0; 32];
+        rng.fill(&mut prev_hash);
+        Self {
+            settings,
+            rng,
+            sessions: BTreeMap::new(),
+            conns: BTreeMap::new(),
+            prev_hash,
+            next_id: 1,
+            counts: Counts::default(),
+            swallow_verdict: false,
+        }
+    }
+
+    pub fn connected(&mut self, conn: Conn) {
+        self.conns.insert(conn, Peer::default());
+    }
+
+    pub fn gone(&mut self, conn: Conn) {
+        self.conns.remove(&conn);
+    }
+
+    /// A restart: whoever comes back gets another extranonce1.
+    pub fn forget_sessions(&mut self) {
+        self.sessions.clear();
+    }
+
+    pub fn hear(&mut self, conn: Conn, line: &str, unix: u32) -> Vec<Saying> {
+        let line: Value = serde_json::from_str(line).expect("the proxy writes JSON");
+        let (id, params) = (line["id"].as_u64().expect("an id of the proxy's"), &line["params"]);
+        match line["method"].as_str().expect("a request") {
+            "mining.configure" => self.configure(conn, id, params),
+            "mining.subscribe" => self.subscribe(conn, id, params, unix),
+            "mining.authorize" => self.authorize(conn, id, unix),
+            "mining.extranonce.subscribe" => vec![(0, refusal(id, 20, "Not supported."))],
+            "mining.submit" => self.submit(conn, id, params),
+            other => panic!("the proxy sent {other}"),
+        }
+    }
+
+    /// A new job for everyone who is logged in.
+    pub fn tick(&mut self, unix: u32) -> Vec<(Conn, Saying)> {
+        let new_block = self.rng.u8(..100) < 20;
+        if new_block {
+            self.rng.fill(&mut self.prev_hash);
+        }
+        let clean = new_block || self.rng.u8(..100) < self.settings.clean_percent;
+        let conns: Vec<Conn> = self.logged_in().collect();
+        conns.into_iter().map(|conn| (conn, (0, self.job(conn, clean, unix)))).collect()
+    }
+
+    /// A whim: another difficulty, mask or extranonce1 for everyone, and a job that it holds for.
+    pub fn change_terms(&mut self, unix: u32) -> Vec<(Conn, Saying)> {
+        let whim = self.rng.u8(..3);
+        let conns: Vec<Conn> = self.logged_in().collect();
+        let mut said = Vec::new();
+        for conn in conns {
+            said.push((conn, (0, self.change_terms_of(conn, whim))));
+            // A changed mask holds for the job that there is.
+            if whim != 1 || self.rng.bool() {
+                said.push((conn, (0, self.job(conn, whim == 2, unix))));
+            }
+        }
+        said
+    }
+
+    fn change_terms_of(&mut self, conn: Conn, whim: u8) -> String {
+        let rolls = self.conns[&conn].mask != 0;
+        let extranonce1 = self.new_extranonce1();
+        let size = self.settings.extranonce2_size;
+        let difficulties = ["0.000000005", "1e-8", "0.00000002"];
+        let difficulty = difficulties[self.rng.usize(..difficulties.len())];
+        let mask = [0x1fff_e000, 0x0000_e000, 0][self.rng.usize(..3)] & self.settings.mask;
+        let session = self.session_of(conn);
+        match whim {
+            1 if rolls => {
+                session.mask = mask;
+                notification("mining.set_version_mask", &json!([format!("{mask:08x}")]))
+            }
+            2 => {
+                session.extranonce1.clone_from(&extranonce1);
+                notification("mining.set_extranonce", &json!([hex(&extranonce1), size]))
+            }
+            _ => {
+                session.difficulty = difficulty;
+                let number: Value = serde_json::from_str(difficulty).unwrap();
+                notification("mining.set_difficulty", &json!([number]))
+            }
+        }
+    }
+
+    fn logged_in(&self) -> impl Iterator<Item = Conn> {
+        self.conns.iter().filter(|(_, peer)| peer.authorized).map(|(conn, _)| *conn)
+    }
+
+    fn session_of(&mut self, conn: Conn) -> &mut Session {
+        let name = self.conns[&conn].session.as_ref().expect("subscribed");
+        self.sessions.get_mut(name).expect("a session of this run")
+    }
+
+    fn new_extranonce1(&mut self) -> Vec<u8> {
+        let mut extranonce1 = vec![0; self.settings.extranonce1_len];
+        self.rng.fill(&mut extranonce1);
+        extranonce1
+    }
+
+    fn configure(&mut self, conn: Conn, id: u64, params: &Value) -> Vec<Saying> {
+        let asked = word(params[1]["version-rolling.mask"].as_str().unwrap());
+        match self.settings.configure {
+            Configure::Silent => Vec::new(),
+            Configure::Refuses => vec![(0, refusal(id, 20, "Method not found"))],
+            Configure::Grants => {
+                let mask = asked & self.settings.mask;
+                self.conns.get_mut(&conn).unwrap().mask = mask;
+                let granted = json!({
+                    "version-rolling": mask != 0,
+                    "version-rolling.mask": format!("{mask:08x}"),
+                });
+                vec![(0, reply(id, &granted))]
+            }
+        }
+    }
+
+    fn subscribe(&mut self, conn: Conn, id: u64, params: &Value, unix: u32) -> Vec<Saying> {
+        let asked = params[1].as_str().map(str::to_owned);
+        let known = asked.filter(|asked| self.sessions.contains_key(asked));
+        let mask = self.conns[&conn].mask;
+        let name = if let Some(name) = known {
+            self.counts.resumed += 1;
+            self.sessions.get_mut(&name).unwrap().mask = mask;
+            name
+        } else {
+            self.counts.sessions += 1;
+            self.open_session(mask)
+        };
+        self.conns.get_mut(&conn).unwrap().session = Some(name.clone());
+        let extranonce1 = hex(&self.session_of(conn).extranonce1);
+        let pair = json!([[["mining.notify", name]], extranonce1, self.settings.extranonce2_size]);
+        let mut said = vec![(0, reply(id, &pair))];
+        if self.settings.job_before_login {
+            said.extend(self.first_job(conn, unix));
+        }
+        said
+    }
+
+    fn open_session(&mut self, mask: u32) -> String {
+        let name = format!("s{}", self.rng.u64(..));
+        let session = Session {
+            extranonce1: self.new_extranonce1(),
+            mask,
+            difficulty: self.settings.difficulty,
+            jobs: Vec::new(),
+            seen: HashSet::new(),
+        };
+        self.sessions.insert(name.clone(), session);
+        name
+    }
+
+    fn authorize(&mut self, conn: Conn, id: u64, unix: u32) -> Vec<Saying> {
+        self.conns.get_mut(&conn).unwrap().authorized = true;
+        let mut said = vec![(0, reply(id, &json!(true)))];
+        if !self.settings.job_before_login {
+            said.extend(self.first_job(conn, unix));
+        }
+        said
+    }
+
+    fn first_job(&mut self, conn: Conn, unix: u32) -> Vec<Saying> {
+        let number: Value = serde_json::from_str(self.session_of(conn).difficulty).unwrap();
+        let difficulty = notification("mining.set_difficulty", &json!([number]));
+        let clean = self.rng.bool();
+        vec![(0, difficulty), (0, self.job(conn, clean, unix))]
+    }
+
+    fn job(&mut self, conn: Conn, clean: bool, unix: u32) -> String {
+        self.counts.jobs += 1;
+        let id = format!("{:x}", self.next_id % 50);
+        self.next_id += 1;
+        let template = self.template(unix);
+        let session = self.session_of(conn);
+        if clean {
+            session.jobs.iter_mut().for_each(|job| job.live = false);
+        }
+        // Ids are used again, as real pools do; the former owner is out of reach by then.
+        session.jobs.retain(|job| job.id != id);
+        if session.jobs.len() >= JOBS_MAX {
+            session.jobs.remove(0);
+        }
+        let line = notification("mining.notify", &params(&id, &template, clean));
+        session.jobs.push(Job {
+            id,
+            template,
+            extranonce1: session.extranonce1.clone(),
+            mask: session.mask,
+            difficulty: session.difficulty,
+            live: true,
+        });
+        line
+    }
+
+    fn template(&mut self, unix: u32) -> Template {
+        let mut bytes = |len: usize| {
+            let mut bytes = vec![0; len];
+            self.rng.fill(&mut bytes);
+            bytes
+        };
+        let (coinb1, coinb2) = (bytes(40), bytes(60));
+        let branches = (0..bytes(1)[0] % 5).map(|_| bytes(32).try_into().unwrap()).collect();
+        Template {
+            prev_hash: self.prev_hash,
+            coinb1,
+            coinb2,
+            branches,
+            // Bits inside the mask, half of the time.
+            version: 0x2000_0000 | if self.rng.bool() { self.rng.u32(..) & 0x1fff_e004 } else { 0 },
+            // One hash in 256 is a block.
+            nbits: 0x2000_ffff,
+            ntime: unix,
+        }
+    }
+
+    fn submit(&mut self, conn: Conn, id: u64, params: &Value) -> Vec<Saying> {
+        assert!(self.conns[&conn].authorized, "a share before the login");
+        let text = |index: usize| params[index].as_str().unwrap_or_default();
+        assert_eq!(text(0), "acct.proxy");
+        let verdict = match self.judge(conn, &text) {
+            Judgement::Accepted => {
+                self.counts.accepted += 1;
+                reply(id, &json!(true))
+            }
+            Judgement::Stale => {
+                self.counts.stale += 1;
+                refusal(id, 21, "Job not found")
+            }
+        };
+        if std::mem::take(&mut self.swallow_verdict) {
+            return Vec::new();
+        }
+        vec![(self.rng.u64(..=2 * self.settings.verdict_ms), verdict)]
+    }
+
+    /// Everything but a share that came too late is a fault of the proxy's and ends the run.
+    fn judge<'a>(&mut self, conn: Conn, text: &impl Fn(usize) -> &'a str) -> Judgement {
+        let (extranonce2, ntime, nonce) = (unhex(text(2)), word(text(3)), word(text(4)));
+        assert_eq!(extranonce2.len(), self.settings.extranonce2_size, "extranonce2 size");
+        let session = self.session_of(conn);
+        let job = session.jobs.iter().find(|job| job.id == text(1));
+        let job = job.unwrap_or_else(|| panic!("the pool never sent job {:?}", text(1)));
+        let job_time = job.template.ntime;
+        assert!((job_time..=job_time + 7000).contains(&ntime), "ntime out of range");
+        let bits = text(5);
+        // While a mask changes, shares by the old one are on their way: a fair pool takes both.
+        let hash = [job.mask, session.mask].into_iter().find_map(|mask| {
+            let bits = if bits.is_empty() { job.template.version } else { word(bits) };
+            let version = job.template.version & !mask | bits & mask;
+            let extranonce = [&job.extranonce1[..], &extranonce2].concat();
+            let hash = job.template.hash(&Filled { extranonce, version, ntime, nonce });
+            let block = meets(&hash, NETWORK_DIFFICULTY);
+            (block || meets(&hash, job.difficulty.parse().unwrap())).then_some(hash)
+        });
+        let hash = hash.unwrap_or_else(|| panic!("a share below the pool's difficulty: {:?}", text(1)));
+        if !job.live {
+            return Judgement::Stale;
+        }
+        assert!(session.seen.insert(hash), "a duplicate share");
+        Judgement::Accepted
+    }
+}
+
+/// 0xffff·2^208 over 0x00ffff·256^29.
+const NETWORK_DIFFICULTY: f64 = 1.0 / 16_777_216.0;
+
+enum Judgement {
+    Accepted,
+    Stale,
+}
+
+fn params(id: &str, template: &Template, clean: bool) -> Value {
+    let branches: Vec<String> = template.branches.iter().map(|branch| hex(branch)).collect();
+    json!([
+        id,
+        hex(&template.prev_hash),
+        hex(&template.coinb1),
+        hex(&template.coinb2),
+        branches,
+        format!("{:08x}", template.version),
+        format!("{:08x}", template.nbits),
+        format!("{:08x}", template.ntime),
+        clean,
+    ])
+}
+
+fn reply(id: u64, result: &Value) -> String {
+    json!({"id": id, "result": result, "error": null}).to_string()
+}
+
+fn refusal(id: u64, code: u8, text: &str) -> String {
+    json!({"id": id, "result": null, "error": [code, text, null]}).to_string()
+}
+
+fn notification(method: &str, params: &Value) -> String {
+    json!({"id": null, "method": method, "params": params}).to_string()
+}
