@@ -77,7 +77,7 @@ pub trait SecretSource {
 pub struct Layered<'a>(pub Vec<&'a dyn SecretSource>);
 
 impl SecretSource for Layered<'_> {
-    /// The most telling miss is reported: a source that knows the Secret outranks one that does not.
+    /// The most telling miss is reported: a source that knows the Secret outranks one without.
     fn find(&self, wanted: &SecretRef) -> Result<Secret, SecretMiss> {
         let mut miss = SecretMiss::NoSecret;
         for source in &self.0 {

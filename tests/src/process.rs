@@ -1,1 +1,264 @@
-//! placeholder
+//! The proxy as a process: started from documents in files, watched through its log and its admin
+//! server, stopped by signals.
+
+use std::env;
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::process::{Child, ChildStderr, Command};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::books::Ledger;
+
+/// Longest wait for anything that is expected: far longer than a busy machine needs.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Between two looks at something that cannot be waited for.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// The documents' file, in the process's own directory.
+const FILE: &str = "farm.yaml";
+
+/// A running `stratum-proxy run`.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    log: watch::Receiver<Vec<Value>>,
+    directory: TempDir,
+    admin: SocketAddr,
+}
+
+/// What a process that could not run said.
+#[derive(Debug)]
+pub struct Ended {
+    /// Its exit code.
+    pub code: Option<i32>,
+    /// Standard output and standard error.
+    pub text: String,
+}
+
+/// The binary: named by `LOKA_PROXY_BIN`, else beside the test binaries.
+pub fn binary() -> PathBuf {
+    if let Some(given) = env::var_os("LOKA_PROXY_BIN") {
+        return PathBuf::from(given);
+    }
+    let mut directory = env::current_exe().expect("the test's own path");
+    directory.pop();
+    if directory.ends_with("deps") {
+        directory.pop();
+    }
+    let binary = directory.join("stratum-proxy");
+    assert!(
+        binary.exists(),
+        "{} is missing; run `cargo build -p loka-proxy` or set LOKA_PROXY_BIN",
+        binary.display()
+    );
+    binary
+}
+
+/// A port that was free a moment ago.
+pub async fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    listener.local_addr().expect("an address").port()
+}
+
+/// Waits until `condition` holds.
+///
+/// # Panics
+/// When it does not within [`PATIENCE`].
+#[track_caller]
+pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) -> impl Future<Output = ()> {
+    let place = std::panic::Location::caller();
+    let what = what.to_owned();
+    async move {
+        let deadline = Instant::now() + PATIENCE;
+        while !condition() {
+            assert!(Instant::now() < deadline, "{place}: not within {PATIENCE:?}: {what}");
+            sleep(LOOK_AGAIN).await;
+        }
+    }
+}
+
+/// Runs the binary to its end.
+pub async fn run_to_end(arguments: &[&str], environment: &[(&str, &str)]) -> Ended {
+    let mut command = Command::new(binary());
+    command.args(arguments).env_clear().envs(environment.iter().copied()).kill_on_drop(true);
+    let output = timeout(PATIENCE, command.output()).await.expect("it ends").expect("it starts");
+    let text = [output.stdout, output.stderr].concat();
+    Ended { code: output.status.code(), text: String::from_utf8_lossy(&text).into_owned() }
+}
+
+// === impl Process ===
+
+impl Process {
+    /// Starts the proxy on `documents` and waits until it listens.
+    pub async fn start(documents: &str) -> Self {
+        Self::start_with(documents, &[]).await
+    }
+
+    /// The same, with these variables as its environment.
+    pub async fn start_with(documents: &str, environment: &[(&str, &str)]) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        fs::write(directory.path().join(FILE), documents).expect("a file");
+        let mut child = Command::new(binary())
+            .args(["run", "--admin", "127.0.0.1:0", "--bind", "127.0.0.1", "--log-format", "json"])
+            .args(["--log-level", "debug", "-f"])
+            .arg(directory.path().join(FILE))
+            .env_clear()
+            .envs(environment.iter().copied())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the proxy starts");
+        let stderr = child.stderr.take().expect("a pipe");
+        let (lines, log) = watch::channel(Vec::new());
+        tokio::spawn(follow(stderr, lines));
+        let mut process =
+            Self { child, log, directory, admin: SocketAddr::from(([127, 0, 0, 1], 0)) };
+        let listening = process.logged("admin server listening").await;
+        let address = listening["address"].as_str().expect("an address");
+        process.admin = address.parse().expect("an address");
+        process.logged("listening for miners").await;
+        process
+    }
+
+    /// Waits for a log line with this message, from the start of the log on.
+    pub async fn logged(&self, message: &str) -> Value {
+        self.logged_after(0, message).await
+    }
+
+    /// The same among the lines after the first `skip`.
+    pub async fn logged_after(&self, skip: usize, message: &str) -> Value {
+        let mut log = self.log.clone();
+        let is_it =
+            |line: &&Value| line["message"].as_str().is_some_and(|text| text.starts_with(message));
+        let waited = timeout(PATIENCE, async {
+            loop {
+                let found = log.borrow_and_update().iter().skip(skip).find(is_it).cloned();
+                match found {
+                    Some(line) => return Some(line),
+                    None if log.changed().await.is_err() => return None,
+                    None => {}
+                }
+            }
+        })
+        .await;
+        waited.ok().flatten().unwrap_or_else(|| panic!("no {message:?} in {:#?}", self.log()))
+    }
+
+    /// The log so far.
+    pub fn log(&self) -> Vec<Value> {
+        self.log.borrow().clone()
+    }
+
+    /// Replaces the documents and waits until the proxy has applied them.
+    pub async fn apply(&self, documents: &str) {
+        let skip = self.log().len();
+        self.write(documents);
+        self.logged_after(skip, "configuration applied").await;
+    }
+
+    /// Replaces the documents, as an editor does.
+    pub fn write(&self, documents: &str) {
+        let new = self.directory.path().join(".new");
+        fs::write(&new, documents).expect("a file");
+        fs::rename(new, self.file()).expect("a rename");
+    }
+
+    /// The documents' file.
+    pub fn file(&self) -> PathBuf {
+        self.directory.path().join(FILE)
+    }
+
+    /// Status code and body of an admin page.
+    pub async fn page(&self, path: &str) -> (u16, String) {
+        fetch(self.admin, path).await.expect("the admin server answers")
+    }
+
+    /// `/ledger`.
+    pub async fn ledger(&self) -> Ledger {
+        serde_json::from_str(&self.page("/ledger").await.1).expect("a ledger")
+    }
+
+    /// The ledger once nothing is on its way.
+    pub async fn quiet_ledger(&self) -> Ledger {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let ledger = self.ledger().await;
+            ledger.assert_balanced();
+            if ledger.is_quiet() {
+                return ledger;
+            }
+            assert!(Instant::now() < deadline, "never quiet: {:?}", ledger.total);
+            sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// `/status`.
+    pub async fn status(&self) -> Value {
+        serde_json::from_str(&self.page("/status").await.1).expect("a status")
+    }
+
+    /// Waits until the first route's active pool is `pool`.
+    pub async fn active(&self, pool: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let status = self.status().await;
+            if status["routes"][0]["activePool"] == pool {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{pool} is not mined on: {status:#}");
+            sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// Sends a signal.
+    pub async fn signal(&self, name: &str) {
+        let id = self.child.id().expect("it runs").to_string();
+        let sent = Command::new("kill").args(["-s", name, &id]).status().await.expect("kill");
+        assert!(sent.success());
+    }
+
+    /// Waits for its end.
+    pub async fn ended(mut self) -> (ExitStatus, Vec<Value>) {
+        let status =
+            timeout(PATIENCE, self.child.wait()).await.expect("it ends").expect("its status");
+        // The last lines are in the pipe still.
+        while self.log.changed().await.is_ok() {}
+        let log = self.log();
+        (status, log)
+    }
+}
+
+async fn follow(stderr: ChildStderr, lines: watch::Sender<Vec<Value>>) {
+    let mut reader = BufReader::new(stderr).lines();
+    while let Ok(Some(line)) = reader.next_line().await {
+        let value = serde_json::from_str(&line).unwrap_or(Value::String(line));
+        lines.send_modify(|all| all.push(value));
+    }
+}
+
+async fn fetch(address: SocketAddr, path: &str) -> io::Result<(u16, String)> {
+    let mut stream = TcpStream::connect(address).await?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: proxy\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    let code = head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
+    Ok((code, body.to_owned()))
+}
+
+/// The samples that are shipped.
+pub fn samples() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/samples")
+}

@@ -1,6 +1,6 @@
 //! The unfinished config: reads fields of one document, turns texts into numbers, and notes where
-//! each value came from and what was wrong. A value that cannot be read becomes a zero, which no one
-//! sees: with a problem noted there is no config.
+//! each value came from and what was wrong. A value that cannot be read becomes a zero, which no
+//! one sees: with a problem noted there is no config.
 
 use crate::{
     problem::Problem,

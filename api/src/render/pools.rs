@@ -169,7 +169,7 @@ fn timeouts(
     }
 }
 
-/// A line break at the end is an editor's or `echo`'s, never meant; anywhere else it is no password.
+/// A line break at the end is an editor's or `echo`'s, never meant; anywhere else there is none.
 fn sendable(draft: &mut Draft<'_, StratumPoolSpec>, at: &At, secret: &Secret) -> Secret {
     let text = secret.expose().trim_end_matches(['\n', '\r']);
     if text.len() > PASSWORD_BYTES_MAX || text.chars().any(char::is_control) {

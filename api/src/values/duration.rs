@@ -68,7 +68,7 @@ fn part(text: &str) -> Option<(u64, &str)> {
     if !(1..=DIGITS_MAX).contains(&digits) {
         return None;
     }
-    // `ms` before `m`: the longer unit wins, as in the pattern, where `m` alone leaves an `s` behind.
+    // `ms` before `m`: the longer unit wins, as in the pattern, where `m` leaves an `s` behind.
     let units = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
     let (tail, unit_ms) =
         units.iter().find_map(|(name, ms)| Some((rest.strip_prefix(name)?, *ms)))?;

@@ -1,3 +1,5 @@
+#![expect(clippy::float_cmp, reason = "counts and sums of whole numbers are exact")]
+
 use std::io;
 use std::sync::Mutex;
 use std::time::Duration;

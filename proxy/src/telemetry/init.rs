@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use tracing::{Subscriber, error, info};
-use tracing_subscriber::filter::EnvFilter;
+use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Layer, SubscriberExt as _};
 use tracing_subscriber::registry::{LookupSpan, Registry};
@@ -22,6 +22,9 @@ use crate::config::Environment;
 
 /// Level when neither flag, environment nor document gives one.
 const LEVEL_DEFAULT: &str = "info";
+
+/// The only crate of ours that logs.
+const OURS: &str = "loka_proxy";
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -105,8 +108,15 @@ fn init_log(settings: &LogSettings) -> Result<LogControl, InitError> {
     Ok(LogControl { filter: handle, pinned: settings.filter.is_some() })
 }
 
+/// A bare level is one of our own lines: what libraries have to say below INFO would drown them. Who wants it
+/// writes directives.
 fn parse(filter: &str) -> Result<EnvFilter, String> {
-    EnvFilter::builder().parse(filter).map_err(|error| error.to_string())
+    let builder = EnvFilter::builder();
+    let parsed = match filter.parse::<LevelFilter>() {
+        Ok(level) if level > LevelFilter::INFO => builder.parse(format!("info,{OURS}={filter}")),
+        Ok(_) | Err(_) => builder.parse(filter),
+    };
+    parsed.map_err(|error| error.to_string())
 }
 
 fn lines<S>(format: LogFormat) -> Box<dyn Layer<S> + Send + Sync>
@@ -149,5 +159,31 @@ fn init_traces(environment: &Environment, metrics: &Arc<Metrics>) -> (Traces, bo
             error!(%error, "running without traces");
             (Traces::default(), false)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(given: &str, expected: &str) {
+        assert_eq!(parse(given).unwrap().to_string(), expected, "{given}");
+    }
+
+    #[test]
+    fn a_bare_level_is_for_our_own_lines_and_directives_are_taken_as_they_are() {
+        check("warn", "warn");
+        check("info", "info");
+        check("debug", "loka_proxy=debug,info");
+        check("trace", "loka_proxy=trace,info");
+        check("h2=trace", "h2=trace");
+    }
+
+    #[test]
+    fn a_filter_that_does_not_parse_is_told_with_the_value_and_the_remedy() {
+        let settings = LogSettings { format: None, filter: Some("info,loka=loud".to_owned()) };
+        let error = init_log(&settings).unwrap_err().to_string();
+        assert!(error.starts_with("--log-level \"info,loka=loud\": "), "{error}");
+        assert!(error.contains("give a level (error, warn, info, debug, trace)"), "{error}");
     }
 }

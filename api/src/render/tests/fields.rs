@@ -119,8 +119,8 @@ fn each_value_of_the_config_is_explained() {
     let rendered = rendered(&table, Kind::StratumProxy, &edit);
     let mut config = json!(rendered.config);
     let explained: BTreeSet<_> = rendered.explain().iter().map(|it| it.path.clone()).collect();
-    for (list, name) in [("/listeners", "listeners"), ("/routes", "routes")] {
-        by_name(config.pointer_mut(list).unwrap(), name);
+    for list in ["/listeners", "/routes"] {
+        by_name(config.pointer_mut(list).unwrap());
     }
     let mut all = BTreeMap::new();
     leaves(&config, "", &mut all);
@@ -143,11 +143,11 @@ fn is_plain(path: &str) -> bool {
 }
 
 /// Lists of named items as objects with the keys `[name]`, as explanations write them.
-fn by_name(value: &mut Value, at: &str) {
+fn by_name(value: &mut Value) {
     let Value::Array(items) = value else { return };
     let named = std::mem::take(items).into_iter().map(|mut item| {
         if let Some(pools) = item.get_mut("pools") {
-            by_name(pools, at);
+            by_name(pools);
         }
         (format!("[{}]", item["name"].as_str().unwrap()), item)
     });

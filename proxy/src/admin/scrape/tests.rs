@@ -1,3 +1,5 @@
+#![expect(clippy::float_cmp, reason = "counts and sums of whole numbers are exact")]
+
 use std::collections::BTreeSet;
 
 use prometheus_client::encoding::text;

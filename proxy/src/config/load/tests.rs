@@ -3,7 +3,7 @@ use crate::config::Blame;
 use crate::config::fixture::{FARM, OnDisk, VARIABLE, secret, with_password};
 
 fn load_from(inputs: &Inputs, environment: &Environment) -> Result<Loaded, ConfigError> {
-    load(inputs, &inputs.read().unwrap(), environment)
+    load(inputs, &inputs.read()?, environment)
 }
 
 /// The password that the pool is sent, and the place that `check` names.

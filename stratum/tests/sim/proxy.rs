@@ -1,0 +1,271 @@
+//! The machines under test and the least that a driver must do for them: one [`Downstream`] per miner, one [`Upstream`] per
+//! pool, a [`WorkBoard`] between them. No runtime, no socket; every call is one instant of virtual time.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use loka_stratum::downstream::{Downstream, Event, Forward, HandOver, Input, Outbox, Terms, View};
+use loka_stratum::extranonce::{DEFAULT_QUARANTINE, IdPool, Layout};
+use loka_stratum::frame::LineDecoder;
+use loka_stratum::share::VerifiedShare;
+use loka_stratum::types::{JobSerial, SourceId};
+use loka_stratum::work::{CleanEpoch, Now, WorkBoard};
+
+use crate::ledger::{Ledger, Underway};
+use crate::miner::FIRST_SUBMIT;
+use crate::world::Conn;
+
+mod links;
+
+pub use links::Link;
+
+/// What the world must carry.
+#[derive(Debug)]
+pub enum Outgoing {
+    ToMiner(Conn, Vec<u8>),
+    ToPool(Conn, Vec<u8>),
+    /// A link has given its pool up.
+    CloseLink(usize),
+    /// The work has changed; sessions hear of it sooner or later.
+    Wake,
+}
+
+pub struct Proxy {
+    board: WorkBoard,
+    ids: RefCell<IdPool>,
+    terms: Terms,
+    sessions: Vec<Option<Session>>,
+    pub links: Vec<Link>,
+    pub ledger: Ledger,
+    pub out: Vec<Outgoing>,
+    next_source: u64,
+    handed: VecDeque<(usize, Conn, HandOver)>,
+    published: (CleanEpoch, Option<JobSerial>, usize),
+    pub failovers: u64,
+    pub held_shares: u64,
+    answered: u64,
+    orphaned: u64,
+    keep_alive: Duration,
+}
+
+struct Session {
+    conn: Conn,
+    machine: Downstream,
+    decoder: LineDecoder,
+    /// A due share of its is on the way.
+    owed: bool,
+}
+
+/// Longer than any line of a simulated miner.
+const LINE_BYTES_MAX: usize = 1024;
+
+// === impl Proxy ===
+
+impl Proxy {
+    pub fn new(
+        miners: usize,
+        pools: usize,
+        terms: Terms,
+        layout: Layout,
+        fixed: Option<Layout>,
+    ) -> Self {
+        Self {
+            board: WorkBoard::new(JobSerial(1), fixed),
+            ids: RefCell::new(IdPool::new(layout, 77, DEFAULT_QUARANTINE)),
+            terms,
+            sessions: (0..miners).map(|_| None).collect(),
+            links: (0..pools).map(|_| Link::default()).collect(),
+            ledger: Ledger::default(),
+            out: Vec::new(),
+            next_source: 1,
+            handed: VecDeque::new(),
+            published: (CleanEpoch::default(), None, 0),
+            failovers: 0,
+            held_shares: 0,
+            answered: 0,
+            orphaned: 0,
+            keep_alive: Duration::from_secs(20),
+        }
+    }
+
+    pub fn assume_layout(&mut self, layout: Layout) {
+        self.board.assume_layout(layout);
+        self.out.push(Outgoing::Wake);
+    }
+
+    pub fn miner_connected(&mut self, now: Now, miner: usize, conn: Conn) {
+        let machine = Downstream::new(now, Duration::from_secs(1));
+        let decoder = LineDecoder::new(LINE_BYTES_MAX);
+        self.sessions[miner] = Some(Session { conn, machine, decoder, owed: false });
+    }
+
+    pub fn miner_gone(&mut self, now: Now, miner: usize) {
+        let Some(session) = self.sessions[miner].take() else { return };
+        self.orphaned += u64::from(session.owed);
+        if let Some((_, id)) = session.machine.miner_id() {
+            self.ids.borrow_mut().release(now.instant, id);
+        }
+    }
+
+    pub fn miner_bytes(&mut self, now: Now, miner: usize, bytes: &[u8]) {
+        if let Some(session) = &mut self.sessions[miner] {
+            session.decoder.push(bytes);
+        }
+        self.pump(now, miner);
+    }
+
+    /// A session hears that the work has changed.
+    pub fn wake(&mut self, now: Now, miner: usize) {
+        self.drive(now, miner, Input::Work);
+        self.settle(now);
+    }
+
+    /// When something is due.
+    pub fn next_timer(&self) -> Option<Instant> {
+        let sessions = self.sessions.iter().flatten();
+        let sessions = sessions.filter_map(|session| session.machine.poll_timeout(&self.terms));
+        let links = self.links.iter().filter_map(Link::next_timer);
+        let keep_alive = self.board.keep_alive_at(self.keep_alive);
+        sessions.chain(links).chain(keep_alive).min()
+    }
+
+    pub fn timers(&mut self, now: Now) {
+        for miner in 0..self.sessions.len() {
+            let due = self.sessions[miner].as_ref();
+            let due = due.and_then(|session| session.machine.poll_timeout(&self.terms));
+            if due.is_some_and(|at| at <= now.instant) {
+                self.drive(now, miner, Input::Timeout);
+            }
+        }
+        self.link_timers(now);
+        self.board.keep_alive(now, self.keep_alive);
+        self.select(now);
+        self.settle(now);
+    }
+
+    /// The sums that hold at every moment.
+    pub fn check(&self) {
+        let outstanding: usize = self.links.iter().map(Link::outstanding).sum();
+        let candidates = self.ledger.candidates - self.ledger.candidates_ended;
+        let held = self.links.iter().map(|link| link.held.len() as u64).sum();
+        self.ledger.check(Underway { outstanding: outstanding as u64 - candidates, held });
+        let owed = self.sessions.iter().flatten().filter(|session| session.owed).count() as u64;
+        let answers = self.answered + owed + self.orphaned;
+        assert_eq!(self.ledger.received, answers, "each share has one answer: {:?}", self.ledger);
+    }
+
+    pub fn is_idle(&self) -> bool {
+        self.links.iter().all(|link| link.outstanding() == 0 && link.held.is_empty())
+    }
+
+    pub fn has_session(&self, miner: usize) -> bool {
+        self.sessions[miner].is_some()
+    }
+
+    /// Takes lines as long as the machine takes them.
+    fn pump(&mut self, now: Now, miner: usize) {
+        loop {
+            let Some(session) = &mut self.sessions[miner] else { return };
+            if !session.machine.accepts_lines() {
+                return;
+            }
+            let Some(line) = session.decoder.next_line().expect("lines of honest length") else {
+                return;
+            };
+            let line = line.to_vec();
+            self.drive(now, miner, Input::Line(&line));
+            self.settle(now);
+        }
+    }
+
+    /// Gives the machine one input and does what it wants done.
+    fn drive(&mut self, now: Now, miner: usize, input: Input<'_>) {
+        let Some(session) = &mut self.sessions[miner] else { return };
+        let submitted = match &input {
+            Input::Line(line) => u64::from(is_submit(line)),
+            Input::HandedOver(_) | Input::Leave { .. } | Input::Timeout | Input::Work => 0,
+        };
+        let handed_over = u64::from(matches!(input, Input::HandedOver(_)));
+        let mut out = Outbox::default();
+        let ids = &self.ids;
+        let allocate = |_| ids.borrow_mut().allocate(now.instant);
+        let view = View { now, work: self.board.work(), terms: &self.terms, allocate: &allocate };
+        session.machine.handle(&view, input, &mut out);
+        assert_eq!(out.close, None, "a miner was let go");
+        let answers = count_share_answers(&out.wire);
+        let due = u64::from(matches!(out.forward, Some(Forward::Due(_))));
+        assert_eq!(answers, submitted + handed_over - due, "a due share is answered when the pool has it");
+        session.owed = (session.owed || due == 1) && handed_over == 0;
+        let conn = session.conn;
+        self.ledger.received += submitted;
+        self.answered += answers;
+        if !out.wire.is_empty() {
+            self.out.push(Outgoing::ToMiner(conn, out.wire));
+        }
+        out.events.iter().for_each(|event| self.observe(event));
+        match out.forward {
+            Some(Forward::Due(share)) => self.forward_due(now, miner, conn, share),
+            Some(Forward::Candidate(share)) => self.forward_candidate(now, &share),
+            None => {}
+        }
+    }
+
+    fn observe(&mut self, event: &Event) {
+        match event {
+            Event::BelowPool(share) => {
+                self.ledger.accept(share);
+                self.ledger.below_pool += 1;
+            }
+            Event::Refused(reject, _) => {
+                *self.ledger.rejected.entry(reject.label()).or_default() += 1;
+            }
+            Event::Malformed(what) => panic!("a miner was misunderstood: {what}"),
+            Event::Difficulty(_) | Event::Mining => {}
+        }
+    }
+
+    fn forward_due(&mut self, now: Now, miner: usize, conn: Conn, share: Box<VerifiedShare>) {
+        self.ledger.accept(&share);
+        self.ledger.due += 1;
+        self.hand_over(now, links::Handoff { miner, conn, share });
+    }
+
+    /// Tells miners what became of their shares, publishes the work, and takes the lines that waited for it.
+    fn settle(&mut self, now: Now) {
+        while let Some((miner, conn, result)) = self.handed.pop_front() {
+            if self.sessions[miner].as_ref().is_some_and(|session| session.conn == conn) {
+                self.drive(now, miner, Input::HandedOver(result));
+                self.pump(now, miner);
+            }
+        }
+        let work = self.board.work();
+        let serial = work.current.as_ref().map(|job| job.serial);
+        let published = (work.epoch, serial, work.jobs.live_count());
+        if published != self.published {
+            self.published = published;
+            self.out.push(Outgoing::Wake);
+        }
+    }
+
+    fn new_source(&mut self) -> SourceId {
+        self.next_source += 1;
+        SourceId(self.next_source)
+    }
+}
+
+fn is_submit(line: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(line);
+    text.contains("\"mining.submit\"")
+}
+
+/// Replies in these bytes that are for shares.
+fn count_share_answers(wire: &[u8]) -> u64 {
+    let text = String::from_utf8_lossy(wire);
+    let ids = text.lines().filter_map(|line| {
+        let rest = line.strip_prefix("{\"id\":")?;
+        let (id, rest) = rest.split_once(',')?;
+        rest.starts_with("\"result\"").then(|| id.parse::<u64>().ok()).flatten()
+    });
+    ids.filter(|id| *id >= FIRST_SUBMIT).count() as u64
+}

@@ -1,0 +1,89 @@
+//! A miner's connection that says exactly what the test says.
+
+use std::io;
+use std::net::SocketAddr;
+
+use loka_farm::wire::LineStream;
+use loka_tests::process::PATIENCE;
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+pub(crate) struct Client {
+    lines: LineStream<TcpStream>,
+    next_id: u64,
+}
+
+// === impl Client ===
+
+impl Client {
+    pub(crate) async fn connect(port: u16) -> Self {
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let stream = TcpStream::connect(address).await.expect("the listener listens");
+        Self { lines: LineStream::new(stream), next_id: 1 }
+    }
+
+    /// Connects, subscribes and authorizes.
+    pub(crate) async fn logged_in(port: u16) -> Self {
+        let mut client = Self::connect(port).await;
+        let subscribed = client.call("mining.subscribe", json!(["it/1"])).await;
+        assert!(subscribed["result"][1].is_string(), "{subscribed}");
+        let authorized = client.call("mining.authorize", json!(["acct.it", "x"])).await;
+        assert_eq!(authorized["result"], true, "{authorized}");
+        client
+    }
+
+    /// The socket's own end: its identity.
+    pub(crate) fn local_addr(&self) -> SocketAddr {
+        self.lines.stream().local_addr().expect("an address")
+    }
+
+    pub(crate) async fn send(&mut self, text: &str) {
+        self.lines.send(text.as_bytes()).await.expect("the proxy reads");
+    }
+
+    /// Sends a request and returns its reply; notifications in between are dropped.
+    pub(crate) async fn call(&mut self, method: &str, params: Value) -> Value {
+        let id = self.next_id;
+        self.next_id += 1;
+        self.send(&format!("{}\n", json!({"id": id, "method": method, "params": params}))).await;
+        self.until(|line| line["id"] == id && line.get("method").is_none()).await
+    }
+
+    /// The next line that `is_it`; earlier ones are dropped.
+    pub(crate) async fn until(&mut self, is_it: impl Fn(&Value) -> bool) -> Value {
+        loop {
+            let line = self.next().await.expect("a connection").expect("a line, not the end");
+            if is_it(&line) {
+                return line;
+            }
+        }
+    }
+
+    /// The next notification of `method`.
+    pub(crate) async fn notification(&mut self, method: &str) -> Value {
+        self.until(|line| line["method"] == method).await
+    }
+
+    /// The next line, or `None` when the proxy has closed.
+    pub(crate) async fn next(&mut self) -> io::Result<Option<Value>> {
+        let line = timeout(PATIENCE, self.lines.next_line()).await.expect("a line in time")?;
+        Ok(line.map(|line| serde_json::from_str(&line).expect("JSON")))
+    }
+
+    /// Waits until the proxy has closed; what it says before is returned.
+    pub(crate) async fn closed(&mut self) -> Vec<Value> {
+        let mut said = Vec::new();
+        // A reset is an end as well.
+        while let Ok(Some(line)) = self.next().await {
+            said.push(line);
+        }
+        said
+    }
+
+    /// Proves that the connection is the proxy's still: a request is answered on it.
+    pub(crate) async fn assert_alive(&mut self) {
+        let reply = self.call("mining.extranonce.subscribe", json!([])).await;
+        assert!(reply.get("result").is_some(), "{reply}");
+    }
+}
