@@ -5,6 +5,7 @@
 //! arrival and readers sleep until then, so the same seed gives the same run. It knows nothing of
 //! Stratum, models no bandwidth, and loses bytes only where a fault says so.
 
+mod diary;
 mod link;
 mod listener;
 mod pipe;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use self::diary::Diary;
 use self::link::Link;
 pub use self::link::StreamId;
 pub use self::listener::NetListener;
@@ -67,6 +69,7 @@ struct State {
     links_made: u64,
     refused: BTreeSet<String>,
     partitions: BTreeMap<String, Instant>,
+    diary: Arc<Diary>,
 }
 
 // === impl Conditions ===
@@ -97,6 +100,7 @@ impl Net {
             links_made: 0,
             refused: BTreeSet::new(),
             partitions: BTreeMap::new(),
+            diary: Arc::new(Diary::new(Instant::now())),
         };
         Self { state: Arc::new(Mutex::new(state)) }
     }
@@ -177,6 +181,12 @@ impl Net {
         found
     }
 
+    /// A digest of everything that was read so far: when, on which connection, at which end and
+    /// which bytes. Two runs of one seed on one thread have the same at the same moment.
+    pub fn digest(&self) -> u64 {
+        self.state().diary.digest()
+    }
+
     fn each_link(&self, chosen: impl Fn(&Link) -> bool, mut act: impl FnMut(&mut Link)) {
         let links: Vec<_> = self.state().links.values().filter_map(Weak::upgrade).collect();
         for link in links {
@@ -214,7 +224,8 @@ impl State {
         let id = StreamId::new(self.links_made);
         // Neighbouring ids must not give neighbouring seeds: this is the golden ratio in 64 bits.
         let seed = self.seed ^ self.links_made.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let link = Link::new(id, [from, to], self.conditions(from, to), seed);
+        let diary = Arc::clone(&self.diary);
+        let link = Link::new(id, [from, to], self.conditions(from, to), seed, diary);
         let link = Arc::new(Mutex::new(link));
         let (near, far) = NetStream::pair(&link);
         backlog.try_send(far).map_err(|_| refusal(to, "its backlog is full"))?;

@@ -227,7 +227,11 @@ impl Supervisor {
         Err(BindError { listener: listener.name.clone(), address, source })
     }
 
-    async fn run(mut self, stop: CancellationToken, mut drain: watch::Receiver<Option<DrainOrder>>) {
+    async fn run(
+        mut self,
+        stop: CancellationToken,
+        mut drain: watch::Receiver<Option<DrainOrder>>,
+    ) {
         loop {
             let rebind = self.seams.clock.now().instant + REBIND;
             let retry = !self.failed.is_empty() || !self.leaving.is_empty();
@@ -421,7 +425,8 @@ impl Supervisor {
                 Some((route.name.clone(), running.output.clone()))
             })
             .collect();
-        view.listeners = config.listeners.iter().map(|listener| self.listener_view(listener)).collect();
+        view.listeners =
+            config.listeners.iter().map(|listener| self.listener_view(listener)).collect();
         view.listeners.extend(self.leaving.iter().map(|running| ListenerView {
             name: format!("{} (leaving)", running.config.name),
             bound: Ok(running.address),
@@ -451,7 +456,11 @@ impl Supervisor {
         let started = self.seams.clock.now().instant;
         let limit = Duration::from_millis(self.feed.applied.borrow().config.drain.timeout_ms);
         let miners = self.miners();
-        self.seams.telemetry.emit(ProcessEvent::Draining { cause: order.cause, miners, timeout: limit });
+        self.seams.telemetry.emit(ProcessEvent::Draining {
+            cause: order.cause,
+            miners,
+            timeout: limit,
+        });
         self.shared.view.lock().unwrap_or_else(PoisonError::into_inner).draining =
             Some(order.cause.label());
         let window = limit.mul_f32(DRAIN_SPREAD);

@@ -97,6 +97,8 @@ pub(crate) struct RouteTask {
     started: Instant,
     first_ready: Option<Instant>,
     again_at: Option<Instant>,
+    /// No pool is left, and it has been said.
+    is_starved: bool,
     state: watch::Sender<Arc<RouteState>>,
     view: watch::Sender<Arc<RouteView>>,
 }
@@ -149,6 +151,7 @@ impl RouteTask {
             started,
             first_ready: None,
             again_at: None,
+            is_starved: false,
             state,
             view,
         };
@@ -194,7 +197,8 @@ impl RouteTask {
         let now = self.now().instant;
         // Over for good once it is past: a route whose pools are all gone has nothing to settle.
         let settle = self.first_ready.map(|at| at + SETTLE).filter(|at| *at > now);
-        let assume = (self.board.work().layout.is_none()).then(|| self.started + ASSUME_LAYOUT_AFTER);
+        let assume =
+            (self.board.work().layout.is_none()).then(|| self.started + ASSUME_LAYOUT_AFTER);
         let lingering = self.lingering.values().min().copied();
         let outgoing = self.slots.iter().filter_map(Slot::outgoing_until).min();
         let idle = now + Duration::from_secs(60);
@@ -335,7 +339,7 @@ impl RouteTask {
     }
 
     /// Publishes what is offered now; sessions are woken only if something of it matters to them.
-    fn publish(&self) {
+    fn publish(&mut self) {
         let state = RouteState {
             name: Arc::clone(&self.name),
             work: self.board.work().clone(),
@@ -349,9 +353,11 @@ impl RouteTask {
             epoch: state.work.epoch,
             pools: self.slots.iter().map(Slot::view).collect(),
         }));
-        if state.work.current.is_none() && self.state.borrow().work.current.is_some() {
+        let is_starved = state.work.current.is_none() && self.slots.iter().all(Slot::has_reported);
+        if is_starved && !std::mem::replace(&mut self.is_starved, is_starved) {
             self.starved(&state);
         }
+        self.is_starved = is_starved;
         self.state.send_if_modified(|published| {
             let changed = !published.says_the_same_as(&state);
             if changed {
@@ -440,8 +446,5 @@ fn no_pool(config: &Route) -> NoPool {
 }
 
 fn fixed_layout(config: &Route) -> Option<Layout> {
-    config
-        .extranonce
-        .as_ref()
-        .and_then(|layout| Layout::new(layout.id_bytes, layout.miner_bytes))
+    config.extranonce.as_ref().and_then(|layout| Layout::new(layout.id_bytes, layout.miner_bytes))
 }

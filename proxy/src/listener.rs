@@ -163,7 +163,8 @@ impl ListenerTask {
     /// Starts a session, or closes the connection at once: a full proxy must not look like a slow one.
     fn admit(&mut self, arrival: Arrival) {
         let Arrival { peer, open } = arrival;
-        let limit = usize::try_from(self.current.config.limits.max_connections).unwrap_or(usize::MAX);
+        let limit =
+            usize::try_from(self.current.config.limits.max_connections).unwrap_or(usize::MAX);
         if self.context.miners.load(Ordering::Relaxed) >= limit {
             self.seams.telemetry.emit(MinerEvent::Refused {
                 listener: &self.context.listener,

@@ -104,7 +104,10 @@ impl Workers {
 
 impl Place {
     fn worker(&self) -> &Worker {
-        #[expect(clippy::indexing_slicing, reason = "`place` took the index from the same slice, which never shrinks")]
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "`place` took the index from the same slice, which never shrinks"
+        )]
         &self.workers.0[self.index]
     }
 

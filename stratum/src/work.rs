@@ -117,8 +117,12 @@ impl WorkBoard {
         context: PoolContext,
     ) -> Result<(), LayoutMisfit> {
         let clean = std::mem::take(&mut notify.clean);
+        let live = self.work.jobs.live_count();
+        if clean {
+            self.work.jobs = self.work.jobs.retire(source);
+        }
         self.keep_offer(now, source, notify, context);
-        let retired = clean && self.retire(source);
+        let retired = self.work.jobs.live_count() < live;
         if self.active != Some(source) {
             return Ok(());
         }
@@ -156,7 +160,7 @@ impl WorkBoard {
     /// leave those jobs then.
     pub fn withdraw(&mut self, source: SourceId) {
         self.offers.retain(|offer| offer.source != source);
-        self.retire(source);
+        self.work.jobs = self.work.jobs.retire(source);
         if self.active == Some(source) {
             self.active = None;
             self.work.current = None;
@@ -197,6 +201,9 @@ impl WorkBoard {
                 && former.context.extranonce1 == context.extranonce1
                 && former.context.extranonce2_size == context.extranonce2_size
         });
+        if same.is_none() {
+            self.work.jobs = self.work.jobs.retire_id(source, &notify.job_id);
+        }
         let received = same.map_or(now.instant, |same| same.received);
         if self.offers.len() >= SOURCES_MAX
             && let Some(oldest) =
@@ -259,13 +266,6 @@ impl WorkBoard {
         self.work.jobs = self.work.jobs.with_job(Arc::clone(&job));
         self.work.current = Some(job);
         self.published = Some(now.instant);
-    }
-
-    /// Marks the session's jobs stale; true if any was not.
-    fn retire(&mut self, source: SourceId) -> bool {
-        let live = self.work.jobs.live_count();
-        self.work.jobs = self.work.jobs.retire(source);
-        self.work.jobs.live_count() < live
     }
 
     fn raise_epoch(&mut self) {

@@ -21,7 +21,7 @@ async fn without_pools(route: &str) -> (Pools, Process, u16) {
 async fn held_miners_are_answered_and_given_work_as_soon_as_there_is_some() {
     let (pools, proxy, port) = without_pools("").await;
     let mut miner = Client::logged_in(port).await;
-    proxy.logged("no pool").await;
+    proxy.logged("no pool left").await;
     let submitted =
         miner.call("mining.submit", json!(["acct.it", "1", "0000", "00000000", "00000000"])).await;
     assert_eq!(submitted["error"][0], 21, "{submitted}");
@@ -34,8 +34,8 @@ async fn held_miners_are_answered_and_given_work_as_soon_as_there_is_some() {
 async fn miners_are_let_go_after_the_time_that_the_document_gives() {
     let route = "      onNoPool: { policy: Close, after: 1s }\n";
     let (_pools, proxy, port) = without_pools(route).await;
-    let mut miner = Client::connect(port).await;
+    let mut miner = Client::logged_in(port).await;
     miner.closed().await;
-    let closed = proxy.logged("miner disconnected").await;
+    let closed = proxy.logged("miner gone").await;
     assert_eq!(closed["reason"], "no_pool", "{closed}");
 }

@@ -395,3 +395,18 @@ fn reasons_have_codes_of_the_protocol() {
     assert_eq!(labels.len(), Reason::ALL.len());
     assert!(Reason::ALL.iter().all(|reason| !reason.message().is_empty()));
 }
+
+#[test]
+fn speed_probe() {
+    let job = issued(braiins_work(12), "11650804a6c84c", 8, "699");
+    let users = BTreeSet::from(["account.worker".to_owned()]);
+    let mut seen = AcceptedHashes::new();
+    let begin = std::time::Instant::now();
+    for n in 0..20_000u32 {
+        let nonce = format!("{n:08x}");
+        let claim = Claim { user: "account.worker", extranonce2: "0a00000000000000", ntime: "64c25820", nonce: &nonce, version_bits: None };
+        let case = Case { claim, standing: Standing::Subscribed(&users), job: JobOnRecord::Live(&job), version_mask: None, unix_time: job.work.ntime };
+        assert_eq!(judge(&case, &mut seen), Verdict::Rejected(Reason::LowDifficulty));
+    }
+    println!("PROBE judge {:?} each", begin.elapsed() / 20_000);
+}

@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 use tokio::io::ReadBuf;
 use tokio::time::Instant;
 
+use super::diary::Diary;
 use super::pipe::{Arrival, Pipe};
 use super::{Chunking, Conditions};
 
@@ -15,7 +17,7 @@ use super::{Chunking, Conditions};
 pub struct StreamId(u64);
 
 /// Which end of the link.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(super) enum Side {
     Dialling,
     Accepting,
@@ -41,6 +43,7 @@ pub(super) struct Link {
     held_until: Option<Instant>,
     conditions: Conditions,
     random: fastrand::Rng,
+    diary: Arc<Diary>,
 }
 
 // === impl StreamId ===
@@ -60,7 +63,13 @@ impl fmt::Display for StreamId {
 // === impl Link ===
 
 impl Link {
-    pub(super) fn new(id: StreamId, ends: [&str; 2], conditions: Conditions, seed: u64) -> Self {
+    pub(super) fn new(
+        id: StreamId,
+        ends: [&str; 2],
+        conditions: Conditions,
+        seed: u64,
+        diary: Arc<Diary>,
+    ) -> Self {
         let [dialling, accepting] = ends.map(str::to_owned);
         Self {
             id,
@@ -72,6 +81,7 @@ impl Link {
             held_until: None,
             conditions,
             random: fastrand::Rng::with_seed(seed),
+            diary,
         }
     }
 
@@ -130,12 +140,17 @@ impl Link {
                 Ok(Arrival::Nothing)
             }
             Fate::Intact => {
-                let arrival = incoming.pull(Instant::now(), held_until, out);
+                let (now, read_before) = (Instant::now(), out.filled().len());
+                let arrival = incoming.pull(now, held_until, out);
                 match arrival {
                     // The writer may have waited for the room that is there now.
                     Arrival::Bytes => incoming.wake(),
                     Arrival::At(_) | Arrival::Nothing => incoming.await_bytes(reader),
                     Arrival::End => {}
+                }
+                if matches!(arrival, Arrival::Bytes | Arrival::End) {
+                    let bytes = out.filled().get(read_before..).unwrap_or_default();
+                    self.diary.enter(now, self.id, side, bytes);
                 }
                 Ok(arrival)
             }

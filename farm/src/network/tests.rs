@@ -189,6 +189,38 @@ async fn the_same_seed_gives_the_same_arrivals() {
     assert_ne!(pieces(3).await, pieces(4).await);
 }
 
+/// The digest after a small farm has talked through every fault there is.
+async fn digest_of_a_faulty_farm(seed: u64, says: u8) -> u64 {
+    let net = Net::new(seed, CHOPPY);
+    let mut listener = net.listen(POOL).expect("a free name");
+    let mut ends = Vec::new();
+    for miner in 0..6 {
+        let near = net.dial_from(&format!("miner-{miner}"), POOL).await.expect("admitted");
+        ends.push((near, listener.accept().await.expect("a connection")));
+    }
+    net.cut("miner-1");
+    net.half_open("miner-2");
+    net.partition("miner-3", SOON);
+    for (near, far) in &mut ends {
+        let mut buffer = [0; 300];
+        for _ in 0..3 {
+            if near.write_all(&[says; 100]).await.is_ok() && far.write_all(&[1; 50]).await.is_ok() {
+                timeout(SOON * 2, far.read(&mut buffer)).await.ok();
+                timeout(SOON * 2, near.read(&mut buffer)).await.ok();
+            }
+        }
+    }
+    net.digest()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_seed_gives_the_same_digest_of_deliveries() {
+    let first = digest_of_a_faulty_farm(9, 7).await;
+    assert_eq!(first, digest_of_a_faulty_farm(9, 7).await);
+    assert_ne!(first, digest_of_a_faulty_farm(10, 7).await);
+    assert_ne!(first, digest_of_a_faulty_farm(9, 8).await);
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_address_can_have_conditions_of_its_own() {
     let net = Net::new(1, Conditions::PERFECT);

@@ -73,7 +73,7 @@ impl PoolControl {
     }
 
     /// Answers everything but sends no job, neither a first nor a next one, until
-    /// [`Self::send_jobs`].
+    /// [`Self::send_jobs`]. What a miner has stays good until a block is found.
     pub fn stop_jobs(&self) {
         self.shared.core().withhold_jobs();
     }

@@ -1,6 +1,7 @@
 //! Conversations with a pool over a stream in memory, under paused time.
 
 mod faults;
+mod forms;
 mod miner;
 mod sockets;
 
@@ -254,45 +255,6 @@ async fn a_login_before_the_subscription_and_a_repeated_subscription_both_work()
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_form_of_a_refusal_is_a_refusal() {
-    for rejection in [
-        Rejection::NullAndArray,
-        Rejection::FalseAndArray,
-        Rejection::Object,
-        Rejection::JsonRpc,
-        Rejection::Text,
-        Rejection::RejectReason,
-        Rejection::BareFalse,
-        Rejection::CodeAsText,
-        Rejection::Mixed,
-    ] {
-        let forms = Forms { rejection, ..Forms::default() };
-        let pool = pool(PoolSettings { forms, ..settings() });
-        let (mut miner, job) = started(&pool).await;
-        let reply = miner.submit(&job.low_share(1)).await;
-        assert!(!reply.is_success(), "{rejection:?}: {reply:?}");
-        assert!(miner.submit(&job.share(1)).await.is_success(), "{rejection:?}");
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn every_form_of_subscription_number_and_job_id_can_be_mined_with() {
-    for (subscription, number, job_id, session) in [
-        (Subscription::Pairs, Number::Plain, JobId::Counter, true),
-        (Subscription::OnePair, Number::Exponent, JobId::Decorated, true),
-        (Subscription::FlatPair, Number::Text, JobId::Counter, true),
-        (Subscription::Empty, Number::Plain, JobId::Decorated, false),
-    ] {
-        let forms = Forms { subscription, number, job_id, ..Forms::default() };
-        let pool = pool(PoolSettings { forms, ..settings() });
-        let (mut miner, job) = started(&pool).await;
-        assert_eq!(miner.session.is_some(), session);
-        assert_eq!(miner.difficulty, Some(difficulty(EASY)), "{number:?}");
-        assert!(miner.submit(&job.share(1)).await.is_success());
-    }
-}
-
-#[tokio::test(start_paused = true)]
 async fn replies_take_their_time_and_keep_their_order() {
     let reply_latency = Duration::from_millis(300);
     let reply_jitter = Duration::from_millis(200);
@@ -401,6 +363,43 @@ async fn an_adaptive_pool_follows_the_work_from_the_next_job_on() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_flood_of_shares_is_answered_by_a_difficulty_at_once() {
+    let easy = difficulty(EASY);
+    let policy = DifficultyPolicy::Adaptive { start: easy, min: easy, shares_per_second: 1.0 };
+    let pool = pool(PoolSettings { difficulty: policy, ..settings() });
+    let (mut miner, job) = started(&pool).await;
+    let flooding = Instant::now();
+    tokio::time::advance(Duration::from_secs(1)).await;
+    for salt in 0..64 {
+        assert!(miner.submit(&job.share(salt)).await.is_success());
+    }
+    let raised = miner.job().await;
+    assert!(flooding.elapsed() < SOON, "{:?}", flooding.elapsed());
+    assert_eq!(raised.issued.difficulty, difficulty("0.0000064"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_is_paid_what_its_workers_are_paid() {
+    let pool = pool(settings());
+    let (mut miner, job) = started(&pool).await;
+    for (salt, user) in [(1, USER), (2, "account"), (3, "account.2.a"), (4, "accountant.x")] {
+        assert!(miner.authorize(user).await.is_success());
+        let share = miner::Share { user: user.into(), ..job.share(salt) };
+        assert!(miner.submit(&share).await.is_success());
+        assert_rejected(&miner.submit(&share).await, Reason::Duplicate);
+    }
+    let accounts = pool.counts().accounts();
+    assert_eq!(accounts.keys().collect::<Vec<_>>(), ["account", "accountant"]);
+    let account = &accounts["account"];
+    assert_eq!((account.received, account.accepted), (6, 3));
+    assert_eq!(account.rejected[&Reason::Duplicate], 3);
+    assert_eq!(account.credited.to_string(), "0.0000003");
+    assert_eq!(account.credited.attos(), 300_000_000_000);
+    let shares = pool.accepted_shares();
+    assert!(shares.iter().all(|share| share.connection == pool.connections()[0].id));
+}
+
+#[tokio::test(start_paused = true)]
 async fn two_sessions_never_share_an_extranonce1_even_of_one_byte() {
     let pool = pool(PoolSettings { extranonce1_bytes: 1, ..settings() });
     let mut seen = std::collections::BTreeSet::new();
@@ -419,18 +418,26 @@ async fn a_resumed_session_has_its_extranonce_its_jobs_and_its_difficulty_back()
     let (first, job) = started(&pool).await;
     let (session, extranonce1) = (first.session.clone(), first.extranonce1.clone());
     drop(first);
-    for presented in [session, Some(extranonce1.clone())] {
+    for (salt, presented) in [(1, session.clone()), (2, Some(extranonce1.clone()))] {
         let mut again = TestMiner::new(stream(&pool));
         again.subscribe(json!(["tiny/1", presented])).await;
         assert_eq!(again.extranonce1, extranonce1);
         again.authorize(USER).await;
         let next = again.job().await;
         assert_ne!((&next.id, &next.issued.work), (&job.id, &job.issued.work));
-        // What was found before the gap is paid after it: the first job of a connection is clean,
-        // so only with a grace; without one the pool still knows the job.
-        assert_rejected(&again.submit(&job.share(1)).await, Reason::Stale);
+        // What was found before the gap is paid after it, although the first job is clean.
+        assert!(next.clean);
+        assert!(again.submit(&job.share(salt)).await.is_success());
     }
     assert_eq!((pool.counts().sessions, pool.counts().sessions_resumed), (1, 2));
+    // But not after a block that was found while nobody was there to be told.
+    tokio::task::yield_now().await;
+    assert!(pool.connections().is_empty());
+    pool.control().new_block();
+    let mut late = TestMiner::new(stream(&pool));
+    late.subscribe(json!(["tiny/1", session])).await;
+    late.authorize(USER).await;
+    assert_rejected(&late.submit(&job.share(3)).await, Reason::Stale);
 }
 
 #[tokio::test(start_paused = true)]

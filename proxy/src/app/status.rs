@@ -33,7 +33,11 @@ impl StatusSource for StatusReader {
         let view = self.0.view.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.0.clock.now().instant;
         Status {
-            name: view.applied.as_ref().map(|applied| applied.config.name.clone()).unwrap_or_default(),
+            name: view
+                .applied
+                .as_ref()
+                .map(|applied| applied.config.name.clone())
+                .unwrap_or_default(),
             config: self.config(view.applied.as_deref(), view.applied_unix),
             listeners: view.listeners.iter().map(listener_status).collect(),
             routes: view.routes.iter().map(|(name, out)| route_status(name, out, now)).collect(),
@@ -94,9 +98,7 @@ fn pool_status(pool: &PoolView, now: Instant) -> PoolStatus {
         extranonce1_bytes: learnt(|terms| u8::try_from(terms.extranonce1.len()).unwrap_or(u8::MAX)),
         extranonce2_bytes: learnt(|terms| terms.extranonce2_size),
         version_mask: pool.terms.as_ref().map(|terms| terms.version_mask.to_string()),
-        job_age_seconds: pool
-            .last_job
-            .map(|at| now.saturating_duration_since(at).as_secs_f64()),
+        job_age_seconds: pool.last_job.map(|at| now.saturating_duration_since(at).as_secs_f64()),
         last_error: pool.last_error.clone(),
     }
 }

@@ -22,7 +22,12 @@ impl TokenBucket {
 
     /// Takes a token, or tells how long it takes until there is one.
     #[expect(clippy::cast_precision_loss, reason = "rates and bursts are far below 2^24")]
-    pub(crate) fn take(&mut self, now: Instant, per_second: u32, burst: u32) -> Result<(), Duration> {
+    pub(crate) fn take(
+        &mut self,
+        now: Instant,
+        per_second: u32,
+        burst: u32,
+    ) -> Result<(), Duration> {
         let rate = per_second.max(1) as f32;
         let elapsed = now.saturating_duration_since(self.filled).as_secs_f32();
         self.tokens = elapsed.mul_add(rate, self.tokens).min(burst.max(1) as f32);

@@ -194,7 +194,8 @@ impl Session {
             if !self.lines_pending || !self.may_read() {
                 return Ok(());
             }
-            if let Err(wait) = self.bucket.take(now.instant, feed.pace.per_second, feed.pace.burst) {
+            if let Err(wait) = self.bucket.take(now.instant, feed.pace.per_second, feed.pace.burst)
+            {
                 self.throttled_until = Some(now.instant + wait);
                 return Ok(());
             }
@@ -212,7 +213,13 @@ impl Session {
         Ok(())
     }
 
-    fn machine_step(&mut self, feed: &Feed, now: Now, input: Input<'_>, out: &mut Outbox) -> Verdict {
+    fn machine_step(
+        &mut self,
+        feed: &Feed,
+        now: Now,
+        input: Input<'_>,
+        out: &mut Outbox,
+    ) -> Verdict {
         let view = view(feed, now, &self.context);
         self.machine.handle(&view.view(), input, out);
         self.carry_out(feed, now, out)
@@ -267,7 +274,13 @@ impl Session {
             shares: self.credited,
         });
         let after = now.saturating_duration_since(self.opened);
-        telemetry.emit(MinerEvent::Closed { listener, peer, reason, after, trace: self.peer.trace });
+        telemetry.emit(MinerEvent::Closed {
+            listener,
+            peer,
+            reason,
+            after,
+            trace: self.peer.trace,
+        });
     }
 }
 
@@ -291,8 +304,10 @@ fn view<'a>(
     feed: &'a Feed,
     now: Now,
     context: &Arc<SessionContext>,
-) -> Sight<'a, impl Fn(loka_stratum::extranonce::Layout) -> Option<loka_stratum::extranonce::MinerId> + use<>>
-{
+) -> Sight<
+    'a,
+    impl Fn(loka_stratum::extranonce::Layout) -> Option<loka_stratum::extranonce::MinerId> + use<>,
+> {
     let context = Arc::clone(context);
     Sight { feed, now, allocate: move |layout| context.ids.allocate(now.instant, layout) }
 }
@@ -302,6 +317,11 @@ where
     A: Fn(loka_stratum::extranonce::Layout) -> Option<loka_stratum::extranonce::MinerId>,
 {
     fn view(&self) -> View<'_> {
-        View { now: self.now, work: &self.feed.work, terms: &self.feed.terms, allocate: &self.allocate }
+        View {
+            now: self.now,
+            work: &self.feed.work,
+            terms: &self.feed.terms,
+            allocate: &self.allocate,
+        }
     }
 }

@@ -26,11 +26,9 @@ impl Session {
             Event::BelowPool(share) => self.below_pool(feed, now, &share),
             Event::Refused(reject, source) => self.refused(feed, now, reject, source),
             Event::Mining => self.handshake_done(now),
-            Event::Difficulty(difficulty) => context.telemetry.emit(MinerEvent::DifficultyChanged {
-                listener,
-                peer,
-                difficulty: &difficulty,
-            }),
+            Event::Difficulty(difficulty) => context
+                .telemetry
+                .emit(MinerEvent::DifficultyChanged { listener, peer, difficulty: &difficulty }),
             Event::Malformed(what) => {
                 context.telemetry.emit(MinerEvent::Malformed { listener, peer, what: &what });
             }
@@ -174,7 +172,5 @@ impl Session {
 
 /// Where shares for the jobs of `source` are booked.
 fn row(feed: &Feed, source: Option<SourceId>) -> &Arc<Row> {
-    source
-        .and_then(|source| feed.pool(PoolId::of(source)))
-        .map_or(&feed.unknown, |pool| &pool.row)
+    source.and_then(|source| feed.pool(PoolId::of(source))).map_or(&feed.unknown, |pool| &pool.row)
 }

@@ -229,9 +229,17 @@ impl Counts {
             + self.unanswered.total()
             + self.lost.total();
         for (line, left, right) in [
-            ("received = rejected + accepted", self.received, self.rejected.total() + self.accepted),
+            (
+                "received = rejected + accepted",
+                self.received,
+                self.rejected.total() + self.accepted,
+            ),
             ("accepted = below + due", self.accepted, self.below_pool_difficulty + self.due),
-            ("due = held + outstanding + settled", self.due, self.held + self.outstanding + settled),
+            (
+                "due = held + outstanding + settled",
+                self.due,
+                self.held + self.outstanding + settled,
+            ),
         ] {
             if left != right {
                 return Err(Imbalance { line, left, right });
@@ -452,9 +460,10 @@ impl Ledger {
             return Arc::clone(&row);
         }
         let key = if self.rows.len() < ROWS_MAX { key.clone() } else { RowKey::overflow() };
-        let row = self.rows.entry(key.clone()).or_insert_with(|| {
-            Arc::new(Row { key, counts: Mutex::new(Counts::default()) })
-        });
+        let row = self
+            .rows
+            .entry(key.clone())
+            .or_insert_with(|| Arc::new(Row { key, counts: Mutex::new(Counts::default()) }));
         Arc::clone(&row)
     }
 

@@ -15,7 +15,11 @@ pub use process::ProcessEvent;
 pub(crate) use process::listen_remedy;
 pub use route::RouteEvent;
 
+use std::time::Duration;
+
 use super::Metrics;
+
+const MICROSECONDS: f64 = 1_000_000.0;
 
 /// Something happened.
 pub enum Event<'a> {
@@ -64,6 +68,11 @@ impl<'a> From<RouteEvent<'a>> for Event<'a> {
     fn from(event: RouteEvent<'a>) -> Self {
         Self::Route(event)
     }
+}
+
+/// A duration as a log field: to the microsecond, which is as exact as anybody reads.
+fn seconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * MICROSECONDS).round() / MICROSECONDS
 }
 
 #[cfg(test)]

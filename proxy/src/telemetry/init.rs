@@ -127,6 +127,7 @@ where
         LogFormat::Json => json_lines(io::stderr).boxed(),
         LogFormat::Human => tracing_subscriber::fmt::layer()
             .with_ansi(io::stderr().is_terminal())
+            .with_target(false)
             .with_writer(io::stderr)
             .boxed(),
     }

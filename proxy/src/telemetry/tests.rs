@@ -58,3 +58,13 @@ fn a_log_line_of_a_sampled_event_carries_the_ids_of_its_trace() {
     assert_eq!(line["span"]["trace_id"].as_str().map(str::len), Some(32));
     assert_eq!(line["span"]["span_id"].as_str().map(str::len), Some(16));
 }
+
+#[test]
+fn a_duration_is_logged_to_the_microsecond() {
+    let telemetry = Telemetry::silent();
+    let after = Duration::from_nanos(1_606_027_414);
+    let [line] = logged(|| telemetry.emit(PoolEvent::Up { route: "main", pool: "a", after }))
+        .try_into()
+        .unwrap();
+    assert_eq!(line["after_seconds"], 1.606_027);
+}

@@ -114,7 +114,11 @@ impl From<PoolError> for End {
 // === impl Connection ===
 
 impl<'a> Connection<'a> {
-    pub(super) fn open(task: &'a mut PoolTask, pool: &Arc<Pool>, stream: Box<dyn Transport>) -> Self {
+    pub(super) fn open(
+        task: &'a mut PoolTask,
+        pool: &Arc<Pool>,
+        stream: Box<dyn Transport>,
+    ) -> Self {
         let now = task.parts.clock.now();
         let login = Login {
             user: pool.user.as_str().into(),
@@ -373,11 +377,8 @@ impl<'a> Connection<'a> {
         let endpoint = &self.pool.endpoint;
         let same = host.is_none_or(|host| host.eq_ignore_ascii_case(&endpoint.host))
             && port.is_none_or(|port| port == endpoint.port);
-        let target = format!(
-            "{}:{}",
-            host.unwrap_or(&endpoint.host),
-            port.unwrap_or(endpoint.port)
-        );
+        let target =
+            format!("{}:{}", host.unwrap_or(&endpoint.host), port.unwrap_or(endpoint.port));
         let obeyed = if same { Obeyed::Yes } else { Obeyed::No };
         self.task.parts.telemetry.emit(PoolEvent::ReconnectAsked {
             route: &self.task.parts.route,

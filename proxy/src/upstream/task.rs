@@ -60,7 +60,13 @@ enum Waited {
 
 impl PoolTask {
     pub(crate) fn new(parts: TaskParts) -> Self {
-        Self { parts, held: Held::default(), sessions: 0, resume: None, backoff: Backoff::default() }
+        Self {
+            parts,
+            held: Held::default(),
+            sessions: 0,
+            resume: None,
+            backoff: Backoff::default(),
+        }
     }
 
     /// Runs until told to stop.
@@ -132,7 +138,10 @@ impl PoolTask {
             let now = self.parts.clock.now().instant;
             self.held.expire(now);
             if now >= deadline {
-                let detail = format!("no connection to {}:{} within {limit:?}", pool.endpoint.host, pool.endpoint.port);
+                let detail = format!(
+                    "no connection to {}:{} within {limit:?}",
+                    pool.endpoint.host, pool.endpoint.port
+                );
                 return Err(End::down(PoolDownReason::ConnectTimeout, detail));
             }
         }

@@ -234,7 +234,7 @@ impl Mining {
         let block = job.notify.prev_hash;
         let new_block = self.block.replace(block) != Some(block);
         if clean && new_block && view.work.jobs.live_count() <= 1 {
-            self.seen.clear();
+            self.seen.age();
         }
         out.wire.extend_from_slice(&job.notify_line(mask, Clean::from(clean)));
         self.told = Some((view.work.epoch, job.serial));

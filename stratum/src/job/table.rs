@@ -52,6 +52,17 @@ impl JobTable {
         Self { entries: entries.map(|entry| entry.retired(Some(source))).collect() }
     }
 
+    /// This table with those jobs of a source stale that the pool calls by this id: it has given the id to other work, and
+    /// a share could not say which of the two it is for.
+    #[must_use]
+    pub fn retire_id(&self, source: SourceId, job_id: &str) -> Self {
+        let retired = |job: &Job| job.source == source && *job.notify.job_id == *job_id;
+        let entries = self.entries.iter().cloned();
+        let entries =
+            entries.map(|entry| Entry { live: entry.live && !retired(&entry.job), ..entry });
+        Self { entries: entries.collect() }
+    }
+
     /// The job that miners know by this id.
     #[must_use]
     pub fn lookup(&self, serial: JobSerial) -> Lookup<'_> {

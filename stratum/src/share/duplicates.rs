@@ -44,9 +44,12 @@ impl SeenShares {
         self.insert_key(key(share))
     }
 
-    /// Forgets all shares, which is right when no job that they were for is live.
-    pub fn clear(&mut self) {
-        *self = Self::default();
+    /// Lets the shares so far be forgotten the next time: for when no job that they were for is live. Not at once, because
+    /// a session that a pool gives back may bring the very work along that it was broken off in.
+    pub fn age(&mut self) {
+        if !self.recent.is_empty() {
+            self.older = std::mem::take(&mut self.recent);
+        }
     }
 
     fn insert_key(&mut self, key: u128) -> Novelty {
@@ -92,8 +95,20 @@ mod tests {
         assert_eq!(seen.insert_key(1), Novelty::New);
         assert_eq!(seen.insert_key(1), Novelty::Seen);
         assert_eq!(seen.insert_key(1 << 64), Novelty::New);
-        seen.clear();
+    }
+
+    #[test]
+    fn what_has_aged_twice_is_forgotten() {
+        let mut seen = SeenShares::new();
         assert_eq!(seen.insert_key(1), Novelty::New);
+        seen.age();
+        assert_eq!(seen.insert_key(1), Novelty::Seen);
+        seen.age();
+        assert_eq!(seen.insert_key(1), Novelty::Seen, "nothing new has taken its place");
+        assert_eq!(seen.insert_key(2), Novelty::New);
+        seen.age();
+        assert_eq!(seen.insert_key(1), Novelty::New);
+        assert_eq!(seen.insert_key(2), Novelty::Seen);
     }
 
     #[test]

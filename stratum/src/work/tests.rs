@@ -176,6 +176,23 @@ fn a_clean_job_of_a_pool_that_was_left_ends_only_its_own() {
 }
 
 #[test]
+fn an_id_that_a_pool_uses_again_names_the_later_job_only() {
+    let mut bench = Bench::new();
+    bench.offer(A, JOB).unwrap();
+    bench.offer(B, JOB).unwrap();
+    bench.activate(A).unwrap();
+    bench.activate(B).unwrap();
+    bench.offer(A, Sent { id: "2", ..JOB }).unwrap();
+    assert_eq!((bench.standing(100), bench.standing(101)), ("live", "live"));
+    bench.offer(A, JOB).unwrap();
+    assert_eq!((bench.standing(100), bench.standing(101)), ("stale", "live"), "B's is B's");
+    assert_eq!(bench.epoch(), 2, "nobody works on it");
+    bench.offer(B, Sent { id: "2", ..JOB }).unwrap();
+    bench.offer(B, JOB).unwrap();
+    assert_eq!((bench.standing(101), bench.epoch()), ("stale", 3), "and here somebody does");
+}
+
+#[test]
 fn a_session_that_has_ended_takes_the_work_along() {
     let mut bench = Bench::new();
     bench.offer(A, JOB).unwrap();

@@ -5,34 +5,34 @@ use std::collections::{BTreeMap, HashSet};
 use loka_stratum::share::VerifiedShare;
 
 #[derive(Debug, Default)]
-pub struct Ledger {
-    pub received: u64,
-    pub rejected: BTreeMap<&'static str, u64>,
-    pub below_pool: u64,
-    pub due: u64,
-    pub pool_accepted: u64,
-    pub pool_rejected: BTreeMap<&'static str, u64>,
-    pub unanswered: u64,
-    pub lost: u64,
-    pub candidates: u64,
-    pub candidates_ended: u64,
+pub(crate) struct Ledger {
+    pub(crate) received: u64,
+    pub(crate) rejected: BTreeMap<&'static str, u64>,
+    pub(crate) below_pool: u64,
+    pub(crate) due: u64,
+    pub(crate) pool_accepted: u64,
+    pub(crate) pool_rejected: BTreeMap<&'static str, u64>,
+    pub(crate) unanswered: u64,
+    pub(crate) lost: u64,
+    pub(crate) candidates: u64,
+    pub(crate) candidates_ended: u64,
     accepted: HashSet<[u8; 32]>,
 }
 
 /// What is on its way: handed to a pool, or held for a session that may come back.
 #[derive(Clone, Copy, Debug)]
-pub struct Underway {
-    pub outstanding: u64,
-    pub held: u64,
+pub(crate) struct Underway {
+    pub(crate) outstanding: u64,
+    pub(crate) held: u64,
 }
 
 impl Ledger {
     /// Books a share that our validation accepted. None may be accepted twice, whoever sends it.
-    pub fn accept(&mut self, share: &VerifiedShare) {
+    pub(crate) fn accept(&mut self, share: &VerifiedShare) {
         assert!(self.accepted.insert(*share.hash().as_bytes()), "a duplicate passed: {share:?}");
     }
 
-    pub fn check(&self, underway: Underway) {
+    pub(crate) fn check(&self, underway: Underway) {
         let rejected: u64 = self.rejected.values().sum();
         assert_eq!(self.received, rejected + self.below_pool + self.due, "received: {self:?}");
         let verdicts = self.pool_accepted + self.pool_rejected.values().sum::<u64>();

@@ -10,45 +10,45 @@ use crate::chain::{Filled, Template, hex, meets, unhex, unhex32, word};
 
 /// The habits of a firmware.
 #[derive(Clone, Debug)]
-pub struct Habits {
-    pub handshake: Handshake,
+pub(crate) struct Habits {
+    pub(crate) handshake: Handshake,
     /// Asks for version rolling with this mask.
-    pub mask: Option<u32>,
+    pub(crate) mask: Option<u32>,
     /// Sends the whole handshake without waiting.
-    pub pipelines: bool,
+    pub(crate) pipelines: bool,
     /// Always mines the same extranonce2, as NerdMiner does.
-    pub constant_extranonce2: bool,
+    pub(crate) constant_extranonce2: bool,
     /// Goes on with its job while the new one is not clean, as minerd does.
-    pub finishes_jobs: bool,
+    pub(crate) finishes_jobs: bool,
     /// Applies a difficulty at once and not from the next job on.
-    pub hasty: bool,
-    pub hashes_per_turn: u32,
+    pub(crate) hasty: bool,
+    pub(crate) hashes_per_turn: u32,
     /// Turns in a hundred at which it sends something wrong.
-    pub mischief_percent: u8,
+    pub(crate) mischief_percent: u8,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Handshake {
+pub(crate) enum Handshake {
     ConfigureFirst,
     SubscribeFirst,
     AuthorizeFirst,
 }
 
 #[derive(Clone, Debug, Default)]
-pub struct Counts {
-    pub submitted: u64,
-    pub answered_true: u64,
-    pub answered_false: u64,
+pub(crate) struct Counts {
+    pub(crate) submitted: u64,
+    pub(crate) answered_true: u64,
+    pub(crate) answered_false: u64,
     /// Connections that ended with the answer on its way.
-    pub cut_off: u64,
+    pub(crate) cut_off: u64,
 }
 
 #[derive(Debug)]
-pub struct Miner {
+pub(crate) struct Miner {
     name: String,
     habits: Habits,
     rng: Rng,
-    pub counts: Counts,
+    pub(crate) counts: Counts,
     session: Session,
 }
 
@@ -90,16 +90,16 @@ struct Job {
 }
 
 /// Ids of submits begin here.
-pub const FIRST_SUBMIT: u64 = 1000;
+pub(crate) const FIRST_SUBMIT: u64 = 1000;
 
 impl Miner {
-    pub fn new(index: usize, habits: Habits, rng: Rng) -> Self {
+    pub(crate) fn new(index: usize, habits: Habits, rng: Rng) -> Self {
         let session = Session::default();
         Self { name: format!("acct.{index}"), habits, rng, counts: Counts::default(), session }
     }
 
     /// A new connection; returns what is said at once.
-    pub fn connected(&mut self) -> Vec<String> {
+    pub(crate) fn connected(&mut self) -> Vec<String> {
         self.session = Session { next_id: FIRST_SUBMIT, ..Session::default() };
         let mut requests = vec![
             (2, "mining.subscribe", json!(["sim/1"])),
@@ -111,8 +111,12 @@ impl Miner {
         }
         match self.habits.handshake {
             Handshake::ConfigureFirst => {}
-            Handshake::SubscribeFirst => requests.sort_by_key(|(id, ..)| [9, 1, 0, 2][*id as usize]),
-            Handshake::AuthorizeFirst => requests.sort_by_key(|(id, ..)| [9, 0, 2, 1][*id as usize]),
+            Handshake::SubscribeFirst => {
+                requests.sort_by_key(|(id, ..)| [9, 1, 0, 2][*id as usize])
+            }
+            Handshake::AuthorizeFirst => {
+                requests.sort_by_key(|(id, ..)| [9, 0, 2, 1][*id as usize])
+            }
         }
         for (id, method, params) in requests {
             self.session.asked.push_back((id, method));
@@ -123,21 +127,21 @@ impl Miner {
         self.session.to_say.drain(..at_once).collect()
     }
 
-    pub fn gone(&mut self) {
+    pub(crate) fn gone(&mut self) {
         self.counts.cut_off += self.session.waiting.len() as u64;
         self.session = Session::default();
     }
 
-    pub fn is_mining(&self) -> bool {
+    pub(crate) fn is_mining(&self) -> bool {
         self.session.job.is_some() && self.session.authorized
     }
 
-    pub fn waits_for_answers(&self) -> usize {
+    pub(crate) fn waits_for_answers(&self) -> usize {
         self.session.waiting.len()
     }
 
     /// Takes a line; returns what is said to it.
-    pub fn hear(&mut self, line: &str) -> Vec<String> {
+    pub(crate) fn hear(&mut self, line: &str) -> Vec<String> {
         let line: Value = serde_json::from_str(line).expect("the proxy writes JSON");
         match line["method"].as_str() {
             Some(method) => {
@@ -238,7 +242,7 @@ impl Miner {
     }
 
     /// A turn of work: returns the shares that it found, and its mischief.
-    pub fn work(&mut self) -> Vec<String> {
+    pub(crate) fn work(&mut self) -> Vec<String> {
         if !self.is_mining() {
             return Vec::new();
         }
@@ -303,7 +307,9 @@ impl Miner {
         let last = self.session.last_share.clone();
         let Some(mut params) = last.and_then(|last| serde_json::from_str::<Value>(&last).ok())
         else {
-            return Some(r#"{"id":null,"method":"mining.extranonce.subscribe","params":[]}"#.into());
+            return Some(
+                r#"{"id":null,"method":"mining.extranonce.subscribe","params":[]}"#.into(),
+            );
         };
         match self.rng.u8(..7) {
             // The same share once more, as it is or in upper case.

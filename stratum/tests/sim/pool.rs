@@ -10,49 +10,49 @@ use crate::world::Conn;
 
 /// What tells one pool from another.
 #[derive(Clone, Debug)]
-pub struct PoolSettings {
-    pub extranonce1_len: usize,
-    pub extranonce2_size: usize,
-    pub mask: u32,
-    pub configure: Configure,
-    pub difficulty: &'static str,
+pub(crate) struct PoolSettings {
+    pub(crate) extranonce1_len: usize,
+    pub(crate) extranonce2_size: usize,
+    pub(crate) mask: u32,
+    pub(crate) configure: Configure,
+    pub(crate) difficulty: &'static str,
     /// Difficulty and job right after the reply to subscribe, as ckpool does.
-    pub job_before_login: bool,
-    pub verdict_ms: u64,
-    pub job_every_ms: u64,
-    pub clean_percent: u8,
+    pub(crate) job_before_login: bool,
+    pub(crate) verdict_ms: u64,
+    pub(crate) job_every_ms: u64,
+    pub(crate) clean_percent: u8,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Configure {
+pub(crate) enum Configure {
     Grants,
     Refuses,
     Silent,
 }
 
 /// A line and how long the pool takes to say it.
-pub type Saying = (u64, String);
+pub(crate) type Saying = (u64, String);
 
 #[derive(Debug)]
-pub struct Pool {
+pub(crate) struct Pool {
     settings: PoolSettings,
     rng: Rng,
     sessions: BTreeMap<String, Session>,
     conns: BTreeMap<Conn, Peer>,
     prev_hash: [u8; 32],
     next_id: u64,
-    pub counts: Counts,
+    pub(crate) counts: Counts,
     /// The next verdict is never said.
-    pub swallow_verdict: bool,
+    pub(crate) swallow_verdict: bool,
 }
 
 #[derive(Clone, Debug, Default)]
-pub struct Counts {
-    pub accepted: u64,
-    pub stale: u64,
-    pub sessions: u64,
-    pub resumed: u64,
-    pub jobs: u64,
+pub(crate) struct Counts {
+    pub(crate) accepted: u64,
+    pub(crate) refused: u64,
+    pub(crate) sessions: u64,
+    pub(crate) resumed: u64,
+    pub(crate) jobs: u64,
 }
 
 #[derive(Debug)]
@@ -85,9 +85,7 @@ struct Peer {
 const JOBS_MAX: usize = 100;
 
 impl Pool {
-    pub fn new(settings: PoolSettings, mut rng: Rng) -> Self {
-        let mut prev_hash = [0; 32];
-        rng.fill(&mut prev_hash);
+    pub(crate) fn new(settings: PoolSettings, prev_hash: [u8; 32], rng: Rng) -> Self {
         Self {
             settings,
             rng,
@@ -100,20 +98,20 @@ impl Pool {
         }
     }
 
-    pub fn connected(&mut self, conn: Conn) {
+    pub(crate) fn connected(&mut self, conn: Conn) {
         self.conns.insert(conn, Peer::default());
     }
 
-    pub fn gone(&mut self, conn: Conn) {
+    pub(crate) fn gone(&mut self, conn: Conn) {
         self.conns.remove(&conn);
     }
 
     /// A restart: whoever comes back gets another extranonce1.
-    pub fn forget_sessions(&mut self) {
+    pub(crate) fn forget_sessions(&mut self) {
         self.sessions.clear();
     }
 
-    pub fn hear(&mut self, conn: Conn, line: &str, unix: u32) -> Vec<Saying> {
+    pub(crate) fn hear(&mut self, conn: Conn, line: &str, unix: u32) -> Vec<Saying> {
         let line: Value = serde_json::from_str(line).expect("the proxy writes JSON");
         let (id, params) = (line["id"].as_u64().expect("an id of the proxy's"), &line["params"]);
         match line["method"].as_str().expect("a request") {
@@ -127,18 +125,28 @@ impl Pool {
     }
 
     /// A new job for everyone who is logged in.
-    pub fn tick(&mut self, unix: u32) -> Vec<(Conn, Saying)> {
-        let new_block = self.rng.u8(..100) < 20;
-        if new_block {
-            self.rng.fill(&mut self.prev_hash);
-        }
-        let clean = new_block || self.rng.u8(..100) < self.settings.clean_percent;
+    pub(crate) fn tick(&mut self, unix: u32) -> Vec<(Conn, Saying)> {
+        let clean = self.rng.u8(..100) < self.settings.clean_percent;
+        self.broadcast(clean, unix)
+    }
+
+    /// Somebody has found a block.
+    pub(crate) fn block(&mut self, prev_hash: [u8; 32], unix: u32) -> Vec<(Conn, Saying)> {
+        self.prev_hash = prev_hash;
+        self.broadcast(true, unix)
+    }
+
+    pub(crate) fn job_every_ms(&self) -> u64 {
+        self.settings.job_every_ms
+    }
+
+    fn broadcast(&mut self, clean: bool, unix: u32) -> Vec<(Conn, Saying)> {
         let conns: Vec<Conn> = self.logged_in().collect();
         conns.into_iter().map(|conn| (conn, (0, self.job(conn, clean, unix)))).collect()
     }
 
     /// A whim: another difficulty, mask or extranonce1 for everyone, and a job that it holds for.
-    pub fn change_terms(&mut self, unix: u32) -> Vec<(Conn, Saying)> {
+    pub(crate) fn change_terms(&mut self, unix: u32) -> Vec<(Conn, Saying)> {
         let whim = self.rng.u8(..3);
         let conns: Vec<Conn> = self.logged_in().collect();
         let mut said = Vec::new();
@@ -257,7 +265,21 @@ impl Pool {
         let number: Value = serde_json::from_str(self.session_of(conn).difficulty).unwrap();
         let difficulty = notification("mining.set_difficulty", &json!([number]));
         let clean = self.rng.bool();
-        vec![(0, difficulty), (0, self.job(conn, clean, unix))]
+        // A session that goes on may do so with the very job that it was broken off in.
+        let again = self.rng.bool();
+        let prev_hash = self.prev_hash;
+        let session = self.session_of(conn);
+        let last = session.jobs.last().filter(|job| {
+            let same_terms = job.extranonce1 == session.extranonce1
+                && job.mask == session.mask
+                && job.difficulty == session.difficulty;
+            again && job.live && same_terms && job.template.prev_hash == prev_hash
+        });
+        let job = match last {
+            Some(job) => notification("mining.notify", &params(&job.id, &job.template, false)),
+            None => self.job(conn, clean, unix),
+        };
+        vec![(0, difficulty), (0, job)]
     }
 
     fn job(&mut self, conn: Conn, clean: bool, unix: u32) -> String {
@@ -316,9 +338,9 @@ impl Pool {
                 self.counts.accepted += 1;
                 reply(id, &json!(true))
             }
-            Judgement::Stale => {
-                self.counts.stale += 1;
-                refusal(id, 21, "Job not found")
+            Judgement::Refused(code, why) => {
+                self.counts.refused += 1;
+                refusal(id, code, why)
             }
         };
         if std::mem::take(&mut self.swallow_verdict) {
@@ -327,7 +349,7 @@ impl Pool {
         vec![(self.rng.u64(..=2 * self.settings.verdict_ms), verdict)]
     }
 
-    /// Everything but a share that came too late is a fault of the proxy's and ends the run.
+    /// The pool's own rule. What it cannot even understand is a fault of the proxy's and ends the run.
     fn judge<'a>(&mut self, conn: Conn, text: &impl Fn(usize) -> &'a str) -> Judgement {
         let (extranonce2, ntime, nonce) = (unhex(text(2)), word(text(3)), word(text(4)));
         assert_eq!(extranonce2.len(), self.settings.extranonce2_size, "extranonce2 size");
@@ -335,7 +357,6 @@ impl Pool {
         let job = session.jobs.iter().find(|job| job.id == text(1));
         let job = job.unwrap_or_else(|| panic!("the pool never sent job {:?}", text(1)));
         let job_time = job.template.ntime;
-        assert!((job_time..=job_time + 7000).contains(&ntime), "ntime out of range");
         let bits = text(5);
         // While a mask changes, shares by the old one are on their way: a fair pool takes both.
         let hash = [job.mask, session.mask].into_iter().find_map(|mask| {
@@ -346,12 +367,15 @@ impl Pool {
             let block = meets(&hash, NETWORK_DIFFICULTY);
             (block || meets(&hash, job.difficulty.parse().unwrap())).then_some(hash)
         });
-        let hash = hash.unwrap_or_else(|| panic!("a share below the pool's difficulty: {:?}", text(1)));
-        if !job.live {
-            return Judgement::Stale;
+        match hash {
+            _ if !job.live => Judgement::Refused(21, "Job not found"),
+            _ if !(job_time..=job_time + 7000).contains(&ntime) => {
+                Judgement::Refused(20, "Ntime out of range")
+            }
+            None => Judgement::Refused(23, "Low difficulty share"),
+            Some(hash) if !session.seen.insert(hash) => Judgement::Refused(22, "Duplicate share"),
+            Some(_) => Judgement::Accepted,
         }
-        assert!(session.seen.insert(hash), "a duplicate share");
-        Judgement::Accepted
     }
 }
 
@@ -360,7 +384,7 @@ const NETWORK_DIFFICULTY: f64 = 1.0 / 16_777_216.0;
 
 enum Judgement {
     Accepted,
-    Stale,
+    Refused(u8, &'static str),
 }
 
 fn params(id: &str, template: &Template, clean: bool) -> Value {

@@ -18,11 +18,11 @@ use crate::world::Conn;
 
 mod links;
 
-pub use links::Link;
+pub(crate) use links::Link;
 
 /// What the world must carry.
 #[derive(Debug)]
-pub enum Outgoing {
+pub(crate) enum Outgoing {
     ToMiner(Conn, Vec<u8>),
     ToPool(Conn, Vec<u8>),
     /// A link has given its pool up.
@@ -31,19 +31,19 @@ pub enum Outgoing {
     Wake,
 }
 
-pub struct Proxy {
+pub(crate) struct Proxy {
     board: WorkBoard,
     ids: RefCell<IdPool>,
     terms: Terms,
     sessions: Vec<Option<Session>>,
-    pub links: Vec<Link>,
-    pub ledger: Ledger,
-    pub out: Vec<Outgoing>,
+    pub(crate) links: Vec<Link>,
+    pub(crate) ledger: Ledger,
+    pub(crate) out: Vec<Outgoing>,
     next_source: u64,
     handed: VecDeque<(usize, Conn, HandOver)>,
     published: (CleanEpoch, Option<JobSerial>, usize),
-    pub failovers: u64,
-    pub held_shares: u64,
+    pub(crate) failovers: u64,
+    pub(crate) held_shares: u64,
     answered: u64,
     orphaned: u64,
     keep_alive: Duration,
@@ -63,7 +63,7 @@ const LINE_BYTES_MAX: usize = 1024;
 // === impl Proxy ===
 
 impl Proxy {
-    pub fn new(
+    pub(crate) fn new(
         miners: usize,
         pools: usize,
         terms: Terms,
@@ -89,18 +89,18 @@ impl Proxy {
         }
     }
 
-    pub fn assume_layout(&mut self, layout: Layout) {
+    pub(crate) fn assume_layout(&mut self, layout: Layout) {
         self.board.assume_layout(layout);
         self.out.push(Outgoing::Wake);
     }
 
-    pub fn miner_connected(&mut self, now: Now, miner: usize, conn: Conn) {
+    pub(crate) fn miner_connected(&mut self, now: Now, miner: usize, conn: Conn) {
         let machine = Downstream::new(now, Duration::from_secs(1));
         let decoder = LineDecoder::new(LINE_BYTES_MAX);
         self.sessions[miner] = Some(Session { conn, machine, decoder, owed: false });
     }
 
-    pub fn miner_gone(&mut self, now: Now, miner: usize) {
+    pub(crate) fn miner_gone(&mut self, now: Now, miner: usize) {
         let Some(session) = self.sessions[miner].take() else { return };
         self.orphaned += u64::from(session.owed);
         if let Some((_, id)) = session.machine.miner_id() {
@@ -108,7 +108,7 @@ impl Proxy {
         }
     }
 
-    pub fn miner_bytes(&mut self, now: Now, miner: usize, bytes: &[u8]) {
+    pub(crate) fn miner_bytes(&mut self, now: Now, miner: usize, bytes: &[u8]) {
         if let Some(session) = &mut self.sessions[miner] {
             session.decoder.push(bytes);
         }
@@ -116,13 +116,15 @@ impl Proxy {
     }
 
     /// A session hears that the work has changed.
-    pub fn wake(&mut self, now: Now, miner: usize) {
+    pub(crate) fn wake(&mut self, now: Now, miner: usize) {
         self.drive(now, miner, Input::Work);
         self.settle(now);
+        // A subscribe that waited is answered now, and lines behind it were left where they were.
+        self.pump(now, miner);
     }
 
     /// When something is due.
-    pub fn next_timer(&self) -> Option<Instant> {
+    pub(crate) fn next_timer(&self) -> Option<Instant> {
         let sessions = self.sessions.iter().flatten();
         let sessions = sessions.filter_map(|session| session.machine.poll_timeout(&self.terms));
         let links = self.links.iter().filter_map(Link::next_timer);
@@ -130,12 +132,13 @@ impl Proxy {
         sessions.chain(links).chain(keep_alive).min()
     }
 
-    pub fn timers(&mut self, now: Now) {
+    pub(crate) fn timers(&mut self, now: Now) {
         for miner in 0..self.sessions.len() {
             let due = self.sessions[miner].as_ref();
             let due = due.and_then(|session| session.machine.poll_timeout(&self.terms));
             if due.is_some_and(|at| at <= now.instant) {
                 self.drive(now, miner, Input::Timeout);
+                self.pump(now, miner);
             }
         }
         self.link_timers(now);
@@ -145,7 +148,7 @@ impl Proxy {
     }
 
     /// The sums that hold at every moment.
-    pub fn check(&self) {
+    pub(crate) fn check(&self) {
         let outstanding: usize = self.links.iter().map(Link::outstanding).sum();
         let candidates = self.ledger.candidates - self.ledger.candidates_ended;
         let held = self.links.iter().map(|link| link.held.len() as u64).sum();
@@ -155,11 +158,11 @@ impl Proxy {
         assert_eq!(self.ledger.received, answers, "each share has one answer: {:?}", self.ledger);
     }
 
-    pub fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.links.iter().all(|link| link.outstanding() == 0 && link.held.is_empty())
     }
 
-    pub fn has_session(&self, miner: usize) -> bool {
+    pub(crate) fn has_session(&self, miner: usize) -> bool {
         self.sessions[miner].is_some()
     }
 
@@ -192,10 +195,14 @@ impl Proxy {
         let allocate = |_| ids.borrow_mut().allocate(now.instant);
         let view = View { now, work: self.board.work(), terms: &self.terms, allocate: &allocate };
         session.machine.handle(&view, input, &mut out);
-        assert_eq!(out.close, None, "a miner was let go");
+        assert_eq!(out.close, None, "a miner was let go: {:?}", session.machine);
         let answers = count_share_answers(&out.wire);
         let due = u64::from(matches!(out.forward, Some(Forward::Due(_))));
-        assert_eq!(answers, submitted + handed_over - due, "a due share is answered when the pool has it");
+        assert_eq!(
+            answers,
+            submitted + handed_over - due,
+            "a due share is answered when the pool has it"
+        );
         session.owed = (session.owed || due == 1) && handed_over == 0;
         let conn = session.conn;
         self.ledger.received += submitted;

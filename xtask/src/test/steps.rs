@@ -165,7 +165,7 @@ fn unit() -> Vec<Step> {
 }
 
 fn simulations() -> Vec<Step> {
-    let core = ["test", "--package", "loka-stratum", "--features", "sim", "--test", "sim"];
+    let core = ["test", "--package", "loka-stratum", "--all-features", "--test", "sim"];
     let whole = ["test", "--package", "loka-tests", "--test", "sim"];
     vec![
         tests("sim", "sim-core", "the machines in virtual time", vec![test_start(&core)]),

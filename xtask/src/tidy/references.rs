@@ -8,7 +8,7 @@ use super::source::Source;
 use super::tree::Tree;
 
 /// Files that tools and people know by name.
-const KNOWN: [&str; 14] = [
+const KNOWN: [&str; 16] = [
     "Cargo.toml",
     "Cargo.lock",
     "clippy.toml",
@@ -22,6 +22,8 @@ const KNOWN: [&str; 14] = [
     ".gitignore",
     ".dockerignore",
     "config.toml",
+    "go.mod",
+    "go.sum",
     "run",
 ];
 
@@ -106,8 +108,9 @@ pub(super) fn join(directory: &str, path: &str) -> String {
 
 fn is_mentioned(tree: &Tree, path: &str) -> bool {
     let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
-    // A generator or a test may take all of a directory.
-    let whole = format!("{directory}/");
+    // A generator or a test may take all of a directory. A room at the top is named too often to count.
+    let whole =
+        if directory.contains('/') { directory.to_owned() } else { format!("{directory}/") };
     KNOWN.contains(&name)
         || tree.files.iter().filter(|file| file.path != *path).any(|file| {
             file.text.contains(name) || (!directory.is_empty() && names_path(&file.text, &whole))
@@ -118,7 +121,13 @@ fn is_mentioned(tree: &Tree, path: &str) -> bool {
 fn names_path(text: &str, path: &str) -> bool {
     text.match_indices(path).any(|(at, _)| {
         let after = text.get(at + path.len()..).and_then(|rest| rest.chars().next());
-        after.is_none_or(|sign| !sign.is_alphanumeric())
+        let slash = after == Some('/');
+        let next = if slash {
+            text.get(at + path.len() + 1..).and_then(|rest| rest.chars().next())
+        } else {
+            after
+        };
+        next.is_none_or(|sign| !sign.is_alphanumeric() && sign != '_')
     })
 }
 

@@ -7,10 +7,12 @@ use super::tree::Tree;
 const REMEDY: &str = "take the time from the Clock that is passed in (ADR 0002)";
 
 /// Files that may read a clock of their own, and why it cannot change what a simulation does.
-const MAY_READ: [(&str, &str); 4] = [
+const MAY_READ: [(&str, &str); 6] = [
     ("proxy/src/clock.rs", "it is the clock"),
     ("proxy/src/telemetry.rs", "stamps the start of the registry; nothing decides by it"),
     ("proxy/src/telemetry/init.rs", "stamps the start of the registry; nothing decides by it"),
+    ("proxy/src/control.rs", "stamps a refused change for status pages; nothing decides by it"),
+    ("proxy/src/telemetry/throttle.rs", "rations log lines and spans; nothing else decides by it"),
     ("proxy/src/telemetry/traces.rs", "stamps spans for a collector; nothing decides by it"),
 ];
 

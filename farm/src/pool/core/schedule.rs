@@ -10,7 +10,7 @@ use crate::pool::forms;
 use crate::pool::peer::ConnectionId;
 use crate::pool::settings::{DifficultyPolicy, PoolSettings};
 
-use super::Core;
+use super::{Core, Jobs};
 
 /// How often the work of each session is looked at.
 const VARDIFF_INTERVAL: Duration = Duration::from_secs(5);
@@ -57,6 +57,9 @@ impl Core {
     pub(in crate::pool) fn advance(&mut self, now: Instant) {
         if self.schedule.block <= now {
             self.new_block(None, now);
+        } else if self.schedule.job <= now && self.faults.jobs == Jobs::Withheld {
+            // A job that nobody is told of must not retire the one they have; a block does.
+            self.schedule.job = now + self.settings.job_interval;
         } else if self.schedule.job <= now {
             let is_clean = self.chain.percentile() < self.settings.clean_jobs_percent;
             self.new_job(if is_clean { Clean::Clean } else { Clean::Continues }, now);

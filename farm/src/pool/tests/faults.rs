@@ -141,3 +141,133 @@ async fn a_new_version_mask_holds_at_once_for_those_who_negotiated_one() {
     assert_rejected(&miner.submit(&wide).await, Reason::VersionBits);
     assert!(timeout(SOON, plain.heard()).await.is_err());
 }
+
+#[tokio::test(start_paused = true)]
+async fn one_connection_can_be_dropped_and_one_be_told() {
+    let pool = pool(settings());
+    let (mut first, _) = started(&pool).await;
+    let (mut second, job) = started(&pool).await;
+    let ids: Vec<ConnectionId> = pool.connections().iter().map(|view| view.id).collect();
+    pool.control().inject_to(ids[0], b"{\"method\":\"client.show_message\",\"params\":[]}\n");
+    first.heard_of("client.show_message").await;
+    pool.control().drop_connection(ids[0]);
+    assert!(first.next().await.is_none());
+    assert!(timeout(SOON, second.heard()).await.is_err());
+    assert!(second.submit(&job.share(1)).await.is_success());
+    pool.control().drop_connection(ids[0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_without_jobs_answers_all_the_same_and_returns_with_a_clean_one() {
+    let pool = pool(PoolSettings { job_interval: Duration::from_secs(30), ..settings() });
+    let (mut miner, job) = started(&pool).await;
+    pool.control().stop_jobs();
+    assert!(timeout(Duration::from_secs(3600), miner.heard()).await.is_err());
+    assert!(miner.submit(&job.share(1)).await.is_success());
+    let mut newcomer = TestMiner::new(stream(&pool));
+    newcomer.subscribe(json!([])).await;
+    assert!(newcomer.authorize(USER).await.is_success());
+    newcomer.heard_of("mining.set_difficulty").await;
+    assert!(timeout(Duration::from_secs(3600), newcomer.heard()).await.is_err());
+    pool.control().send_jobs();
+    assert!(miner.job().await.clean);
+    assert_eq!(newcomer.heard_of("mining.notify").await[8], json!(true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn logins_are_refused_on_command_in_the_given_words() {
+    let pool = pool(settings());
+    let (mut miner, job) = started(&pool).await;
+    pool.control().refuse_logins(-2, "account suspended");
+    let mut newcomer = TestMiner::new(stream(&pool));
+    newcomer.subscribe(json!([])).await;
+    let refused = newcomer.authorize(USER).await;
+    assert_eq!(
+        (refused.error_code(), refused.error_text().as_str()),
+        (Some(-2), "account suspended")
+    );
+    assert!(timeout(SOON, newcomer.heard()).await.is_err());
+    assert!(miner.submit(&job.share(1)).await.is_success());
+    assert_eq!(pool.counts().authorizations_refused, 1);
+    pool.control().admit_logins();
+    assert!(newcomer.authorize(USER).await.is_success());
+    newcomer.job().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn shares_are_refused_on_command_with_every_code_and_paid_afterwards() {
+    let pool = pool(settings());
+    let (mut miner, job) = started(&pool).await;
+    let share = job.share(1);
+    for (count, reason) in (1..).zip(Reason::ALL) {
+        pool.control().refuse_shares(reason);
+        assert_rejected(&miner.submit(&share).await, reason);
+        let counts = pool.counts();
+        assert_eq!((counts.rejected_for(reason), counts.refused_on_command), (1, count));
+        assert_eq!((counts.accepted, counts.received), (0, count));
+    }
+    // What is wrong by itself keeps its reason.
+    assert_rejected(&miner.submit(&job.low_share(1)).await, Reason::LowDifficulty);
+    assert_eq!(pool.counts().refused_on_command, 10);
+    pool.control().accept_shares();
+    assert!(miner.submit(&share).await.is_success());
+    assert_rejected(&miner.submit(&share).await, Reason::Duplicate);
+}
+
+#[tokio::test(start_paused = true)]
+async fn late_verdicts_are_booked_at_once_and_let_jobs_pass() {
+    let pool = pool(settings());
+    let (mut miner, job) = started(&pool).await;
+    let delay = Duration::from_secs(20);
+    pool.control().answer_submits_late(delay);
+    let asked = Instant::now();
+    miner.send(&crate::wire::request(77, "mining.submit", &job.share(1).params())).await;
+    miner.ask("mining.ping", json!([])).await;
+    assert_eq!(pool.counts().accepted, 1);
+    pool.control().new_job(Clean::Continues);
+    miner.job().await;
+    assert!(asked.elapsed() < SOON);
+    assert!(miner.reply(77).await.is_success());
+    assert!(asked.elapsed() >= delay && asked.elapsed() < delay + SOON);
+    pool.control().answer_submits();
+    assert!(miner.submit(&job.share(2)).await.is_success());
+    assert!(asked.elapsed() < delay + SOON);
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_a_line_can_be_the_last_word() {
+    let pool = pool(settings());
+    let (mut miner, _) = started(&pool).await;
+    pool.control().break_off(br#"{"id":null,"method":"mining.noti"#);
+    assert!(miner.lines.next_line().await.expect("an orderly close").is_none());
+    let (mut again, job) = started(&pool).await;
+    assert!(again.submit(&job.share(1)).await.is_success());
+    // The half line was there: the next words would have completed it.
+    pool.control().inject(b"{\"method\":");
+    pool.control().break_off(b"\"client.show_message\",\"params\":[]}\n{");
+    again.heard_of("client.show_message").await;
+    assert!(again.next().await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_pool_does_not_finish_its_last_words() {
+    let pool = pool(settings());
+    let (mut miner, _) = started(&pool).await;
+    pool.control().break_off(b"{\"method\":\"client.show_message\",\"params\":[]}\n");
+    pool.control().kill();
+    assert!(miner.next().await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn garbage_and_giant_lines_arrive_as_they_are() {
+    let pool = pool(settings());
+    let (mut miner, _) = started(&pool).await;
+    for garbage in ["not json", "{\"id\":", "[]", "\u{7}\u{1b}[31m"] {
+        pool.control().inject(format!("{garbage}\n").as_bytes());
+        let line = miner.lines.next_line().await.expect("open");
+        assert_eq!(line.as_deref(), Some(garbage));
+    }
+    pool.control().inject(&vec![b'x'; 1 << 20]);
+    let error = miner.lines.next_line().await.expect_err("a line over the limit");
+    assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+}

@@ -50,6 +50,11 @@ fn number(hex: &Value) -> u32 {
     u32::from_str_radix(hex.as_str().expect("hex"), 16).expect("hex")
 }
 
+/// A text, or the text of a number.
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
 fn bytes(hex: &Value) -> Vec<u8> {
     decode_hex(hex.as_str().expect("hex")).expect("hex")
 }
@@ -118,7 +123,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TestMiner<S> {
         let flat = subscriptions.to_string();
         self.session = flat.rsplit('"').nth(1).map(str::to_owned);
         self.extranonce1 = extranonce1.as_str().expect("hex").to_owned();
-        self.extranonce2_bytes = usize::try_from(size.as_u64().expect("a size")).expect("small");
+        self.extranonce2_bytes = plain(size).parse().expect("a size");
     }
 
     pub(super) async fn authorize(&mut self, user: &str) -> Reply {
@@ -149,9 +154,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TestMiner<S> {
             let Request { method, params, .. } = self.heard().await;
             match method.as_str() {
                 "mining.set_difficulty" => {
-                    let text =
-                        params[0].as_str().map_or_else(|| params[0].to_string(), str::to_owned);
-                    self.difficulty = Some(text.parse().expect("a difficulty"));
+                    self.difficulty = Some(plain(&params[0]).parse().expect("a difficulty"));
                 }
                 "mining.set_extranonce" => {
                     self.extranonce1 = params[0].as_str().expect("hex").to_owned();
@@ -182,8 +185,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TestMiner<S> {
             extranonce2_size: self.extranonce2_bytes,
             difficulty: self.difficulty.expect("a difficulty before the first job"),
         };
-        let id = params[0].as_str().expect("a job id").to_owned();
-        Job { id, issued, clean: params[8].as_bool().expect("a flag") }
+        let clean = params.get(8).is_some_and(|flag| flag.as_bool().expect("a flag"));
+        Job { id: plain(&params[0]), issued, clean }
     }
 
     pub(super) async fn submit(&mut self, share: &Share) -> Reply {

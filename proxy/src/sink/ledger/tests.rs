@@ -15,7 +15,8 @@ fn every_end_of_a_due_share_keeps_the_identity() {
     let row = ledger.row(&key("a"));
     row.rejected(Reject::Duplicate);
     row.below_pool_difficulty(2.0);
-    let balanced = |line: &str| ledger.snapshot().total.balance().unwrap_or_else(|e| panic!("{line}: {e}"));
+    let balanced =
+        |line: &str| ledger.snapshot().total.balance().unwrap_or_else(|e| panic!("{line}: {e}"));
     let mut share = row.due(4.0, 8.0);
     balanced("held");
     share.written();

@@ -9,6 +9,7 @@ use tracing::{debug, info, trace, warn};
 use super::super::reasons::{CloseReason, RefuseReason};
 use super::super::said::Said;
 use super::super::{Metrics, TraceRef};
+use super::seconds;
 
 /// Something happened to a miner's connection.
 pub enum MinerEvent<'a> {
@@ -69,7 +70,7 @@ impl MinerEvent<'_> {
             Self::Closed { listener, peer, reason, after, trace } => {
                 metrics.miner_closed.inc([listener, reason.label()]);
                 let _in_trace = trace.enter();
-                info!(listener, %peer, %reason, after_seconds = after.as_secs_f64(), "miner gone");
+                info!(listener, %peer, %reason, after_seconds = seconds(after), "miner gone");
             }
             Self::Connected { listener, peer } => {
                 metrics.miner_connections.inc([listener]);
@@ -87,7 +88,7 @@ impl MinerEvent<'_> {
             }
             Self::JobDelivered { after } => {
                 metrics.job_delivery.observe(after.as_secs_f64());
-                trace!(after_seconds = after.as_secs_f64(), "job delivered");
+                trace!(after_seconds = seconds(after), "job delivered");
             }
             Self::Malformed { listener, peer, what } => {
                 metrics.miner_malformed.inc([listener]);

@@ -7,6 +7,7 @@ use tracing::{debug, error, info, trace, warn};
 use super::super::Metrics;
 use super::super::reasons::{Clean, Obeyed, PoolDownReason, Verdict};
 use super::super::said::Said;
+use super::seconds;
 
 /// Something happened to a pool's connection. Every variant names the route and the pool.
 #[derive(Debug)]
@@ -48,7 +49,7 @@ impl PoolEvent<'_> {
             }
             Self::Down { route, pool, reason, detail, retry_in } => {
                 metrics.pool_down.inc([route, pool, reason.label()]);
-                let (detail, retry) = (Said(detail), retry_in.map(|delay| delay.as_secs_f64()));
+                let (detail, retry) = (Said(detail), retry_in.map(seconds));
                 let remedy = down_remedy(reason);
                 warn!(route, pool, %reason, %detail, retry_in_seconds = retry, remedy, "pool down");
             }
@@ -61,7 +62,7 @@ impl PoolEvent<'_> {
                 let message = Said(message);
                 let remedy = "compare spec.account, workerName and the credentials Secret of the \
                               StratumPool with what the pool expects";
-                error!(route, pool, user, %message, remedy, "pool refused the login");
+                error!(route, pool, user, said = %message, remedy, "pool refused the login");
             }
             Self::Message { route, pool, text } => {
                 metrics.pool_messages.inc([route, pool]);
@@ -78,11 +79,11 @@ impl PoolEvent<'_> {
             }
             Self::Up { route, pool, after } => {
                 metrics.pool_login.observe([route, pool], after);
-                info!(route, pool, after_seconds = after.as_secs_f64(), "pool up");
+                info!(route, pool, after_seconds = seconds(after), "pool up");
             }
             Self::Verdict { route, pool, verdict, after } => {
                 metrics.pool_verdict.observe([route, pool, verdict.label()], after);
-                trace!(route, pool, %verdict, after_seconds = after.as_secs_f64(), "verdict");
+                trace!(route, pool, %verdict, after_seconds = seconds(after), "verdict");
             }
         }
     }

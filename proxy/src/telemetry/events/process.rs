@@ -8,6 +8,7 @@ use tracing::{error, info, warn};
 
 use super::super::reasons::{ConfigResult, DrainCause};
 use super::super::{Metrics, TraceRef};
+use super::seconds;
 
 /// Something happened to the proxy itself.
 #[derive(Debug)]
@@ -42,7 +43,7 @@ impl ProcessEvent<'_> {
             Self::ConfigApplied { name, hash, origin, after, trace } => {
                 metrics.config_apply.inc([ConfigResult::Applied.label()]);
                 let _in_trace = trace.enter();
-                let after_seconds = after.as_secs_f64();
+                let after_seconds = seconds(after);
                 info!(name, hash, origin, after_seconds, "configuration applied");
             }
             Self::ConfigRefused { origin, problems, trace } => {
@@ -54,15 +55,15 @@ impl ProcessEvent<'_> {
                 }
             }
             Self::Drained { after, miners_left } if miners_left > 0 => {
-                let after_seconds = after.as_secs_f64();
+                let after_seconds = seconds(after);
                 let remedy = "raise spec.drain.timeout if these miners should have had more time";
                 warn!(after_seconds, miners_left, remedy, "drain timed out");
             }
             Self::Drained { after, miners_left: _ } => {
-                info!(after_seconds = after.as_secs_f64(), "drained");
+                info!(after_seconds = seconds(after), "drained");
             }
             Self::Draining { cause, miners, timeout } => {
-                let timeout_seconds = timeout.as_secs_f64();
+                let timeout_seconds = seconds(timeout);
                 info!(%cause, miners, timeout_seconds, "draining: a second signal stops at once");
             }
             Self::ListenerBound { listener, address } => {

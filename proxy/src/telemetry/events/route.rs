@@ -6,6 +6,7 @@ use tracing::{error, info};
 
 use super::super::Metrics;
 use super::super::reasons::{NoPoolAction, SwitchCause};
+use super::seconds;
 
 /// Something happened to a route.
 #[derive(Debug)]
@@ -23,7 +24,7 @@ impl RouteEvent<'_> {
         match *self {
             Self::NoPool { route, action, after } => {
                 metrics.route_no_pool.inc([route]);
-                let after_seconds = after.as_secs_f64();
+                let after_seconds = seconds(after);
                 let remedy = "see the log lines of each pool of this route";
                 error!(route, %action, after_seconds, remedy, "no pool left");
             }

@@ -17,26 +17,26 @@ use crate::world::Conn;
 
 /// A due share and the miner that waits for its answer.
 #[derive(Debug)]
-pub struct Handoff {
-    pub miner: usize,
-    pub conn: Conn,
-    pub share: Box<VerifiedShare>,
+pub(crate) struct Handoff {
+    pub(crate) miner: usize,
+    pub(crate) conn: Conn,
+    pub(crate) share: Box<VerifiedShare>,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub enum Token {
+pub(crate) enum Token {
     Due,
     Candidate,
 }
 
 /// One pool, connected or not.
 #[derive(Debug, Default)]
-pub struct Link {
+pub(crate) struct Link {
     up: Option<(Conn, Upstream<Token>)>,
     ready_since: Option<Instant>,
     session: Option<SourceId>,
     resume: Option<Resumable>,
-    pub held: VecDeque<(Instant, Handoff)>,
+    pub(crate) held: VecDeque<(Instant, Handoff)>,
     lingers_until: Option<Instant>,
 }
 
@@ -49,15 +49,15 @@ const FAIL_BACK: Duration = Duration::from_secs(15);
 // === impl Link ===
 
 impl Link {
-    pub fn outstanding(&self) -> usize {
+    pub(crate) fn outstanding(&self) -> usize {
         self.up.as_ref().map_or(0, |(_, machine)| machine.outstanding())
     }
 
-    pub fn conn(&self) -> Option<Conn> {
+    pub(crate) fn conn(&self) -> Option<Conn> {
         self.up.as_ref().map(|(conn, _)| *conn)
     }
 
-    pub fn is_ready(&self) -> bool {
+    pub(crate) fn is_ready(&self) -> bool {
         self.ready_since.is_some()
     }
 
@@ -71,7 +71,7 @@ impl Link {
 // === impl Proxy ===
 
 impl Proxy {
-    pub fn link_up(&mut self, now: Now, pool: usize, conn: Conn) {
+    pub(crate) fn link_up(&mut self, now: Now, pool: usize, conn: Conn) {
         let login = Login {
             user: "acct.proxy".into(),
             password: "x".into(),
@@ -92,7 +92,7 @@ impl Proxy {
     }
 
     /// The connection to a pool has ended: what was written may be paid or not, what was not may still be sent.
-    pub fn link_down(&mut self, now: Now, pool: usize) {
+    pub(crate) fn link_down(&mut self, now: Now, pool: usize) {
         let link = &mut self.links[pool];
         let Some((_, machine)) = link.up.take() else { return };
         link.ready_since = None;
@@ -107,7 +107,7 @@ impl Proxy {
         self.settle(now);
     }
 
-    pub fn pool_line(&mut self, now: Now, pool: usize, line: &str) {
+    pub(crate) fn pool_line(&mut self, now: Now, pool: usize, line: &str) {
         self.with_machine(now, pool, |machine, out| machine.handle_line(now, line.as_bytes(), out));
         self.select(now);
         self.settle(now);
@@ -247,14 +247,20 @@ impl Proxy {
 
     /// Moves the route to the pool that is best now.
     pub(super) fn select(&mut self, now: Now) {
+        // Only when both pools could tell how much they leave; the first alone would choose for itself.
+        if self.board.work().layout.is_none() {
+            return;
+        }
         let usable = |link: &Link| {
             link.session.filter(|session| link.is_ready() && self.board.has_offer(*session))
         };
         let active = self.board.active();
-        let position = self.links.iter().position(|link| active.is_some() && link.session == active);
+        let position =
+            self.links.iter().position(|link| active.is_some() && link.session == active);
         let best = self.links.iter().enumerate().find_map(|(index, link)| {
             let well = link.ready_since.is_some_and(|since| now.instant >= since + FAIL_BACK);
-            let active_is_up = position.is_some_and(|position| usable(&self.links[position]).is_some());
+            let active_is_up =
+                position.is_some_and(|position| usable(&self.links[position]).is_some());
             let allowed = !active_is_up || Some(index) == position || well;
             usable(link).filter(|_| allowed)
         });
