@@ -5,6 +5,7 @@
 //! proxy, of its protocol core or of its contract: a judge that shared their code would share
 //! their mistakes.
 
+pub mod books;
 pub mod judge;
 pub mod miner;
 pub mod network;

@@ -1,6 +1,7 @@
 //! Bad input: an error that names the field or the peer, the value and the remedy; what can go on, goes on.
 
 use loka_farm::pool::{Accounts, PoolSettings};
+use loka_tests::books::Books as _;
 use loka_tests::process::{Process, run_to_end};
 use serde_json::json;
 use tempfile::TempDir;

@@ -4,7 +4,7 @@ use loka_farm::miner::counts::Disconnect;
 use loka_farm::miner::{MinerState, MinerStatus};
 use loka_farm::pool::PoolControl;
 use loka_farm::profile::Profile;
-use loka_tests::books::{Ledger, MinerLinks};
+use loka_tests::books::{Books as _, Ledger, MinerLinks};
 use loka_tests::process::{Process, eventually};
 
 use super::rig::{DIFFICULTY, NAMES, Pools, difficulty, miners};

@@ -29,7 +29,7 @@ use loka_proxy::telemetry::Telemetry;
 use loka_proxy::telemetry::reasons::DrainCause;
 use loka_proxy::workers::Workers;
 use loka_stratum::types::UnixTime;
-use loka_tests::books::{Ledger, MinerLinks};
+use loka_tests::books::{Books as _, Ledger, MinerLinks};
 use loka_tests::documents::{Documents, PoolDocument};
 use loka_tests::seams::{SimulatedNet, listener_name};
 use tokio::time::{Instant, sleep, sleep_until};

@@ -6,7 +6,7 @@ use loka_farm::judge::Difficulty;
 use loka_farm::miner::MinerState;
 use loka_farm::network::Conditions;
 use loka_farm::pool::{Clean, DifficultyPolicy, PoolSettings, Resumption, VersionRolling};
-use loka_tests::books::{MinerLinks, total};
+use loka_tests::books::{Books as _, MinerLinks, total};
 
 use super::farm::{DIFFICULTY, Farm, Outcome, UNIX_START, in_virtual_time};
 use super::faults::Fault;

@@ -17,7 +17,7 @@ use tokio::process::{Child, ChildStderr, Command};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::books::Ledger;
+use crate::books::{Books as _, Ledger};
 
 /// Longest wait for anything that is expected: far longer than a busy machine needs.
 pub const PATIENCE: Duration = Duration::from_secs(60);

@@ -3,8 +3,6 @@
 //! Owns the bytes of outgoing lines. It deliberately does not use `serde_json` for writing: the
 //! look of a line is the point here, and numbers must come out as the firmware writes them.
 
-use std::fmt::Write as _;
-
 use crate::profile::{
     Call, ConfigureForm, Dialect, Extension, KeyOrder, Method, Profile, Slashes, Spacing,
     SubscribeForm,

@@ -189,6 +189,20 @@ async fn the_same_seed_gives_the_same_arrivals() {
     assert_ne!(pieces(3).await, pieces(4).await);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_full_backlog_refuses() {
+    let net = Net::new(1, Conditions::PERFECT);
+    let mut listener = net.listen(POOL).expect("a free name");
+    let mut waiting = Vec::new();
+    for _ in 0..BACKLOG_MAX {
+        waiting.push(net.dial(POOL).await.expect("admitted"));
+    }
+    let refused = net.dial(POOL).await.expect_err("a full backlog");
+    assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+    listener.accept().await.expect("a connection");
+    net.dial(POOL).await.expect("admitted again");
+}
+
 /// The digest after a small farm has talked through every fault there is.
 async fn digest_of_a_faulty_farm(seed: u64, says: u8) -> u64 {
     let net = Net::new(seed, CHOPPY);

@@ -10,12 +10,12 @@ use crate::judge::{Accepted, AcceptedHashes, Credit, Difficulty, Reason, Verdict
 use super::peer::ConnectionId;
 
 /// User names that get a line of their own; the rest share [`OTHER_USERS`].
-const USERS_MAX: usize = 65_536;
+pub(super) const USERS_MAX: usize = 65_536;
 pub const OTHER_USERS: &str = "(others)";
 /// The line of shares under names that were never logged in on their connection.
 pub const UNAUTHORIZED_USERS: &str = "(unauthorized)";
 /// Accepted shares that are kept one by one, the newest: hours of a test's work.
-const SHARES_KEPT_MAX: usize = 1 << 18;
+pub(super) const SHARES_KEPT_MAX: usize = 1 << 18;
 
 /// A snapshot of the books. At every moment `received = accepted + Σ rejected`.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

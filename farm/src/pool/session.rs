@@ -18,9 +18,9 @@ use super::settings::PoolSettings;
 use super::vardiff::Vardiff;
 
 /// Jobs on record in one session; a share for an older one meets an unknown job.
-const JOBS_MAX: usize = 128;
+pub(super) const JOBS_MAX: usize = 128;
 /// Sessions on record, the newest: more than any test has connections.
-const SESSIONS_MAX: usize = 65_536;
+pub(super) const SESSIONS_MAX: usize = 65_536;
 
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) struct SessionKey(u64);

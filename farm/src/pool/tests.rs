@@ -1,5 +1,6 @@
 //! Conversations with a pool over a stream in memory, under paused time.
 
+mod bounds;
 mod faults;
 mod forms;
 mod miner;

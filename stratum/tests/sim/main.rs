@@ -26,7 +26,7 @@ mod proxy;
 mod scenario;
 mod world;
 
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 40;
 
 fn number(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;

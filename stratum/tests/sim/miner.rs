@@ -28,10 +28,11 @@ pub(crate) struct Habits {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What is said first.
 pub(crate) enum Handshake {
-    ConfigureFirst,
-    SubscribeFirst,
-    AuthorizeFirst,
+    Configure,
+    Subscribe,
+    Authorize,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -110,13 +111,9 @@ impl Miner {
             requests.insert(0, (1, "mining.configure", json!([["version-rolling"], options])));
         }
         match self.habits.handshake {
-            Handshake::ConfigureFirst => {}
-            Handshake::SubscribeFirst => {
-                requests.sort_by_key(|(id, ..)| [9, 1, 0, 2][*id as usize])
-            }
-            Handshake::AuthorizeFirst => {
-                requests.sort_by_key(|(id, ..)| [9, 0, 2, 1][*id as usize])
-            }
+            Handshake::Configure => {}
+            Handshake::Subscribe => requests.sort_by_key(|(id, ..)| [9, 1, 0, 2][*id as usize]),
+            Handshake::Authorize => requests.sort_by_key(|(id, ..)| [9, 0, 2, 1][*id as usize]),
         }
         for (id, method, params) in requests {
             self.session.asked.push_back((id, method));

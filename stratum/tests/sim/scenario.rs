@@ -66,10 +66,7 @@ fn pool(rng: &mut Rng) -> PoolSettings {
 
 fn miner(rng: &mut Rng) -> Habits {
     Habits {
-        handshake: pick(
-            rng,
-            &[Handshake::ConfigureFirst, Handshake::SubscribeFirst, Handshake::AuthorizeFirst],
-        ),
+        handshake: pick(rng, &[Handshake::Configure, Handshake::Subscribe, Handshake::Authorize]),
         mask: pick(rng, &[None, Some(0xffff_ffff), Some(0x1fff_e000), Some(0x0000_2000)]),
         pipelines: rng.bool(),
         constant_extranonce2: rng.u8(..4) == 0,

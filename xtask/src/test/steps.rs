@@ -214,7 +214,8 @@ fn tests(
 fn test_start(arguments: &[&str]) -> Start {
     let mut all = arguments.to_vec();
     all.extend(["--no-fail-fast", "--", "--show-output"]);
-    Start::cargo(&all)
+    // A backtrace would push what went wrong out of the part of the log that is shown.
+    Start::cargo(&all).with("RUST_BACKTRACE", "0")
 }
 
 /// Where cargo puts `binary`. If cargo cannot say, nothing will build, and that says why.

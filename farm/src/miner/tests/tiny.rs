@@ -142,7 +142,9 @@ impl Tiny {
                 return;
             }
             if self.flaw == Flaw::SilentAfterJob && request.method == "mining.submit" {
-                std::future::pending::<()>().await;
+                // It goes on reading: the miner must not see a stalled write.
+                while let Ok(Some(_)) = lines.next_line().await {}
+                return;
             }
             if let Flaw::LateReply(method, by) = &self.flaw
                 && *method == request.method

@@ -19,7 +19,9 @@ fn refused(inputs: &Inputs) -> Problem {
 #[test]
 fn files_are_read_in_the_order_given_and_a_directory_in_the_order_of_its_names() {
     let disk = OnDisk::empty();
-    for name in ["z.yaml", "dir/b.yml", "dir/a.json", "dir/notes.txt", "dir/sub/c.yaml"] {
+    for name in
+        ["z.yaml", "dir/b.yml", "dir/a.json", "dir/notes.txt", "dir/.a.yaml", "dir/sub/c.yaml"]
+    {
         disk.write(name, name);
     }
     let contents = disk.inputs(&["z.yaml", "dir"]).read().unwrap();
@@ -46,6 +48,20 @@ fn a_mounted_config_map_and_secret_are_each_read_once_through_their_links() {
     let keys = &contents.secrets["pool-a"];
     assert_eq!(keys.keys().collect::<Vec<_>>(), ["password"]);
     assert_eq!(keys["password"].expose(), "hunter2", "without the editor's line end");
+}
+
+#[test]
+fn secrets_that_are_mounted_together_are_read_once_through_their_links() {
+    let disk = OnDisk::farm();
+    disk.write("s/..2026_11_24/pool-a/password", "hunter2");
+    symlink("..2026_11_24", disk.path("s/..data")).unwrap();
+    symlink("..data/pool-a", disk.path("s/pool-a")).unwrap();
+    // What an editor leaves behind.
+    disk.write("s/pool-a/.password.swp", "hunter1");
+    let inputs = Inputs { secrets_dir: Some(disk.path("s")), ..disk.inputs(&["farm.yaml"]) };
+    let contents = inputs.read().unwrap();
+    assert_eq!(contents.secrets.keys().collect::<Vec<_>>(), ["pool-a"]);
+    assert_eq!(contents.secrets["pool-a"].keys().collect::<Vec<_>>(), ["password"]);
 }
 
 #[test]

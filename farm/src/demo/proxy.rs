@@ -1,0 +1,137 @@
+//! The proxy as a process: started on documents in a file, read through its admin pages, stopped by SIGTERM.
+
+use std::fs::{self, File};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use loka_farm::books::Ledger;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, sleep, timeout};
+
+/// Longest wait for the proxy to listen.
+const START_WITHIN: Duration = Duration::from_secs(20);
+
+/// Longest wait for one of its pages.
+const PAGE_WITHIN: Duration = Duration::from_secs(5);
+
+/// Longest wait for its end.
+const STOP_WITHIN: Duration = Duration::from_secs(30);
+
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// Pages of the proxy are smaller.
+const PAGE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// A running proxy.
+#[derive(Debug)]
+pub(super) struct Proxy {
+    child: Child,
+    admin: SocketAddr,
+    log: PathBuf,
+}
+
+/// A port that is free on `address`.
+pub(super) async fn free_port() -> anyhow::Result<u16> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("no free port on loopback")?;
+    Ok(listener.local_addr()?.port())
+}
+
+// === impl Proxy ===
+
+impl Proxy {
+    /// Starts it on `documents`, which are written to `directory`, and waits until it is ready.
+    pub(super) async fn start(
+        binary: &Path,
+        directory: &Path,
+        documents: &str,
+        bind: SocketAddr,
+        password: &str,
+    ) -> anyhow::Result<Self> {
+        let file = directory.join("farm.yaml");
+        fs::write(&file, documents).context("cannot write the documents")?;
+        let log = directory.join("proxy.log");
+        let admin = SocketAddr::from(([127, 0, 0, 1], free_port().await?));
+        let child = Command::new(binary)
+            .args(["run", "--log-format", "json", "--bind", &bind.ip().to_string()])
+            .args(["--admin", &admin.to_string(), "-f"])
+            .arg(&file)
+            .env("STRATUM_SECRET_PRIMARY_CREDENTIALS_PASSWORD", password)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(&log)?)
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("cannot start {}; build it first", binary.display()))?;
+        let mut proxy = Self { child, admin, log };
+        proxy.until_ready().await?;
+        Ok(proxy)
+    }
+
+    async fn until_ready(&mut self) -> anyhow::Result<()> {
+        let deadline = Instant::now() + START_WITHIN;
+        while Instant::now() < deadline {
+            if let Some(status) = self.child.try_wait()? {
+                bail!("the proxy ended with {status}:\n{}", self.last_words());
+            }
+            if matches!(self.page("/readyz").await, Ok((200, _))) {
+                return Ok(());
+            }
+            sleep(LOOK_AGAIN).await;
+        }
+        bail!("the proxy is not ready after {START_WITHIN:?}:\n{}", self.last_words())
+    }
+
+    /// Where its log is.
+    pub(super) fn log(&self) -> &Path {
+        &self.log
+    }
+
+    /// Where its admin pages are.
+    pub(super) fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    pub(super) async fn ledger(&self) -> anyhow::Result<Ledger> {
+        let (_, text) = self.page("/ledger").await?;
+        serde_json::from_str(&text).context("the proxy's /ledger")
+    }
+
+    pub(super) async fn status(&self) -> anyhow::Result<Value> {
+        let (_, text) = self.page("/status").await?;
+        serde_json::from_str(&text).context("the proxy's /status")
+    }
+
+    /// SIGTERM, and its exit status.
+    pub(super) async fn stop(mut self) -> anyhow::Result<ExitStatus> {
+        if let Some(id) = self.child.id() {
+            Command::new("kill").args(["-s", "TERM", &id.to_string()]).status().await?;
+        }
+        let ended = timeout(STOP_WITHIN, self.child.wait()).await;
+        Ok(ended.with_context(|| format!("the proxy did not end within {STOP_WITHIN:?}"))??)
+    }
+
+    fn last_words(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    async fn page(&self, path: &str) -> anyhow::Result<(u16, String)> {
+        timeout(PAGE_WITHIN, fetch(self.admin, path)).await.context("the proxy does not answer")?
+    }
+}
+
+async fn fetch(address: SocketAddr, path: &str) -> anyhow::Result<(u16, String)> {
+    let mut stream = TcpStream::connect(address).await?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: proxy\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = String::new();
+    stream.take(PAGE_BYTES_MAX).read_to_string(&mut answer).await?;
+    let (head, body) = answer.split_once("\r\n\r\n").context("no HTTP answer")?;
+    let code = head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
+    Ok((code, body.to_owned()))
+}
