@@ -1,5 +1,7 @@
 //! The shipped documents with as little as possible replaced, and a list of what was.
 
+#![expect(clippy::indexing_slicing, reason = "indexing a YAML value gives null, or inserts")]
+
 use std::fs;
 use std::path::Path;
 
@@ -57,7 +59,7 @@ pub(super) fn replace(documents: &mut [Value], wanted: &Wanted<'_>) -> Vec<Repla
         match kind.as_str() {
             "StratumProxy" => proxy(document, &name, wanted, &mut done),
             "StratumPool" => {
-                let url = wanted.urls.get(pools).or(wanted.urls.last());
+                let url = wanted.urls.get(pools).or_else(|| wanted.urls.last());
                 pool(document, &name, url.map_or("", String::as_str), wanted, &mut done);
                 pools += 1;
             }
@@ -71,6 +73,9 @@ fn proxy(document: &mut Value, name: &str, wanted: &Wanted<'_>, done: &mut Vec<R
     let Some(listener) = document["spec"]["listeners"].get_mut(0) else { return };
     let mut set = |field: &str, value: &mut Value, is: Value| {
         let was = std::mem::replace(value, is.clone());
+        if was == is {
+            return;
+        }
         let field = format!("{name} listeners[0].{field}");
         done.push(Replacement { field, was: text(&was), is: text(&is) });
     };

@@ -78,7 +78,7 @@ impl Facts {
                 "the proxy ended well",
                 self.proxy_exit == Some(0),
                 self.proxy_exit
-                    .map_or("no exit code".to_owned(), |code| format!("exit code {code}")),
+                    .map_or_else(|| "no exit code".to_owned(), |code| format!("exit code {code}")),
             ),
         ];
         if let Some(moved) = self.moved {

@@ -136,7 +136,6 @@ fn pool(name: &str, seed: u64) -> PoolSettings {
 }
 
 /// Practice pools and miners live in the present.
-#[expect(clippy::disallowed_methods, reason = "the one place where the demo reads the wall clock")]
 fn unix_now() -> u32 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u32::try_from(since.as_secs()).unwrap_or(u32::MAX)

@@ -8,6 +8,7 @@ use axum::response::{Html, IntoResponse};
 use axum::{Router, http::header, routing};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::snapshot::History;
 
@@ -21,6 +22,7 @@ pub(super) async fn serve(
     address: SocketAddr,
     shown: Shown,
     stop: CancellationToken,
+    tasks: &TaskTracker,
 ) -> anyhow::Result<SocketAddr> {
     let listener = TcpListener::bind(address)
         .await
@@ -34,10 +36,8 @@ pub(super) async fn serve(
     let router = Router::new()
         .route("/", routing::get(async || Html(PAGE)))
         .route("/data", routing::get(data));
-    tokio::spawn(async move {
-        let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
-        // The demo goes on without its page.
-        served.await.ok();
-    });
+    let server = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
+    // The demo goes on without its page.
+    tasks.spawn(async move { server.await.ok() });
     Ok(address)
 }

@@ -11,8 +11,9 @@ use loka_farm::miner::MinerStatus;
 use loka_farm::miner::rack::Rack;
 use serde_json::{Value, json};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::args::{Args, Pools};
 use super::documents::{self, Replacement, Wanted};
@@ -33,6 +34,9 @@ const RATE_OVER: usize = 10;
 /// Longest wait for the last verdicts.
 const QUIET_WITHIN: Duration = Duration::from_secs(15);
 
+/// Longest wait for the page's last readers.
+const PAGE_ENDS_WITHIN: Duration = Duration::from_secs(1);
+
 /// Everything that runs.
 struct Demo {
     args: Args,
@@ -43,6 +47,9 @@ struct Demo {
     tally: Option<Arc<Tally>>,
     shown: Shown,
     page: String,
+    /// Ends the page's server.
+    stop: CancellationToken,
+    tasks: TaskTracker,
     started: Instant,
     replaced: Vec<Replacement>,
     /// Hashes done at the last looks.
@@ -108,8 +115,8 @@ impl Demo {
         screen.line(&format!("      {pages}, log in {}", proxy.log().display()))?;
         let history = History { duration: args.duration.as_secs_f64(), ..History::default() };
         let shown: Shown = Arc::new(Mutex::new(history));
-        let stop = CancellationToken::new();
-        let page = page::serve(args.page, Arc::clone(&shown), stop).await?;
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let page = page::serve(args.page, Arc::clone(&shown), stop.clone(), &tasks).await?;
         let tally = (args.pools() == Pools::Practice).then(mill::tally).transpose()?;
         screen.line(&format!("[4/4] {} miners on stratum+tcp://{listen}", args.miners))?;
         let address = match listen.ip().is_unspecified() {
@@ -130,6 +137,8 @@ impl Demo {
             tally,
             shown,
             page,
+            stop,
+            tasks,
             started,
             replaced,
             hashes,
@@ -196,7 +205,8 @@ impl Demo {
 
     fn kill_active(&mut self, status: &Value) {
         let Some(practice) = &self.practice else { return };
-        let active = status["routes"][0]["activePool"].as_str().unwrap_or_default();
+        let active =
+            status.pointer("/routes/0/activePool").and_then(Value::as_str).unwrap_or_default();
         let Some(index) = mill::NAMES.iter().position(|name| *name == active) else { return };
         let Some(pool) = practice.pools.get(index) else { return };
         pool.control().kill();
@@ -265,8 +275,12 @@ impl Demo {
             proxy_exit: None,
             moved,
         };
-        let Self { args, mut screen, proxy, shown, replaced, killed, .. } = self;
+        let Self { args, mut screen, proxy, shown, replaced, killed, stop, tasks, .. } = self;
+        stop.cancel();
+        tasks.close();
         let exit = proxy.stop().await?;
+        // A browser may hold its connection for ever.
+        drop(timeout(PAGE_ENDS_WITHIN, tasks.wait()).await);
         let facts = Facts { proxy_exit: exit.code(), ..facts };
         let history = shown.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let summary = Summary { args: &args, facts: &facts, ledger: &ledger, miners: &miners };

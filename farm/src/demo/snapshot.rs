@@ -98,7 +98,8 @@ impl Snapshot {
         miners: &[MinerStatus],
         books: &[(&str, PoolCounts)],
     ) -> Self {
-        let route = &status["routes"][0];
+        let none = Value::Null;
+        let route = status.pointer("/routes/0").unwrap_or(&none);
         let pools = route["pools"].as_array().into_iter().flatten();
         let totals = totals(miners);
         Self {
@@ -132,7 +133,8 @@ impl Pool {
             Some(books) => (books.accepted, books.rejected_total(), books.credited.as_f64()),
             None => (ours.pool_accepted, total(&ours.pool_rejected), ours.pool_accepted_difficulty),
         };
-        let bytes = |field: &str| shown[field].as_u64().map_or("?".to_owned(), |n| n.to_string());
+        let bytes =
+            |field: &str| shown[field].as_u64().map_or_else(|| "?".to_owned(), |n| n.to_string());
         Self {
             state: text("state"),
             active: active.as_str() == Some(&name),

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 
 use loka_stratum::share::VerifiedShare;
 
+use crate::chain::Hash;
+
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     pub(crate) received: u64,
@@ -16,7 +18,9 @@ pub(crate) struct Ledger {
     pub(crate) lost: u64,
     pub(crate) candidates: u64,
     pub(crate) candidates_ended: u64,
-    accepted: HashSet<[u8; 32]>,
+    /// What the pools said of which share, as the proxy understood it.
+    pub(crate) verdicts: BTreeMap<Hash, bool>,
+    accepted: HashSet<Hash>,
 }
 
 /// What is on its way: handed to a pool, or held for a session that may come back.

@@ -44,6 +44,8 @@ pub(crate) struct Pool {
     pub(crate) counts: Counts,
     /// The next verdict is never said.
     pub(crate) swallow_verdict: bool,
+    /// Every share that was ever accepted.
+    accepted: HashSet<Hash>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -95,6 +97,7 @@ impl Pool {
             next_id: 1,
             counts: Counts::default(),
             swallow_verdict: false,
+            accepted: HashSet::new(),
         }
     }
 
@@ -134,6 +137,10 @@ impl Pool {
     pub(crate) fn block(&mut self, prev_hash: [u8; 32], unix: u32) -> Vec<(Conn, Saying)> {
         self.prev_hash = prev_hash;
         self.broadcast(true, unix)
+    }
+
+    pub(crate) fn has_accepted(&self, hash: &Hash) -> bool {
+        self.accepted.contains(hash)
     }
 
     pub(crate) fn job_every_ms(&self) -> u64 {
@@ -334,7 +341,8 @@ impl Pool {
         let text = |index: usize| params[index].as_str().unwrap_or_default();
         assert_eq!(text(0), "acct.proxy");
         let verdict = match self.judge(conn, &text) {
-            Judgement::Accepted => {
+            Judgement::Accepted(hash) => {
+                self.accepted.insert(hash);
                 self.counts.accepted += 1;
                 reply(id, &json!(true))
             }
@@ -374,7 +382,7 @@ impl Pool {
             }
             None => Judgement::Refused(23, "Low difficulty share"),
             Some(hash) if !session.seen.insert(hash) => Judgement::Refused(22, "Duplicate share"),
-            Some(_) => Judgement::Accepted,
+            Some(hash) => Judgement::Accepted(hash),
         }
     }
 }
@@ -383,7 +391,7 @@ impl Pool {
 const NETWORK_DIFFICULTY: f64 = 1.0 / 16_777_216.0;
 
 enum Judgement {
-    Accepted,
+    Accepted(Hash),
     Refused(u8, &'static str),
 }
 

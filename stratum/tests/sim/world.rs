@@ -422,6 +422,10 @@ impl World {
             assert_eq!(counts.submitted, ended, "miner {index}: {counts:?}");
         }
         let ledger = &self.proxy.ledger;
+        for (hash, accepted) in &ledger.verdicts {
+            let by_pool = self.pools.iter().any(|pool| pool.has_accepted(hash));
+            assert_eq!(by_pool, *accepted, "a verdict was given to another share");
+        }
         let verdicts = ledger.pool_accepted + ledger.pool_rejected.values().sum::<u64>();
         let judged: u64 =
             self.pools.iter().map(|pool| pool.counts.accepted + pool.counts.refused).sum();

@@ -118,7 +118,7 @@ fn group(tokens: &[Token]) -> Vec<&Token> {
             "{" => (depth, begins) = (depth + 1, depth == 0),
             "}" if depth == 1 => break,
             "}" => depth = depth.saturating_sub(1),
-            "," => begins = true,
+            "," => begins = depth == 1,
             _ if begins => {
                 found.push(token);
                 begins = false;

@@ -13,6 +13,7 @@ use loka_stratum::upstream::{
 use loka_stratum::work::Now;
 
 use super::{Outgoing, Proxy};
+use crate::chain::Hash;
 use crate::world::Conn;
 
 /// A due share and the miner that waits for its answer.
@@ -25,7 +26,7 @@ pub(crate) struct Handoff {
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Token {
-    Due,
+    Due(Hash),
     Candidate,
 }
 
@@ -99,7 +100,7 @@ impl Proxy {
         link.lingers_until = link.session.map(|_| now.instant + HOLD);
         for token in machine.into_outstanding() {
             match token {
-                Token::Due => self.ledger.unanswered += 1,
+                Token::Due(_) => self.ledger.unanswered += 1,
                 Token::Candidate => self.ledger.candidates_ended += 1,
             }
         }
@@ -137,7 +138,8 @@ impl Proxy {
         let link = self.links.iter().position(|link| link.session == Some(source));
         let result = match link {
             Some(pool) if self.links[pool].is_ready() => {
-                self.submit(now, pool, &handoff.share, Token::Due);
+                let token = Token::Due(*handoff.share.hash().as_bytes());
+                self.submit(now, pool, &handoff.share, token);
                 HandOver::Written
             }
             Some(pool) => {
@@ -214,13 +216,16 @@ impl Proxy {
                 let session = self.links[pool].session.expect("a session");
                 self.board.offer(now, session, notify, context).expect("a layout that fits");
             }
-            Event::Verdict { token: Token::Due, verdict, .. } => match verdict {
-                Ok(()) => self.ledger.pool_accepted += 1,
-                Err(reason) => {
-                    assert_eq!(reason.label(), "stale", "a verified share was refused");
-                    *self.ledger.pool_rejected.entry(reason.label()).or_default() += 1;
+            Event::Verdict { token: Token::Due(hash), verdict, .. } => {
+                self.ledger.verdicts.insert(hash, verdict.is_ok());
+                match verdict {
+                    Ok(()) => self.ledger.pool_accepted += 1,
+                    Err(reason) => {
+                        assert_eq!(reason.label(), "stale", "a verified share was refused");
+                        *self.ledger.pool_rejected.entry(reason.label()).or_default() += 1;
+                    }
                 }
-            },
+            }
             Event::Verdict { token: Token::Candidate, .. } => self.ledger.candidates_ended += 1,
             Event::Message(_) | Event::Reconnect { .. } => {}
             Event::Misbehaved(what) => panic!("a sound pool was misunderstood: {what}"),
