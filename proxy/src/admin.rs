@@ -1,8 +1,8 @@
-//! The admin server: `/livez`, `/readyz`, `/metrics`, `/ledger`, `/status`. Read only and without secrets; it
-//! listens on loopback unless told otherwise.
+//! The admin server: `/livez`, `/readyz`, `/metrics`, `/ledger`, `/status`. Read only and without
+//! secrets; it listens on loopback unless told otherwise.
 //!
-//! It owns its socket and its connections, each bounded in number, size and time. The state that it shows
-//! belongs to others and is read through [`StatusSource`].
+//! It owns its socket and its connections, each bounded in number, size and time. The state that it
+//! shows belongs to others and is read through [`StatusSource`].
 
 #[cfg(test)]
 mod exposition;

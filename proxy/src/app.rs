@@ -508,6 +508,7 @@ impl Supervisor {
 /// Waits for either; the caller's next turn sees which.
 async fn stop_or_drain(stop: &CancellationToken, drain: &mut watch::Receiver<Option<DrainOrder>>) {
     tokio::select! {
+        biased;
         () = stop.cancelled() => {}
         changed = drain.changed() => {
             if changed.is_ok() {

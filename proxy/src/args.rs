@@ -57,7 +57,8 @@ Traces go out over OTLP/gRPC if OTEL_EXPORTER_OTLP_ENDPOINT is set (http://HOST:
 Without a sampler, spec.observability.tracing.samplingRatio of the document counts, and without
 that, 1 % of connections and shares are kept. Refused and slow shares always are.";
 
-/// Stratum mining proxy: many miners over few pool connections, with failover that no miner notices.
+/// Stratum mining proxy: many miners over few pool connections, with failover that no miner
+/// notices.
 ///
 /// It takes the same StratumProxy and StratumPool documents as a cluster does.
 #[derive(Debug, Parser)]
@@ -101,7 +102,7 @@ pub struct InputArgs {
     #[arg(short = 'f', long = "file", value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
 
-    /// Directory of Secrets, as DIR/<secret>/<key>
+    /// Directory of Secrets, as `DIR/<secret>/<key>`
     #[arg(long, value_name = "DIR", env = "STRATUM_SECRETS_DIR")]
     pub secrets_dir: Option<PathBuf>,
 

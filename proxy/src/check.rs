@@ -1,5 +1,6 @@
-//! `stratum-proxy check`: the whole validation, and what the documents mean in words that somebody who pays for
-//! the electricity can verify: which miners, which pools in which order, which account is paid.
+//! `stratum-proxy check`: the whole validation, and what the documents mean in words that somebody
+//! who pays for the electricity can verify: which miners, which pools in which order, which account
+//! is paid.
 //!
 //! It shows no secret, and opens no socket: whether a pool lets us in is seen when it runs.
 

@@ -1,8 +1,10 @@
-//! From files and environment to the configuration that runs: read, validated as in a cluster, rendered.
-//! Parse, don't validate: what leaves this module is an [`Applied`] or a list of problems.
+//! From files and environment to the configuration that runs: read, validated as in a cluster,
+//! rendered. Parse, don't validate: what leaves this module is an [`Applied`] or a list of
+//! problems.
 //!
-//! Validation and rendering are `loka_api`'s; this module owns the reading, the secrets' sources, and the checks
-//! that need the protocol core. It follows nothing ([`crate::control`] does) and logs nothing.
+//! Validation and rendering are `loka_api`'s; this module owns the reading, the secrets' sources,
+//! and the checks that need the protocol core. It follows nothing ([`crate::control`] does) and
+//! logs nothing.
 
 mod environment;
 mod files;
@@ -21,7 +23,8 @@ use std::fmt;
 use loka_api::Problem;
 use serde::Serialize;
 
-/// Everything that is wrong with the documents. Each problem names the file, the field, the value and the remedy.
+/// Everything that is wrong with the documents. Each problem names the file, the field, the value
+/// and the remedy.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ConfigError {
     /// What went wrong.

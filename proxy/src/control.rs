@@ -1,8 +1,8 @@
-//! Where configurations come from while the proxy runs, and how the rest hears of them. Today that is the files
-//! that it was started with; the operator's stream will publish on the same feed.
+//! Where configurations come from while the proxy runs, and how the rest hears of them. Today that
+//! is the files that it was started with; the operator's stream will publish on the same feed.
 //!
-//! A change that is invalid is refused loudly and the last good configuration stays. This module publishes; what
-//! applies a configuration is the app.
+//! A change that is invalid is refused loudly and the last good configuration stays. This module
+//! publishes; what applies a configuration is the app.
 
 mod files;
 

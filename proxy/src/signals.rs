@@ -1,5 +1,5 @@
-//! The signals of the operating system: when to stop, when to stop at once, when to read the files again. What is
-//! then done is the caller's.
+//! The signals of the operating system: when to stop, when to stop at once, when to read the files
+//! again. What is then done is the caller's.
 
 use std::io;
 use std::sync::Arc;
@@ -31,6 +31,7 @@ impl Signals {
     /// Waits for the next SIGTERM or SIGINT and names it.
     pub async fn stop(&mut self) -> &'static str {
         tokio::select! {
+            biased;
             _received = self.terminate.recv() => "SIGTERM",
             _received = self.interrupt.recv() => "SIGINT",
         }
@@ -84,6 +85,7 @@ mod tests {
                 () = std::future::ready(()) => raise("HUP"),
             }
             tokio::select! {
+                biased;
                 ended = &mut listening => panic!("{ended:?}"),
                 () = reload.notified() => {}
             }

@@ -1,8 +1,8 @@
-//! What the proxy says about itself: log lines, counters, traces. [`Telemetry::emit`] is the one door for what
-//! happens; spans go through [`Telemetry::traces`].
+//! What the proxy says about itself: log lines, counters, traces. [`Telemetry::emit`] is the one
+//! door for what happens; spans go through [`Telemetry::traces`].
 //!
-//! It owns the registry and the exporter. It does not own state that can be read elsewhere (who is connected,
-//! the share ledger): `admin` reads that from its owner when asked.
+//! It owns the registry and the exporter. It does not own state that can be read elsewhere (who is
+//! connected, the share ledger): `admin` reads that from its owner when asked.
 
 pub mod catalogue;
 pub mod events;
@@ -77,7 +77,8 @@ impl Telemetry {
         &self.0.metrics
     }
 
-    /// Takes over what a document says about logs and traces, except where a flag or the environment says it.
+    /// Takes over what a document says about logs and traces, except where a flag or the
+    /// environment says it.
     pub fn configure(&self, observability: &Observability) {
         let Observability { log_level, tracing_sampling_ratio } = observability;
         if let Some(log) = &self.0.log {
@@ -89,7 +90,8 @@ impl Telemetry {
         }
     }
 
-    /// Sends the spans that are queued. Blocks for at most five seconds; the runtime must still run.
+    /// Sends the spans that are queued. Blocks for at most five seconds; the runtime must still
+    /// run.
     pub fn shutdown(&self) {
         if let Err(error) = self.0.traces.shutdown(FLUSH_TIMEOUT) {
             tracing::warn!(%error, "the last spans were not exported");

@@ -16,12 +16,12 @@ async fn the_pages_tell_the_truth() {
     let ledger = proxy.quiet_ledger().await;
     let (code, metrics) = proxy.page("/metrics").await;
     assert_eq!(code, 200);
-    let row = |name: &str, pool: &str| -> f64 {
+    let row = |name: &str, pool: &str| -> u64 {
         let lines = metrics.lines().filter(|line| line.starts_with(name) && line.contains(pool));
-        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
     };
     let counted = row("loka_shares_pool_accepted_total", "pool=\"alpha\"");
-    assert_eq!(counted as u64, ledger.total.pool_accepted, "{metrics}");
+    assert_eq!(counted, ledger.total.pool_accepted, "{metrics}");
     assert!(metrics.ends_with("# EOF\n"), "{metrics}");
     let status = proxy.status().await;
     assert_eq!(status["routes"][0]["activePool"], "alpha", "{status:#}");

@@ -15,6 +15,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, ChildStderr, Command};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::books::{Books as _, Ledger};
@@ -35,6 +36,8 @@ pub struct Process {
     log: watch::Receiver<Vec<Value>>,
     directory: TempDir,
     admin: SocketAddr,
+    /// Reads the log; ends with the process.
+    _reader: JoinSet<()>,
 }
 
 /// What a process that could not run said.
@@ -121,9 +124,15 @@ impl Process {
             .expect("the proxy starts");
         let stderr = child.stderr.take().expect("a pipe");
         let (lines, log) = watch::channel(Vec::new());
-        tokio::spawn(follow(stderr, lines));
-        let mut process =
-            Self { child, log, directory, admin: SocketAddr::from(([127, 0, 0, 1], 0)) };
+        let mut reader = JoinSet::new();
+        reader.spawn(follow(stderr, lines));
+        let mut process = Self {
+            child,
+            log,
+            directory,
+            admin: SocketAddr::from(([127, 0, 0, 1], 0)),
+            _reader: reader,
+        };
         let listening = process.logged("admin server listening").await;
         let address = listening["address"].as_str().expect("an address");
         process.admin = address.parse().expect("an address");

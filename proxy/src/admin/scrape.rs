@@ -1,5 +1,5 @@
-//! The numbers that are read off the proxy's state at scrape time: gauges of its status, counters of the share
-//! ledger. Each is read once, so what must add up does so within one scrape.
+//! The numbers that are read off the proxy's state at scrape time: gauges of its status, counters
+//! of the share ledger. Each is read once, so what must add up does so within one scrape.
 
 use std::sync::atomic::AtomicU64;
 

@@ -15,7 +15,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
-/// Connections at a time: a few probes and scrapers. More wait in the backlog of the operating system.
+/// Connections at a time: a few probes and scrapers. More wait in the backlog of the operating
+/// system.
 pub(super) const CONNECTIONS_MAX: usize = 64;
 
 /// Bytes of a request's head. Requests have no body that anybody reads.
@@ -27,20 +28,22 @@ pub(super) const HEADERS_MAX: usize = 64;
 /// Longest wait for the head of a request, the first or a later one.
 pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Longest life of a connection, whatever it does: a peer that does not read must not keep its place.
+/// Longest life of a connection, whatever it does: a peer that does not read must not keep its
+/// place.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Pause after a failed accept, which is a lack of file descriptors and does not go away at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Longest wait for running requests at the end.
-const STOP_TIMEOUT: Duration = Duration::from_secs(1);
+pub(super) const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
 pub(super) async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
     let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let connections = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
+            biased;
             () = stop.cancelled() => break,
             accepted = accept(&listener, &slots) => accepted,
         };
@@ -84,6 +87,7 @@ async fn connection(stream: TcpStream, router: Router, stop: CancellationToken) 
     tokio::pin!(connection);
     let served = timeout(CONNECTION_TIMEOUT, async {
         tokio::select! {
+            biased;
             served = connection.as_mut() => return served,
             () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
         }

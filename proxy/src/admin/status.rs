@@ -1,5 +1,5 @@
-//! What the proxy shows of itself at `/status`, and whether that makes it ready. Values only: the app fills
-//! them from its own state on request. No secrets, no list of miners.
+//! What the proxy shows of itself at `/status`, and whether that makes it ready. Values only: the
+//! app fills them from its own state on request. No secrets, no list of miners.
 
 use std::net::SocketAddr;
 
@@ -8,7 +8,8 @@ use serde::Serialize;
 use crate::sink::ledger::LedgerSnapshot;
 use crate::telemetry::reasons::PoolState;
 
-/// Where the admin server reads the state of the proxy. Called for each request, so it must not block.
+/// Where the admin server reads the state of the proxy. Called for each request, so it must not
+/// block.
 pub trait StatusSource: Send + Sync + 'static {
     /// The state now.
     fn status(&self) -> Status;
@@ -124,8 +125,8 @@ pub struct PoolStatus {
 // === impl Status ===
 
 impl Status {
-    /// What keeps the proxy from being ready; empty when it is. A refused change does not: the last good
-    /// configuration is in use, and taking the proxy out of service would help nobody.
+    /// What keeps the proxy from being ready; empty when it is. A refused change does not: the last
+    /// good configuration is in use, and taking the proxy out of service would help nobody.
     pub fn unready(&self) -> Vec<String> {
         let mut reasons = Vec::new();
         if let Some(reason) = &self.draining {

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::exposition::Exposition;
-use super::server::{CONNECTIONS_MAX, HEAD_BYTES_MAX, HEAD_TIMEOUT, HEADERS_MAX};
+use super::server::{CONNECTIONS_MAX, HEAD_BYTES_MAX, HEAD_TIMEOUT, HEADERS_MAX, STOP_TIMEOUT};
 use super::status::{ConfigStatus, ListenerStatus};
 use super::*;
 use crate::sink::ledger::{Ledger, LedgerSnapshot, RowKey};
@@ -219,13 +219,15 @@ async fn a_request_that_is_not_finished_in_time_is_given_up() {
     assert!((HEAD_TIMEOUT..HEAD_TIMEOUT + Duration::from_secs(1)).contains(&took), "{took:?}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn at_the_end_idle_connections_are_closed_and_the_port_is_free() {
     let mut server = Server::start().await;
     let mut idle = server.connect().await;
     keep_alive(&mut idle).await;
+    let asked = Instant::now();
     server.stop.cancel();
     server.tasks.join_next().await.unwrap().unwrap();
     assert_eq!(idle.read(&mut [0; 1]).await.unwrap(), 0);
+    assert!(asked.elapsed() < STOP_TIMEOUT, "{:?}", asked.elapsed());
     assert!(TcpStream::connect(server.address).await.is_err());
 }

@@ -15,7 +15,8 @@ fn run_args(line: &str) -> RunArgs {
     }
 }
 
-/// The long help of the program, or of one of its commands, as it stands on a terminal of 100 columns.
+/// The long help of the program, or of one of its commands, as it stands on a terminal of 100
+/// columns.
 fn help(command: &[&str]) -> String {
     let mut line = vec!["stratum-proxy"];
     line.extend(command);

@@ -1,5 +1,5 @@
-//! Where each value comes from, grouped by that: documents, values made of others, Secrets, defaults. One wide table
-//! would say the same and be read by nobody.
+//! Where each value comes from, grouped by that: documents, values made of others, Secrets,
+//! defaults. One wide table would say the same and be read by nobody.
 
 use std::io::{self, Write};
 
@@ -17,7 +17,8 @@ struct Group {
     rows: Vec<[String; 2]>,
 }
 
-/// Writes every value under its origin. `secrets` holds, for each Secret, the place that it is taken from.
+/// Writes every value under its origin. `secrets` holds, for each Secret, the place that it is
+/// taken from.
 pub(super) fn origins(
     explained: &[Explained],
     secrets: &[(String, String)],

@@ -1,4 +1,5 @@
-//! The environment, read once at start into a value, so that whatever parses it can be tested without it.
+//! The environment, read once at start into a value, so that whatever parses it can be tested
+//! without it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,7 +18,8 @@ impl Environment {
             .collect()
     }
 
-    /// The value of `key`. As the OpenTelemetry specification has it, an empty value counts as absent.
+    /// The value of `key`. As the OpenTelemetry specification has it, an empty value counts as
+    /// absent.
     pub fn string(&self, key: &str) -> Option<&str> {
         self.0.get(key).map(String::as_str).filter(|value| !value.is_empty())
     }

@@ -1,8 +1,8 @@
 //! Reads the files that a run is made of: documents, and Secrets as `DIR/<secret>/<key>`.
 //!
-//! A directory stands for its `*.yaml`, `*.yml` and `*.json`, not for its sub-directories. Names that begin with a
-//! dot are skipped: they are editors' scratch files and the `..data` behind a mounted ConfigMap, whose files are
-//! read through their links.
+//! A directory stands for its `*.yaml`, `*.yml` and `*.json`, not for its sub-directories. Names
+//! that begin with a dot are skipped: they are editors' scratch files and the `..data` behind a
+//! mounted ConfigMap, whose files are read through their links.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -18,7 +18,8 @@ use super::ConfigError;
 /// Documents' files of a run. The largest farm in sight has tens.
 const FILES_MAX: usize = 256;
 
-/// Bytes of one file: what an API server takes for one object, and a good deal more than a document needs.
+/// Bytes of one file: what an API server takes for one object, and a good deal more than a document
+/// needs.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Secret files of a run.
@@ -38,8 +39,8 @@ pub struct Inputs {
     pub proxy: Option<String>,
 }
 
-/// What the files held when they were read. Two that are equal need not be looked at twice. Documents may be
-/// Secrets: `Debug` shows names only.
+/// What the files held when they were read. Two that are equal need not be looked at twice.
+/// Documents may be Secrets: `Debug` shows names only.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Contents {
     /// Name and text of each file of documents.

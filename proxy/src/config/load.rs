@@ -31,7 +31,8 @@ pub struct Loaded {
     pub hash: String,
     /// Where each value comes from.
     pub explained: Vec<Explained>,
-    /// For each Secret that is used: its reference as `namespace/name key`, and the place it is taken from.
+    /// For each Secret that is used: its reference as `namespace/name key`, and the place it is
+    /// taken from.
     pub secrets: Vec<(String, String)>,
 }
 

@@ -1,5 +1,5 @@
-//! Where Secrets come from without a cluster: environment, files, documents, in this order. The first that
-//! has the key wins.
+//! Where Secrets come from without a cluster: environment, files, documents, in this order. The
+//! first that has the key wins.
 
 use std::collections::BTreeMap;
 

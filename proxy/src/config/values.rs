@@ -1,5 +1,5 @@
-//! The checks that need the protocol core: the contract knows the form of a difficulty or an extranonce layout,
-//! the core knows what can be computed with. Tests hold the two
+//! The checks that need the protocol core: the contract knows the form of a difficulty or an
+//! extranonce layout, the core knows what can be computed with. Tests hold the two
 //! against each other.
 
 use loka_api::runtime_config::{ExtranonceLayout, Listener, RuntimeConfig, SCHEMA};

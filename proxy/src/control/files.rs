@@ -1,5 +1,6 @@
-//! Follows the files of a run: by contents, each second and on request, so that it does not matter whether an
-//! editor renames, a mounted ConfigMap swaps its `..data` link, or somebody writes in place.
+//! Follows the files of a run: by contents, each second and on request, so that it does not matter
+//! whether an editor renames, a mounted ConfigMap swaps its `..data` link, or somebody writes in
+//! place.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,12 +16,12 @@ use crate::telemetry::Telemetry;
 /// How often the files are read. They are small, and there are few.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A change counts once the files read the same twice at this distance: a file that is being written may be
-/// valid half-way, with pools missing from it.
+/// A change counts once the files read the same twice at this distance: a file that is being
+/// written may be valid half-way, with pools missing from it.
 const SETTLE: Duration = Duration::from_millis(250);
 
-/// Readings that may differ in a row before the last one is taken as it is: something that writes all the time
-/// must not keep its errors to itself.
+/// Readings that may differ in a row before the last one is taken as it is: something that writes
+/// all the time must not keep its errors to itself.
 const SETTLE_READINGS_MAX: usize = 20;
 
 /// What was read last, good or bad.
@@ -62,6 +63,7 @@ impl FollowFiles {
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
+                biased;
                 () = stop.cancelled() => return,
                 _tick = poll.tick() => self.look().await,
                 () = reload.notified() => {

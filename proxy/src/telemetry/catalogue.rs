@@ -1,5 +1,6 @@
-//! Every metric of the proxy: name, kind, labels, meaning. What is registered, what is documented in
-//! `docs/metrics.md` and what dashboards and alerts may use is this table; tests keep the three the same.
+//! Every metric of the proxy: name, kind, labels, meaning. What is registered, what is documented
+//! in `docs/metrics.md` and what dashboards and alerts may use is this table; tests keep the three
+//! the same.
 
 mod document;
 

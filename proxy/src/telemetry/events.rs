@@ -1,8 +1,9 @@
-//! What happens, as values. [`Telemetry::emit`](super::Telemetry::emit) hands each to the one match of its
-//! group, which logs it and counts it; nothing else in the proxy logs or counts.
+//! What happens, as values. [`Telemetry::emit`](super::Telemetry::emit) hands each to the one match
+//! of its group, which logs it and counts it; nothing else in the proxy logs or counts.
 //!
-//! Fields are borrowed and small, so that an event costs nothing to build. Worker names, addresses and what
-//! peers say are log fields, cut to a length ([`super::said`]); they never become labels. Passwords are in no event.
+//! Fields are borrowed and small, so that an event costs nothing to build. Worker names, addresses
+//! and what peers say are log fields, cut to a length (see `said`); they never become labels.
+//! Passwords are in no event.
 
 mod miner;
 mod pool;

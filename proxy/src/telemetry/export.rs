@@ -1,5 +1,5 @@
-//! Sends spans to a collector over OTLP/gRPC, in batches, from a thread of the SDK. A collector that is away
-//! costs spans, never shares: the queue is bounded and what does not fit is dropped.
+//! Sends spans to a collector over OTLP/gRPC, in batches, from a thread of the SDK. A collector
+//! that is away costs spans, never shares: the queue is bounded and what does not fit is dropped.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,7 +1,7 @@
 //! Sets up logs and traces once, at start.
 //!
-//! Logs go to standard error, so that standard output stays free for what a command prints. Trouble with
-//! traces never keeps the proxy from starting: it is logged, and the proxy runs without them.
+//! Logs go to standard error, so that standard output stays free for what a command prints. Trouble
+//! with traces never keeps the proxy from starting: it is logged, and the proxy runs without them.
 
 use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
@@ -40,7 +40,8 @@ pub enum LogFormat {
 pub struct LogSettings {
     /// Default: human on a terminal, else JSON.
     pub format: Option<LogFormat>,
-    /// A level, or directives such as `info,loka_proxy=debug`. If given, it wins over the document's level.
+    /// A level, or directives such as `info,loka_proxy=debug`. If given, it wins over the
+    /// document's level.
     pub filter: Option<String>,
 }
 
@@ -66,8 +67,8 @@ pub(super) struct LogControl {
     pinned: bool,
 }
 
-/// Sets up logs for the process, and traces if the environment names a collector. Must be called within the
-/// runtime that the exporter is to use.
+/// Sets up logs for the process, and traces if the environment names a collector. Must be called
+/// within the runtime that the exporter is to use.
 ///
 /// # Errors
 /// [`InitError`] when the filter does not parse or logs are set up already.
@@ -87,7 +88,8 @@ impl LogControl {
             return;
         }
         let level = level.unwrap_or(LEVEL_DEFAULT);
-        // The document's validation knows the levels; a filter that does not parse leaves the old one.
+        // The document's validation knows the levels; a filter that does not parse leaves the old
+        // one.
         let changed =
             parse(level).and_then(|filter| self.filter.reload(filter).map_err(|e| e.to_string()));
         if let Err(error) = changed {
@@ -108,8 +110,8 @@ fn init_log(settings: &LogSettings) -> Result<LogControl, InitError> {
     Ok(LogControl { filter: handle, pinned: settings.filter.is_some() })
 }
 
-/// A bare level is one of our own lines: what libraries have to say below INFO would drown them. Who wants it
-/// writes directives.
+/// A bare level is one of our own lines: what libraries have to say below INFO would drown them.
+/// Who wants it writes directives.
 fn parse(filter: &str) -> Result<EnvFilter, String> {
     let builder = EnvFilter::builder();
     let parsed = match filter.parse::<LevelFilter>() {

@@ -1,7 +1,7 @@
 //! The registry: counters and histograms that events feed, as OpenMetrics text on demand.
 //!
-//! What can be read off the proxy's state (miners connected, pools up, the share ledger) is not counted here:
-//! `admin` reads it at scrape time from its owner, so that no number has two sources.
+//! What can be read off the proxy's state (miners connected, pools up, the share ledger) is not
+//! counted here: `admin` reads it at scrape time from its owner, so that no number has two sources.
 
 mod family;
 
@@ -31,7 +31,8 @@ const LOCAL_SECONDS: [f64; 10] =
 pub(crate) const REMOTE_SECONDS: [f64; 11] =
     [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
 
-/// Log lines about what miners do wrong: enough to see what is going on, 864 000 a day at the worst.
+/// Log lines about what miners do wrong: enough to see what is going on, 864 000 a day at the
+/// worst.
 const MINER_LINES_PER_SECOND: u32 = 10;
 
 /// The numbers of the process. Fields are named as in [`super::catalogue`].
@@ -102,7 +103,8 @@ impl Metrics {
         }
     }
 
-    /// Appends the registry and then `scraped`, which the caller read off the proxy's state just now.
+    /// Appends the registry and then `scraped`, which the caller read off the proxy's state just
+    /// now.
     ///
     /// # Errors
     /// Only those of `out`.

@@ -1,5 +1,5 @@
-//! The standard `OTEL_*` variables, as far as they decide whether and how traces are exported. The rest
-//! (headers, timeouts, batch sizes, resource attributes) is read by the SDK itself.
+//! The standard `OTEL_*` variables, as far as they decide whether and how traces are exported. The
+//! rest (headers, timeouts, batch sizes, resource attributes) is read by the SDK itself.
 
 use crate::config::Environment;
 

@@ -1,14 +1,16 @@
 //! The closed sets of reasons that events carry and metrics are labelled with.
 //!
-//! Each reason has one label, in snake case, and is never made of a peer's text: a label set that a peer
-//! could widen would let it fill the memory of whoever scrapes us. What the peer said is a log field.
+//! Each reason has one label, in snake case, and is never made of a peer's text: a label set that a
+//! peer could widen would let it fill the memory of whoever scrapes us. What the peer said is a log
+//! field.
 
 use std::fmt;
 
 use prometheus_client::encoding::{EncodeLabelValue, LabelValueEncoder};
 use serde::{Serialize, Serializer};
 
-/// Declares an enum whose variants are labels: `ALL`, `label()`, `Display`, JSON and the metric encoding.
+/// Declares an enum whose variants are labels: `ALL`, `label()`, `Display`, JSON and the metric
+/// encoding.
 macro_rules! labels {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident => $label:literal,)+ }) => {
         $(#[$doc])*

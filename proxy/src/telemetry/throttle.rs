@@ -1,5 +1,5 @@
-//! An allowance per second, for lines and spans that a stranger can cause at will. The counters beside
-//! them stay exact; only the log and the collector are spared.
+//! An allowance per second, for lines and spans that a stranger can cause at will. The counters
+//! beside them stay exact; only the log and the collector are spared.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Instant;
@@ -27,7 +27,8 @@ impl Throttle {
         }
     }
 
-    /// `Some` if one more may pass now, with the number of those kept back since the last that passed.
+    /// `Some` if one more may pass now, with the number of those kept back since the last that
+    /// passed.
     pub(super) fn admit(&self) -> Option<u64> {
         self.admit_at(self.started.elapsed().as_secs())
     }

@@ -1,9 +1,11 @@
-//! Traces of connections, shares and configurations, built after the fact from the times that their owners
-//! noted: nothing is open while a miner is idle, and with tracing off nothing is built at all.
+//! Traces of connections, shares and configurations, built after the fact from the times that their
+//! owners noted: nothing is open while a miner is idle, and with tracing off nothing is built at
+//! all.
 //!
-//! Spans go straight to the SDK's batch processor instead of through a `Tracer`, because their ids must be known
-//! before they end (log lines and links name them) and because whether a share is kept depends on its outcome.
-//! This module knows no exporter ([`super::export`] does) and no configuration.
+//! Spans go straight to the SDK's batch processor instead of through a `Tracer`, because their ids
+//! must be known before they end (log lines and links name them) and because whether a share is
+//! kept depends on its outcome. This module knows no exporter (`export` does) and no
+//! configuration.
 
 mod config;
 mod connection;
@@ -27,8 +29,8 @@ use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks, SpanProcessor};
 
 use super::throttle::Throttle;
 
-/// Spans kept although the ratio would not keep them (refused or slow shares), per second: a miner that only
-/// sends bad shares must not fill the exporter's queue.
+/// Spans kept although the ratio would not keep them (refused or slow shares), per second: a miner
+/// that only sends bad shares must not fill the exporter's queue.
 const KEPT_PER_SECOND: u32 = 100;
 
 /// Where spans are handed in. Cheap to clone; off by default, and then every call returns at once.

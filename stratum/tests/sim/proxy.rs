@@ -5,12 +5,13 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use loka_stratum::difficulty::Difficulty;
 use loka_stratum::downstream::{Downstream, Event, Forward, HandOver, Input, Outbox, Terms, View};
 use loka_stratum::extranonce::{DEFAULT_QUARANTINE, IdPool, Layout};
 use loka_stratum::frame::LineDecoder;
 use loka_stratum::share::VerifiedShare;
 use loka_stratum::types::{JobSerial, SourceId};
-use loka_stratum::work::{CleanEpoch, Now, WorkBoard};
+use loka_stratum::work::{CleanEpoch, Now, Work, WorkBoard};
 
 use crate::ledger::{Ledger, Underway};
 use crate::miner::FIRST_SUBMIT;
@@ -55,6 +56,9 @@ struct Session {
     decoder: LineDecoder,
     /// A due share of its is on the way.
     owed: bool,
+    /// What the miner was last told.
+    difficulty: Option<Difficulty>,
+    epoch: Option<CleanEpoch>,
 }
 
 /// Longer than any line of a simulated miner.
@@ -97,7 +101,9 @@ impl Proxy {
     pub(crate) fn miner_connected(&mut self, now: Now, miner: usize, conn: Conn) {
         let machine = Downstream::new(now, Duration::from_secs(1));
         let decoder = LineDecoder::new(LINE_BYTES_MAX);
-        self.sessions[miner] = Some(Session { conn, machine, decoder, owed: false });
+        let session =
+            Session { conn, machine, decoder, owed: false, difficulty: None, epoch: None };
+        self.sessions[miner] = Some(session);
     }
 
     pub(crate) fn miner_gone(&mut self, now: Now, miner: usize) {
@@ -204,6 +210,7 @@ impl Proxy {
             "a due share is answered when the pool has it"
         );
         session.owed = (session.owed || due == 1) && handed_over == 0;
+        session.check_job(&out.wire, self.board.work());
         let conn = session.conn;
         self.ledger.received += submitted;
         self.answered += answers;
@@ -258,6 +265,29 @@ impl Proxy {
     fn new_source(&mut self) -> SourceId {
         self.next_source += 1;
         SourceId(self.next_source)
+    }
+}
+
+// === impl Session ===
+
+impl Session {
+    /// A job is clean exactly when the epoch has changed since the one before, and no difficulty hides work that its pool
+    /// would pay.
+    fn check_job(&mut self, wire: &[u8], work: &Work) {
+        for line in String::from_utf8_lossy(wire).lines() {
+            if let Some((_, rest)) =
+                line.split_once("\"method\":\"mining.set_difficulty\",\"params\":[")
+            {
+                let (number, _) = rest.split_once(']').unwrap();
+                self.difficulty = Some(Difficulty::parse(number).unwrap());
+            }
+            if line.contains("\"method\":\"mining.notify\"") {
+                let clean = line.ends_with(",true]}");
+                assert_eq!(clean, self.epoch.replace(work.epoch) != Some(work.epoch), "{line}");
+                let job = work.current.as_ref().expect("a job to send");
+                assert!(self.difficulty.unwrap() <= job.pool_difficulty, "work is hidden");
+            }
+        }
     }
 }
 

@@ -81,7 +81,7 @@ fn declared(source: &Source, place: Place) -> Vec<String> {
     });
     modules
         .map(|(line, name)| match path_attribute(&source.text, line) {
-            Some(_) => String::new(),
+            Some(path) => join(directory, path),
             None => format!("{below}/{name}.rs"),
         })
         .collect()

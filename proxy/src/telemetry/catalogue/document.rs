@@ -29,7 +29,8 @@ is 2^32 hashes on average.
 
 Rows of the ledger show every reason from their first share on. Other counters appear with their
 first event, which `increase()` does not see: where a single event matters, alert on the gauge
-beside it (`loka_pool_state`, `loka_proxy_config_refused`), or on `x_total unless x_total offset 5m`.
+beside it (`loka_pool_state`, `loka_proxy_config_refused`), or on
+`x_total unless x_total offset 5m`.
 
 ## The share ledger
 

@@ -49,7 +49,8 @@ impl ProcessEvent<'_> {
             Self::ConfigRefused { origin, problems, trace } => {
                 metrics.config_apply.inc([ConfigResult::Refused.label()]);
                 let _in_trace = trace.enter();
-                // One line each, so that none is lost to a collector's limit on the length of a line.
+                // One line each, so that none is lost to a collector's limit on the length of a
+                // line.
                 for problem in problems {
                     error!(origin, problem, "configuration refused: the last good one stays");
                 }

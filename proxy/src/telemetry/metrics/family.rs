@@ -1,4 +1,5 @@
-//! Metrics with labels, bounded: a family that has as many series as it may takes the rest under one name.
+//! Metrics with labels, bounded: a family that has as many series as it may takes the rest under
+//! one name.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -12,8 +13,8 @@ use prometheus_client::registry::{Metric as RegisteredMetric, Registry};
 use super::super::catalogue::Metric;
 use super::REMOTE_SECONDS;
 
-/// Series per metric. Labels come from the configuration (16 listeners, 16 routes of 16 pools) and from closed
-/// sets, so this is reached only by a configuration whose names change for ever.
+/// Series per metric. Labels come from the configuration (16 listeners, 16 routes of 16 pools) and
+/// from closed sets, so this is reached only by a configuration whose names change for ever.
 pub(crate) const SERIES_MAX: usize = 4096;
 
 /// Label of everything past [`SERIES_MAX`].
@@ -31,7 +32,8 @@ pub(crate) struct Labels<const N: usize> {
 pub(crate) struct Series<const N: usize, M> {
     keys: &'static [&'static str],
     family: Family<Labels<N>, M>,
-    /// Number of combinations seen; a race may count one twice, which only brings the bound nearer.
+    /// Number of combinations seen; a race may count one twice, which only brings the bound
+    /// nearer.
     seen: AtomicUsize,
 }
 

@@ -1,4 +1,5 @@
-//! The trace of a configuration: read, validated and applied, or refused. Always recorded; they are rare.
+//! The trace of a configuration: read, validated and applied, or refused. Always recorded; they are
+//! rare.
 
 use std::time::Instant;
 

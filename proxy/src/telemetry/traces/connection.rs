@@ -1,5 +1,5 @@
-//! The trace of a miner's connection: one span at its end, and one for the handshake as soon as that is done,
-//! because the end may be weeks away.
+//! The trace of a miner's connection: one span at its end, and one for the handshake as soon as
+//! that is done, because the end may be weeks away.
 
 use std::net::SocketAddr;
 use std::time::Instant;

@@ -3,14 +3,16 @@
 use opentelemetry::trace::{SpanContext, SpanId, TraceId};
 use tracing::span::EnteredSpan;
 
-/// Identity of a sampled span, or [`TraceRef::NONE`]. 24 bytes and `Copy`: an idle session holds one.
+/// Identity of a sampled span, or [`TraceRef::NONE`]. 24 bytes and `Copy`: an idle session holds
+/// one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TraceRef {
     trace: [u8; 16],
     span: [u8; 8],
 }
 
-/// While it lives, log lines of this thread carry the ids of the trace. Not to be held across an `.await`.
+/// While it lives, log lines of this thread carry the ids of the trace. Not to be held across an
+/// `.await`.
 #[derive(Debug)]
 #[must_use = "log lines carry the trace only while this lives"]
 pub struct InTrace {
@@ -28,13 +30,15 @@ impl TraceRef {
         self == Self::NONE
     }
 
-    /// Makes log lines carry this trace's ids, as `trace_id` and `span_id`, until the result is dropped.
+    /// Makes log lines carry this trace's ids, as `trace_id` and `span_id`, until the result is
+    /// dropped.
     pub fn enter(self) -> InTrace {
         if self.is_none() {
             return InTrace { _entered: None };
         }
         let (trace_id, span_id) = (self.trace_id(), self.span_id());
-        // The level is the highest, so that no filter takes the ids off a line that it lets through.
+        // The level is the highest, so that no filter takes the ids off a line that it lets
+        // through.
         let span = tracing::error_span!("trace", %trace_id, %span_id);
         InTrace { _entered: Some(span.entered()) }
     }

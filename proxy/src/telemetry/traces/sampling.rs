@@ -1,5 +1,5 @@
-//! Which traces are kept: by ratio, decided from the trace's id as the OpenTelemetry SDKs do, so that every
-//! service that sees the trace decides alike.
+//! Which traces are kept: by ratio, decided from the trace's id as the OpenTelemetry SDKs do, so
+//! that every service that sees the trace decides alike.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

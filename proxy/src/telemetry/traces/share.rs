@@ -9,8 +9,8 @@ use opentelemetry::trace::{Link, SpanKind, Status};
 use super::super::said::cut;
 use super::{Recorder, SpanDraft, TraceRef, Traces, Wall};
 
-/// A share that took longer than this from its arrival to its last word is always recorded: pools answer in
-/// tenths of a second, and a second old share is near to being stale.
+/// A share that took longer than this from its arrival to its last word is always recorded: pools
+/// answer in tenths of a second, and a second old share is near to being stale.
 pub(super) const SLOW_SHARE: Duration = Duration::from_secs(1);
 
 /// What became of a share. Reasons are the labels of the ledger's closed sets.
@@ -117,8 +117,8 @@ impl ShareTrace<'_> {
 // === impl Traces ===
 
 impl Traces {
-    /// Records a share that has had its last word, if it is sampled, was refused or was slow. The result is the
-    /// identity of its trace, for the log.
+    /// Records a share that has had its last word, if it is sampled, was refused or was slow. The
+    /// result is the identity of its trace, for the log.
     pub fn share(&self, trace: &ShareTrace<'_>) -> TraceRef {
         let Some(recorder) = self.recorder() else { return TraceRef::NONE };
         let reference = TraceRef::random();

@@ -193,3 +193,12 @@ fn a_miner_that_leaves_has_its_last_share_answered_first() {
     bench.wait(Duration::from_secs(1));
     assert_eq!(bench.closed, Some(Close::Drained));
 }
+
+#[test]
+fn a_wish_is_answered_before_it_is_granted() {
+    let mut bench = Bench::mining();
+    let said = bench.say(
+        r#"{"id":5,"method":"mining.configure","params":[["minimum-difficulty"],{"minimum-difficulty.value":3e-9}]}"#,
+    );
+    assert_eq!(said, [r#"5: {"minimum-difficulty":true}"#, "set_difficulty 3e-9"]);
+}

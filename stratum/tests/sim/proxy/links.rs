@@ -39,6 +39,8 @@ pub(crate) struct Link {
     resume: Option<Resumable>,
     pub(crate) held: VecDeque<(Instant, Handoff)>,
     lingers_until: Option<Instant>,
+    /// The pool's jobs that are worth something, as far as it has said.
+    live_jobs: Vec<Box<str>>,
 }
 
 /// How long a share, and the jobs of a session, wait for it to come back.
@@ -166,10 +168,16 @@ impl Proxy {
     }
 
     fn submit(&mut self, now: Now, pool: usize, share: &VerifiedShare, token: Token) {
+        let job_id = &share.job().notify.job_id;
+        let live = self.links[pool].live_jobs.contains(job_id);
+        assert!(
+            live || matches!(token, Token::Candidate),
+            "a share that the pool has called stale"
+        );
         let Some((conn, machine)) = &mut self.links[pool].up else { panic!("a link that is up") };
         let submission = Submission {
             user: "acct.proxy",
-            job_id: &share.job().notify.job_id,
+            job_id,
             extranonce2: share.extranonce2_for_pool(),
             ntime: share.ntime(),
             nonce: share.nonce(),
@@ -213,7 +221,12 @@ impl Proxy {
         match event {
             Event::Ready(ready) => self.logged_in(now, pool, ready),
             Event::Job { notify, context } => {
-                let session = self.links[pool].session.expect("a session");
+                let link = &mut self.links[pool];
+                let session = link.session.expect("a session");
+                if notify.clean {
+                    link.live_jobs.clear();
+                }
+                link.live_jobs.push(notify.job_id.clone());
                 self.board.offer(now, session, notify, context).expect("a layout that fits");
             }
             Event::Verdict { token: Token::Due(hash), verdict, .. } => {
@@ -237,6 +250,7 @@ impl Proxy {
         if ready.resumed == Resumed::No || former.is_none() {
             let source = self.new_source();
             self.links[pool].session = Some(source);
+            self.links[pool].live_jobs.clear();
             if let Some(former) = former {
                 self.board.withdraw(former);
             }
