@@ -188,7 +188,8 @@ impl ListenerTask {
             match open() {
                 Ok(io) => {
                     let parts = SessionParts { context, feed, peer };
-                    Session::new(parts, io).run().await;
+                    let mut session = Session::new(parts, io);
+                    session.run().await;
                 }
                 Err(_) => {
                     context.miners.fetch_sub(1, Ordering::Relaxed);

@@ -34,7 +34,8 @@ async fn held_miners_are_answered_and_given_work_as_soon_as_there_is_some() {
 async fn miners_are_let_go_after_the_time_that_the_document_gives() {
     let route = "      onNoPool: { policy: Close, after: 1s }\n";
     let (_pools, proxy, port) = without_pools(route).await;
-    let mut miner = Client::logged_in(port).await;
+    let mut miner = Client::connect(port).await;
+    miner.send("{\"id\":1,\"method\":\"mining.subscribe\",\"params\":[]}\n").await;
     miner.closed().await;
     let closed = proxy.logged("miner gone").await;
     assert_eq!(closed["reason"], "no_pool", "{closed}");

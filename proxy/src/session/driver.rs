@@ -101,7 +101,8 @@ impl Session {
     }
 
     /// Serves the miner until one side ends it.
-    pub(crate) async fn run(mut self) {
+    /// By reference: a session that moves into its own future is stored there twice.
+    pub(crate) async fn run(&mut self) {
         let listener = Arc::clone(&self.context.listener);
         let peer = self.peer.address;
         self.context.telemetry.emit(MinerEvent::Connected { listener: &listener, peer });

@@ -189,8 +189,10 @@ mod tests {
 
     #[test]
     fn whole_names_count_in_what_is_linked() {
-        let tree = "loka-proxy v0.1.0 (/r/proxy)\nkube-cel v0.8.0\nkube v5.0.0 (*)\n";
-        let found = linked("loka-proxy", &["kube", "bitcoin", "loka-proxy"], tree);
+        let never = ["kube", "bitcoin", "loka-proxy"];
+        let clean = "loka-proxy v0.1.0 (/r/proxy)\nkube-cel v0.8.0\n";
+        assert_eq!(linked("loka-proxy", &never, clean), []);
+        let found = linked("loka-proxy", &never, &format!("{clean}kube v5.0.0 (*)\n"));
         assert_eq!(found.len(), 1);
         assert_eq!(found.first().map(|p| p.what.as_str()), Some("loka-proxy links kube"));
     }

@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn functions_are_measured_from_the_keyword_to_the_brace() {
-        let text = "trait T { fn none(a: [u8; 2]); }\nfn two() -> fn(u8) {\n}\n\
+        let text = "trait T { fn none(a: [u8; 2]); }\nfn two(a: [u8; 2]) -> fn(u8) {\n}\n\
                     #[expect(clippy::too_many_lines)]\nfn spared() {\n}\nfn one<T>() { { \"}\" } }\n";
         let found: Vec<_> = source(text).functions().map(|f| (f.name, f.line, f.lines)).collect();
         assert_eq!(found, [("two".to_owned(), 2, 2), ("one".to_owned(), 7, 1)]);
