@@ -170,7 +170,6 @@ impl Session {
             Wake::Feed(changed) => {
                 changed.map_err(|_| CloseReason::Stopped)?;
                 self.machine_step(&feed, now, Input::Work, out)?;
-                self.ordered_to_leave(&feed, now, out)?;
             }
             Wake::HandedOver(result) => {
                 self.handoff = None;
@@ -186,6 +185,8 @@ impl Session {
             },
             Wake::Timer => self.machine_step(&feed, now, Input::Timeout, out)?,
         }
+        // At every wake: whichever came first has marked the feed as seen.
+        self.ordered_to_leave(&feed, now, out)?;
         self.lines(&feed, now, out)
     }
 
