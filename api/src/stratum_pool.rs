@@ -161,7 +161,7 @@ pub struct SecretKeyRef {
     pub name: String,
 
     /// Key in its data. Default password. Outside a cluster the environment variable
-    /// STRATUM_SECRET_<NAME>_<KEY> may stand in for the Secret.
+    /// `STRATUM_SECRET_<NAME>_<KEY>` may stand in for the Secret.
     #[serde(default = "default_key")]
     #[schemars(length(min = 1, max = 253))]
     #[schemars(extend("x-kubernetes-validations" = rules([(

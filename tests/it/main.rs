@@ -3,6 +3,8 @@
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
     reason = "a test that cannot go on says so"
 )]
 
@@ -12,4 +14,5 @@ mod live_changes;
 mod mining;
 mod no_pool;
 mod operations;
+mod otlp;
 mod rig;
