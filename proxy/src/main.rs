@@ -27,7 +27,7 @@ fn main() -> ExitCode {
 }
 
 fn version() -> io::Result<Exit> {
-    print(concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"), "\n"))
+    print(concat!(env!("CARGO_BIN_NAME"), " ", env!("CARGO_PKG_VERSION"), "\n"))
 }
 
 fn print(text: &str) -> io::Result<Exit> {

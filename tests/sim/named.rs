@@ -230,13 +230,17 @@ fn clean_jobs_and_blocks_make_old_shares_stale_and_nothing_else() {
 #[test]
 fn a_drain_answers_every_share_and_ends_within_its_time() {
     let outcome = in_virtual_time(9, async {
-        let mut farm = Farm::with(9, Conditions::ORDINARY, unlike_pools(), MINERS).await;
+        // Verdicts come long after the last miner has left.
+        let slow = |pool| PoolSettings { reply_latency: seconds(3), ..pool };
+        let pools = unlike_pools().map(slow);
+        let mut farm = Farm::with(9, Conditions::ORDINARY, pools, MINERS).await;
         farm.mine_until(seconds(60)).await;
         farm.drain_under_load().await
     });
     outcome.ledger.assert_balanced();
     assert!(outcome.ledger.is_quiet(), "{:?}", outcome.ledger.total);
     assert_eq!(total(&outcome.ledger.total.lost), 0, "{:?}", outcome.ledger.total);
+    assert_eq!(total(&outcome.ledger.total.unanswered), 0, "{:?}", outcome.ledger.total);
     for (name, pool) in ["alpha", "beta"].iter().zip(&outcome.pools) {
         outcome.ledger.assert_agrees_with_pool(name, pool);
     }

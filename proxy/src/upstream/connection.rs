@@ -172,10 +172,12 @@ impl<'a> Connection<'a> {
             wake = poll_fn(|cx| Self::poll_wake(&mut self.wire, &mut self.task.parts.submits, &mut self.batch, cx)) => {
                 Some(wake)
             }
-            changed = self.task.parts.settings.changed() => {
-                // A route that is gone has no use for its pool.
-                changed.map_err(|_| End::stopped())?;
-                self.reconfigure();
+            changed = self.task.parts.settings.changed(), if !stopping => {
+                match changed {
+                    Ok(()) => self.reconfigure(),
+                    // The route is gone; its pool still owes verdicts.
+                    Err(_) => self.stopping = Some(self.now().instant + last_verdicts),
+                }
                 None
             }
             () = sleep_until(at(timer)) => None,
@@ -244,8 +246,12 @@ impl<'a> Connection<'a> {
     async fn flush_outbox(&mut self) -> Result<(), End> {
         let wire = std::mem::take(&mut self.out.wire);
         self.write(&wire).await?;
-        for event in std::mem::take(&mut self.out.events) {
-            self.observe(event).await?;
+        let mut events = std::mem::take(&mut self.out.events).into_iter();
+        while let Some(event) = events.next() {
+            if let Err(end) = self.observe(event).await {
+                self.out.events.extend(events);
+                return Err(end);
+            }
         }
         Ok(())
     }
@@ -425,8 +431,14 @@ impl<'a> Connection<'a> {
     }
 
     /// Books what is still in flight: it was written, and nobody will answer.
-    fn finish(self, mut end: End) -> End {
+    fn finish(mut self, mut end: End) -> End {
         end.had_session = self.ready.is_some();
+        // Verdicts that came with the end itself are verdicts all the same.
+        for event in std::mem::take(&mut self.out.events) {
+            if let Event::Verdict { token, verdict, after } = event {
+                self.verdict(token, verdict, after);
+            }
+        }
         let reason = match end.reason {
             PoolDownReason::SubmitTimeout => Unanswered::TimedOut,
             PoolDownReason::Stopped => Unanswered::Shutdown,
