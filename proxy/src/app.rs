@@ -342,6 +342,26 @@ impl Supervisor {
                 self.dismiss(running, leave(Close::ListenerRemoved, window));
             }
         }
+        self.reorder_leaving(config, leave(Close::ListenerRemoved, window));
+    }
+
+    /// Miners on a port that has moved are their listener's still: its changes are theirs, and its end as well.
+    fn reorder_leaving(&mut self, config: &RuntimeConfig, removed: Leave) {
+        for running in &self.leaving {
+            let name = &running.config.name;
+            let listener = config.listeners.iter().find(|listener| listener.name == *name);
+            let current =
+                listener.and_then(|listener| self.orders_for(&Arc::new(listener.clone())));
+            running.orders.send_modify(|orders| match current {
+                Some(new) => {
+                    let leave = orders.leave.or(new.leave);
+                    *orders = Orders { leave, port: Port::Closed, ..new };
+                }
+                None => {
+                    orders.leave.get_or_insert(removed);
+                }
+            });
+        }
     }
 
     fn reorder(&mut self, listener: &Arc<Listener>) {

@@ -106,6 +106,23 @@ async fn a_port_that_moves_serves_old_miners_where_they_are_and_new_ones_at_the_
 }
 
 #[tokio::test]
+async fn miners_on_a_port_that_has_moved_leave_with_their_listener() {
+    let pools = Pools::start().await;
+    let mut documents = pools.documents().await;
+    documents.spec = "  drain: { timeout: 4s }\n".to_owned();
+    let proxy = Process::start(&documents.text()).await;
+    let mut miner = Client::logged_in(documents.port).await;
+    documents.port = free_port().await;
+    proxy.apply(&documents.text()).await;
+    miner.assert_alive().await;
+    documents.port = free_port().await;
+    proxy.apply(&documents.text().replace("name: v1", "name: v2")).await;
+    miner.notification("client.reconnect").await;
+    miner.closed().await;
+    assert_eq!(proxy.logged("miner gone").await["reason"], "listener_removed");
+}
+
+#[tokio::test]
 async fn an_invalid_change_is_refused_with_the_field_and_the_last_good_one_stays() {
     let pools = Pools::start().await;
     let mut documents = pools.documents().await;
