@@ -175,6 +175,13 @@ impl fmt::Debug for MinerSetup {
 // === impl MinerStatus ===
 
 impl MinerStatus {
+    /// The sum of many miners' counts.
+    #[must_use]
+    pub fn totals<'a>(miners: impl IntoIterator<Item = &'a Self>) -> MinerCounts {
+        let zero = MinerCounts::default();
+        miners.into_iter().fold(zero, |sum, miner| sum.plus(miner.counts))
+    }
+
     fn update(&mut self, state: MinerState, difficulty: Option<&str>, lasting: &Lasting) {
         self.state = state;
         if self.difficulty.as_deref() != difficulty {

@@ -20,11 +20,7 @@ fn assert_books_agree(ledger: &Ledger, pools: &Pools, miners: &[MinerStatus], li
     for (name, pool) in NAMES.iter().zip(&pools.pools) {
         ledger.assert_agrees_with_pool(name, &pool.counts());
     }
-    let totals =
-        miners.iter().fold(Default::default(), |sum: loka_farm::miner::counts::MinerCounts, m| {
-            sum.plus(m.counts)
-        });
-    ledger.assert_agrees_with_miners(&totals, links);
+    ledger.assert_agrees_with_miners(&MinerStatus::totals(miners), links);
 }
 
 #[tokio::test]

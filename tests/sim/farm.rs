@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use loka_api::{Layered, Resources, render};
 use loka_farm::judge::Difficulty;
-use loka_farm::miner::counts::{Disconnect, MinerCounts};
+use loka_farm::miner::counts::Disconnect;
 use loka_farm::miner::dial::NetDial;
 use loka_farm::miner::rack::Rack;
 use loka_farm::miner::ticket::{NoTickets, TicketSink};
@@ -21,7 +21,7 @@ use loka_farm::pool::{
 use loka_farm::profile::Profile;
 use loka_farm::trap::{Fault, Trap};
 use loka_proxy::admin::StatusSource as _;
-use loka_proxy::app::{App, Seams};
+use loka_proxy::app::{App, Seams, StatusReader};
 use loka_proxy::clock::Clock;
 use loka_proxy::config::Applied;
 use loka_proxy::control::{ConfigFeed, Publisher};
@@ -141,10 +141,9 @@ impl Farm {
         self.ledger().assert_balanced();
     }
 
-    /// The ledger now, by way of the JSON that `/ledger` shows.
+    /// The ledger now.
     pub(crate) fn ledger(&self) -> Ledger {
-        let snapshot = serde_json::to_value(self.app.status().ledger()).expect("a ledger");
-        serde_json::from_value(snapshot).expect("a ledger as documented")
+        read(&self.app.status())
     }
 
     /// The pool that is mined on.
@@ -222,14 +221,13 @@ impl Farm {
         let deadline = Instant::now() + QUIET_WITHIN;
         let status = self.app.status();
         let miners = self.rack.power_off().await;
-        while Instant::now() < deadline && !is_quiet(&status.ledger()) {
+        while Instant::now() < deadline && !read(&status).is_quiet() {
             sleep(Duration::from_millis(50)).await;
         }
         let drain_start = Instant::now();
         self.app.drain(DrainCause::Requested).await;
         let drained_in = drain_start.elapsed();
-        let ledger = serde_json::to_value(status.ledger()).expect("a ledger");
-        let ledger = serde_json::from_value(ledger).expect("a ledger as documented");
+        let ledger = read(&status);
         let pools = self.pools.iter().map(PracticePool::counts).collect();
         for pool in &self.pools {
             pool.shutdown().await;
@@ -237,17 +235,14 @@ impl Farm {
         let length = self.start.elapsed();
         Outcome { ledger, pools, miners, links, accepted_in_calm, drained_in, length }
     }
-}
 
-impl Farm {
     /// Drains while the miners go on, as a rolling update does.
     pub(crate) async fn drain_under_load(self) -> Outcome {
         let status = self.app.status();
         let drain_start = Instant::now();
         self.app.drain(DrainCause::Requested).await;
         let drained_in = drain_start.elapsed();
-        let ledger = serde_json::to_value(status.ledger()).expect("a ledger");
-        let ledger = serde_json::from_value(ledger).expect("a ledger as documented");
+        let ledger = read(&status);
         let pools = self.pools.iter().map(PracticePool::counts).collect();
         let miners = self.rack.power_off().await;
         let length = self.start.elapsed();
@@ -256,18 +251,15 @@ impl Farm {
     }
 }
 
-fn is_quiet(ledger: &loka_proxy::sink::ledger::LedgerSnapshot) -> bool {
-    ledger.total.held + ledger.total.outstanding == 0
+/// The ledger by way of the JSON that `/ledger` shows.
+fn read(status: &StatusReader) -> Ledger {
+    let shown = serde_json::to_value(status.ledger()).expect("a ledger");
+    serde_json::from_value(shown).expect("a ledger as documented")
 }
 
 // === impl Outcome ===
 
 impl Outcome {
-    fn miner_totals(&self) -> MinerCounts {
-        let zero = MinerCounts::default();
-        self.miners.iter().fold(zero, |sum, miner| sum.plus(miner.counts))
-    }
-
     #[track_caller]
     pub(crate) fn assert_books_agree(&self) {
         self.ledger.assert_balanced();
@@ -275,7 +267,7 @@ impl Outcome {
         for (name, pool) in NAMES.iter().zip(&self.pools) {
             self.ledger.assert_agrees_with_pool(name, pool);
         }
-        let miners = self.miner_totals();
+        let miners = MinerStatus::totals(&self.miners);
         // Firmware that gives up a farm without any pool hangs up by itself.
         let links = if miners.reconnects > 0 { MinerLinks::Cut } else { self.links };
         self.ledger.assert_agrees_with_miners(&miners, links);

@@ -11,7 +11,7 @@ use loka_farm::miner::rack::Rack;
 use loka_farm::miner::target::Target;
 use loka_farm::miner::ticket::{NoTickets, TicketSink};
 use loka_farm::miner::{MinerSetup, TICK};
-use loka_farm::pool::{DifficultyPolicy, PoolSettings, PracticePool, VersionRolling};
+use loka_farm::pool::{DifficultyPolicy, PoolCounts, PoolSettings, PracticePool, VersionRolling};
 use loka_farm::profile::Profile;
 
 use super::args::Pools;
@@ -33,6 +33,9 @@ const FARM_RATE: u64 = 600_000;
 /// A small board hashes this part of a big machine's rate: its shares are lighter than the pools ask for.
 const SMALL: u64 = 8;
 
+/// Books of pools, by name.
+pub(super) type Books = Vec<(&'static str, PoolCounts)>;
+
 /// The practice pools.
 #[derive(Debug)]
 pub(super) struct Practice {
@@ -53,6 +56,11 @@ impl Practice {
             pools.push(pool);
         }
         Ok(Self { pools, urls })
+    }
+
+    /// The pools' own books, by name.
+    pub(super) fn books(&self) -> Books {
+        NAMES.into_iter().zip(&self.pools).map(|(name, pool)| (name, pool.counts())).collect()
     }
 }
 

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use loka_farm::books::Ledger;
+use loka_farm::http::fetch;
 use serde_json::Value;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -20,13 +20,13 @@ const START_WITHIN: Duration = Duration::from_secs(20);
 /// Longest wait for one of its pages.
 const PAGE_WITHIN: Duration = Duration::from_secs(5);
 
+/// Longest wait for the last verdicts.
+const QUIET_WITHIN: Duration = Duration::from_secs(15);
+
 /// Longest wait for its end.
 const STOP_WITHIN: Duration = Duration::from_secs(30);
 
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
-
-/// Pages of the proxy are smaller.
-const PAGE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// A running proxy.
 #[derive(Debug)]
@@ -107,6 +107,18 @@ impl Proxy {
         serde_json::from_str(&text).context("the proxy's /status")
     }
 
+    /// The ledger once nothing is on its way, or as it is after [`QUIET_WITHIN`].
+    pub(super) async fn quiet_ledger(&self) -> anyhow::Result<Ledger> {
+        let deadline = Instant::now() + QUIET_WITHIN;
+        loop {
+            let ledger = self.ledger().await?;
+            if ledger.is_quiet() || Instant::now() >= deadline {
+                return Ok(ledger);
+            }
+            sleep(LOOK_AGAIN).await;
+        }
+    }
+
     /// SIGTERM, and its exit status.
     pub(super) async fn stop(mut self) -> anyhow::Result<ExitStatus> {
         if let Some(id) = self.child.id() {
@@ -121,17 +133,7 @@ impl Proxy {
     }
 
     async fn page(&self, path: &str) -> anyhow::Result<(u16, String)> {
-        timeout(PAGE_WITHIN, fetch(self.admin, path)).await.context("the proxy does not answer")?
+        let page = timeout(PAGE_WITHIN, fetch(self.admin, path)).await;
+        Ok(page.context("the proxy does not answer")??)
     }
-}
-
-async fn fetch(address: SocketAddr, path: &str) -> anyhow::Result<(u16, String)> {
-    let mut stream = TcpStream::connect(address).await?;
-    let request = format!("GET {path} HTTP/1.1\r\nHost: proxy\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await?;
-    let mut answer = String::new();
-    stream.take(PAGE_BYTES_MAX).read_to_string(&mut answer).await?;
-    let (head, body) = answer.split_once("\r\n\r\n").context("no HTTP answer")?;
-    let code = head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
-    Ok((code, body.to_owned()))
 }

@@ -11,17 +11,17 @@ use loka_farm::miner::MinerStatus;
 use loka_farm::miner::rack::Rack;
 use serde_json::{Value, json};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::args::{Args, Pools};
 use super::documents::{self, Replacement, Wanted};
 use super::gates::{Facts, Moved, Verdict};
-use super::mill::{self, Practice};
+use super::mill::{self, Books, Practice};
 use super::page::{self, Shown};
 use super::proxy::{self, Proxy};
-use super::snapshot::{History, Snapshot, totals};
+use super::snapshot::{History, Snapshot};
 use super::tally::Tally;
 use super::view::{self, Screen};
 
@@ -30,9 +30,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Looks over which the hashrate is averaged.
 const RATE_OVER: usize = 10;
-
-/// Longest wait for the last verdicts.
-const QUIET_WITHIN: Duration = Duration::from_secs(15);
 
 /// Longest wait for the page's last readers.
 const PAGE_ENDS_WITHIN: Duration = Duration::from_secs(1);
@@ -173,7 +170,7 @@ impl Demo {
         let miners = self.rack.statuses();
         let mut snapshot =
             Snapshot::of(self.started.elapsed(), status, &ledger, &miners, &self.books());
-        snapshot.hashrate = self.hashrate(totals(&miners).hashes);
+        snapshot.hashrate = self.hashrate(MinerStatus::totals(&miners).hashes);
         snapshot.worth = self.tally.as_ref().map(|tally| tally.worth());
         self.tell_of_moves(&snapshot);
         let history = {
@@ -185,9 +182,8 @@ impl Demo {
         Ok(())
     }
 
-    fn books(&self) -> Vec<(&'static str, loka_farm::pool::PoolCounts)> {
-        let pools = self.practice.iter().flat_map(|practice| &practice.pools);
-        mill::NAMES.into_iter().zip(pools).map(|(name, pool)| (name, pool.counts())).collect()
+    fn books(&self) -> Books {
+        self.practice.as_ref().map(Practice::books).unwrap_or_default()
     }
 
     fn hashrate(&mut self, hashes: u64) -> f64 {
@@ -263,19 +259,31 @@ impl Demo {
             Some(_) => Moved::Yes,
             None => Moved::No,
         });
-        let rack = std::mem::replace(&mut self.rack, empty_rack()?);
+        let Self {
+            args,
+            mut screen,
+            practice,
+            proxy,
+            rack,
+            tally,
+            shown,
+            replaced,
+            killed,
+            stop,
+            tasks,
+            ..
+        } = self;
         let miners = rack.power_off().await;
-        let ledger = self.quiet_ledger().await?;
-        let books = self.books();
+        let ledger = proxy.quiet_ledger().await?;
+        let books: Books = practice.as_ref().map(Practice::books).unwrap_or_default();
         let facts = Facts {
-            disagreements: disagreements(self.args.pools(), &ledger, &books, &miners),
-            worth: self.tally.as_ref().map_or(ledger.total.due, |tally| tally.worth()),
+            disagreements: disagreements(args.pools(), &ledger, &books, &miners),
+            worth: tally.as_ref().map_or(ledger.total.due, |tally| tally.worth()),
             credited: books.iter().map(|(_, books)| books.accepted).sum(),
-            reconnects: totals(&miners).reconnects,
+            reconnects: MinerStatus::totals(&miners).reconnects,
             proxy_exit: None,
             moved,
         };
-        let Self { args, mut screen, proxy, shown, replaced, killed, stop, tasks, .. } = self;
         stop.cancel();
         tasks.close();
         let exit = proxy.stop().await?;
@@ -292,17 +300,6 @@ impl Demo {
             Pools::Real => Verdict::Passed,
             Pools::Adapting | Pools::Practice => facts.verdict(),
         })
-    }
-
-    async fn quiet_ledger(&self) -> anyhow::Result<Ledger> {
-        let deadline = Instant::now() + QUIET_WITHIN;
-        loop {
-            let ledger = self.proxy.ledger().await?;
-            if ledger.is_quiet() || Instant::now() >= deadline {
-                return Ok(ledger);
-            }
-            sleep(LOOK_EVERY / 10).await;
-        }
     }
 }
 
@@ -341,7 +338,7 @@ fn replacements(replaced: &[Replacement]) -> String {
 fn disagreements(
     pools: Pools,
     ledger: &Ledger,
-    books: &[(&'static str, loka_farm::pool::PoolCounts)],
+    books: &Books,
     miners: &[MinerStatus],
 ) -> Vec<String> {
     let mut found = ledger.imbalances();
@@ -351,17 +348,9 @@ fn disagreements(
     }
     found.extend(books.iter().flat_map(|(name, books)| ledger.compare_with_pool(name, books)));
     if pools == Pools::Practice {
-        found.extend(ledger.compare_with_miners(&totals(miners), MinerLinks::Whole));
+        found.extend(ledger.compare_with_miners(&MinerStatus::totals(miners), MinerLinks::Whole));
     }
     found
-}
-
-fn empty_rack() -> anyhow::Result<Rack> {
-    let sink: Arc<dyn loka_farm::miner::ticket::TicketSink> =
-        Arc::new(loka_farm::miner::ticket::NoTickets);
-    let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
-    let dial = |_| loka_farm::miner::dial::TcpDial { address: nowhere };
-    Ok(Rack::power_on(Vec::new(), dial, &sink)?)
 }
 
 #[expect(clippy::print_stdout, reason = "--json asks for it")]
@@ -382,7 +371,7 @@ struct Summary<'a> {
 
 impl Summary<'_> {
     fn text(&self, history: &History) -> String {
-        let counts = totals(self.miners);
+        let counts = MinerStatus::totals(self.miners);
         let total = &self.ledger.total;
         let mut text = format!(
             "\nSummary\n  miners   {}, {} hashes, {} shares found; idle {:.1} miner-seconds of {:.1}\n",
@@ -418,7 +407,7 @@ impl Summary<'_> {
     }
 
     fn json(&self, history: &History, replaced: &[Replacement], killed: Option<&Killed>) -> Value {
-        let counts = totals(self.miners);
+        let counts = MinerStatus::totals(self.miners);
         json!({
             "verdict": self.facts.verdict(),
             "gates": self.facts.gates(),

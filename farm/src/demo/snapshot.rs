@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use loka_farm::books::{Ledger, total};
-use loka_farm::miner::counts::MinerCounts;
 use loka_farm::miner::{MinerState, MinerStatus};
 use loka_farm::pool::PoolCounts;
 use serde::Serialize;
@@ -101,7 +100,7 @@ impl Snapshot {
         let none = Value::Null;
         let route = status.pointer("/routes/0").unwrap_or(&none);
         let pools = route["pools"].as_array().into_iter().flatten();
-        let totals = totals(miners);
+        let totals = MinerStatus::totals(miners);
         Self {
             at: at.as_secs_f64(),
             pools: pools.map(|pool| Pool::of(pool, &route["activePool"], ledger, books)).collect(),
@@ -114,11 +113,6 @@ impl Snapshot {
             reconnects: totals.reconnects,
         }
     }
-}
-
-/// The sum over miners.
-pub(super) fn totals(miners: &[MinerStatus]) -> MinerCounts {
-    miners.iter().fold(MinerCounts::default(), |sum, miner| sum.plus(miner.counts))
 }
 
 // === impl Pool ===

@@ -6,7 +6,6 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::counts::MinerCounts;
 use super::dial::Dial;
 use super::ticket::TicketSink;
 use super::{Miner, MinerSetup, MinerStatus, SetupError};
@@ -43,13 +42,6 @@ impl Rack {
     #[must_use]
     pub fn statuses(&self) -> Vec<MinerStatus> {
         self.statuses.iter().map(|status| status.borrow().clone()).collect()
-    }
-
-    /// The sum of their counts.
-    #[must_use]
-    pub fn totals(&self) -> MinerCounts {
-        let zero = MinerCounts::default();
-        self.statuses.iter().fold(zero, |sum, status| sum.plus(status.borrow().counts))
     }
 
     /// Switches all off, waits for outstanding answers, and returns their last words. A miner that
