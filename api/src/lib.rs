@@ -6,6 +6,7 @@
 #![warn(missing_docs)]
 
 pub mod conditions;
+pub mod control;
 #[cfg(feature = "crd")]
 pub mod crd;
 mod documents;

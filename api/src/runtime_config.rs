@@ -191,13 +191,24 @@ pub struct Observability {
     pub tracing_sampling_ratio: Option<String>,
 }
 
-/// Names a config by its content: the first bytes of the SHA-256 of its JSON, in hex. Fields are
-/// written in the order of the types, so equal configs have equal hashes.
+/// Names a config by its content: [`hash_of_json`] of its [`json`]. Fields are written in the order
+/// of the types, so equal configs have equal hashes.
 #[must_use]
 pub fn hash(config: &RuntimeConfig) -> String {
+    hash_of_json(json(config).as_bytes())
+}
+
+/// A config as it is hashed and sent. It holds passwords.
+#[must_use]
+pub fn json(config: &RuntimeConfig) -> String {
     // Maps with keys that are no texts could fail; there are none in these types.
-    let json = serde_json::to_vec(config).unwrap_or_default();
-    Sha256::digest(&json).iter().take(HASH_BYTES).map(|byte| format!("{byte:02x}")).collect()
+    serde_json::to_string(config).unwrap_or_default()
+}
+
+/// The first bytes of the SHA-256, in hex.
+#[must_use]
+pub fn hash_of_json(json: &[u8]) -> String {
+    Sha256::digest(json).iter().take(HASH_BYTES).map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -1,0 +1,3 @@
+//! The control plane: reconciles StratumProxies and pushes their configs to the proxies.
+
+#![forbid(unsafe_code)]

@@ -1,0 +1,5 @@
+//! The `stratum-operator` binary.
+
+#![forbid(unsafe_code)]
+
+fn main() {}
