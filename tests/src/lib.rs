@@ -11,4 +11,5 @@
 pub mod books;
 pub mod documents;
 pub mod process;
+pub mod rig;
 pub mod seams;
