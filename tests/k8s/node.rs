@@ -1,1 +1,3 @@
-//! Whole clusters.
+//! Whole clusters: machines, pods, Services, names.
+
+mod smoke;

@@ -13,23 +13,23 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 mod api_server;
-//mod collector;
+mod collector;
 mod commands;
 mod files;
-//mod image;
-//mod machines;
-//mod node;
+mod image;
+mod machines;
+mod node;
 mod pki;
-//mod shared;
+mod shared;
 mod supervised;
 
 pub use self::api_server::ApiServer;
-//pub use self::collector::Collector;
+pub use self::collector::Collector;
 pub use self::commands::Kubeconfig;
-//pub use self::image::Image;
-//pub use self::machines::Machines;
-//pub use self::node::{Cluster, Namespace};
-//pub use self::shared::{Exclusive, Shared};
+pub use self::image::Image;
+pub use self::machines::Machines;
+pub use self::node::{Cluster, Namespace};
+pub use self::shared::{Exclusive, Shared};
 
 /// Between two looks at something that cannot be waited for.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);

@@ -24,7 +24,7 @@ const READY_WITHIN: Duration = Duration::from_secs(90);
 const START_TRIES: usize = 3;
 
 /// Services' own addresses, and the first of them: the API server's.
-pub(super) const SERVICES: &str = "10.96.0.0/16";
+const SERVICES: &str = "10.96.0.0/16";
 const API_SERVICE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 96, 0, 1));
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -229,6 +229,7 @@ impl ApiServer {
             "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
             "--authorization-mode=Node,RBAC",
             "--enable-admission-plugins=NodeRestriction",
+            "--allow-privileged=true",
             "--kubelet-preferred-address-types=InternalIP",
         ]);
         self.api = Some(Supervised::spawn("kube-apiserver", &mut command));
