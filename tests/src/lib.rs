@@ -9,6 +9,7 @@
 )]
 
 pub mod books;
+pub mod cluster;
 pub mod documents;
 pub mod process;
 pub mod rig;

@@ -1,0 +1,3 @@
+//! What an API server alone decides. No pod runs.
+
+mod smoke;

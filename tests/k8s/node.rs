@@ -1,0 +1,3 @@
+//! Whole clusters: machines, pods, Services, names.
+
+mod smoke;
