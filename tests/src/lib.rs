@@ -14,3 +14,4 @@ pub mod documents;
 pub mod process;
 pub mod rig;
 pub mod seams;
+pub mod secured;
