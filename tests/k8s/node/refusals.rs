@@ -76,12 +76,11 @@ async fn a_port_that_something_else_in_the_pod_has_taken_is_refused() {
 
 /// An ephemeral container of the pod listens on the port, as `kubectl debug` would make it.
 async fn take_port(site: &Site, pod: &str) {
-    let listen = format!("0.0.0.0:{TAKEN}");
     let container = json!({ "spec": { "ephemeralContainers": [{
         "name": "taker",
         "image": Image::pod().reference(),
         "imagePullPolicy": "Never",
-        "args": ["listen", listen],
+        "args": ["serve", TAKEN.to_string()],
         "securityContext": {
             "allowPrivilegeEscalation": false,
             "capabilities": { "drop": ["ALL"] },
