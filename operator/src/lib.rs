@@ -1,3 +1,12 @@
 //! The control plane: reconciles StratumProxies and pushes their configs to the proxies.
 
 #![forbid(unsafe_code)]
+
+pub mod admin;
+pub mod args;
+pub mod environment;
+pub mod leader;
+pub mod run;
+
+pub mod signals;
+pub mod telemetry;
