@@ -25,6 +25,8 @@ pub const APP_NAME: &str = "stratum-proxy";
 pub const MANAGED_BY: &str = "stratum-operator";
 /// Annotation that carries the hash of the rendered config.
 pub const CONFIG_HASH_ANNOTATION: &str = "stratum.loka.dev/config-hash";
+/// Annotation on the operator's Lease: where the control stream of its holder is, as `IP:PORT`.
+pub const CONTROL_ADDRESS_ANNOTATION: &str = "stratum.loka.dev/control-address";
 
 /// Key of a Secret that is read when a reference names none.
 pub const PASSWORD_KEY: &str = "password";

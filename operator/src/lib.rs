@@ -2,5 +2,12 @@
 
 #![forbid(unsafe_code)]
 
+pub mod admin;
+pub mod args;
+pub mod environment;
 pub mod fleet;
+pub mod leader;
 pub mod publish;
+pub mod run;
+pub mod signals;
+pub mod telemetry;
