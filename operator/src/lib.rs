@@ -1,3 +1,5 @@
 //! The control plane: reconciles StratumProxies and pushes their configs to the proxies.
 
 #![forbid(unsafe_code)]
+
+pub mod push;
