@@ -2,4 +2,6 @@
 
 #![forbid(unsafe_code)]
 
+pub mod fleet;
+pub mod publish;
 pub mod push;
