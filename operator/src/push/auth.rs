@@ -270,6 +270,3 @@ fn check_pod(pod: &Pod, namespace: &str, proxy: &str, id: &PodId) -> Result<(), 
 fn unreachable(error: kube::Error) -> Refused {
     Refused::Unreachable(error.to_string())
 }
-
-#[cfg(test)]
-mod tests;
