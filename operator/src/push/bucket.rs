@@ -47,10 +47,11 @@ mod tests {
         let start = Instant::now();
         let mut bucket = Bucket::new(Rate { burst: 3, per_second: 2 }, start);
         let at = |ms| start + Duration::from_millis(ms);
-        let taken: Vec<bool> = [0, 0, 0, 0, 499, 500, 501, 999, 1000, 60_000, 60_000, 60_000, 60_000]
-            .into_iter()
-            .map(|ms| bucket.take(at(ms)))
-            .collect();
+        let taken: Vec<bool> =
+            [0, 0, 0, 0, 499, 500, 501, 999, 1000, 60_000, 60_000, 60_000, 60_000]
+                .into_iter()
+                .map(|ms| bucket.take(at(ms)))
+                .collect();
         let expected = [
             true, true, true, false, // the burst
             false, true, false, false, true, // one every half second

@@ -219,7 +219,8 @@ impl TlsFailure {
 /// cut, and no character that moves the cursor or turns the writing around.
 pub(super) fn clean(text: &str, chars_max: usize) -> String {
     let is_unfit = |c: char| {
-        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
     let fit = |c: char| if is_unfit(c) { char::REPLACEMENT_CHARACTER } else { c };
     if text.chars().nth(chars_max).is_none() {

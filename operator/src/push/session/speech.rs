@@ -61,7 +61,8 @@ fn named(name: Option<wire::Identity>) -> Result<Identity, Garbage> {
 fn identity(name: wire::Identity) -> Result<Identity, Garbage> {
     let wire::Identity { epoch, sequence, hash } = name;
     let is_sound = |text: &str| {
-        (1..=NAME_BYTES_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+        (1..=NAME_BYTES_MAX).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_graphic())
     };
     if !is_sound(&epoch) || !is_sound(&hash) {
         return Err(Garbage("a snapshot's name is not one that the operator gives"));
@@ -122,12 +123,12 @@ mod tests {
     #[test]
     fn what_a_pod_of_ours_never_says_is_refused() {
         assert!(read(FromProxy { message: None }).is_err());
-        let ack = |snapshot| {
-            say(from_proxy::Message::Ack(Ack { snapshot, traceparent: String::new() }))
-        };
+        let ack =
+            |snapshot| say(from_proxy::Message::Ack(Ack { snapshot, traceparent: String::new() }));
         assert!(ack(Some(name("e", "h"))).is_ok());
         let long = "h".repeat(NAME_BYTES_MAX + 1);
-        let bad = [name("", "h"), name("e", ""), name("e", &long), name("e\n", "h"), name("e", "ü")];
+        let bad =
+            [name("", "h"), name("e", ""), name("e", &long), name("e\n", "h"), name("e", "ü")];
         for snapshot in bad {
             assert!(ack(Some(snapshot.clone())).is_err(), "{snapshot:?}");
             let hello = Hello { running: Some(snapshot), ..Hello::default() };

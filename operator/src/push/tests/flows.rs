@@ -29,7 +29,7 @@ async fn a_pod_greets_takes_a_snapshot_and_reports() {
     pod.say(from_proxy::Message::Report(report)).await;
     drop(pod);
     // In order: what was said before the end was heard.
-    world.closed(Closed::Lost).await;
+    world.closed(Closed::Peer).await;
     assert!(world.links().is_empty());
 }
 

@@ -46,13 +46,17 @@ async fn tokens_that_prove_nothing_are_refused() {
         ("a-node", bound_to("system:node:farm", "farm-0", "uid-farm-0")),
         ("no-name", bound_to("system:serviceaccount:mining:", "farm-0", "uid-farm-0")),
         ("no-pod", bound_to(ACCOUNT, "", "")),
-        ("two-pods", no(|status| {
-            let extra = status.user.as_mut().unwrap().extra.as_mut().unwrap();
-            extra.values_mut().for_each(|values| values.push("another".to_owned()));
-        })),
+        (
+            "two-pods",
+            no(|status| {
+                let extra = status.user.as_mut().unwrap().extra.as_mut().unwrap();
+                extra.values_mut().for_each(|values| values.push("another".to_owned()));
+            }),
+        ),
     ];
     refused(&mut world, None, Code::Unauthenticated, RefusedWhy::Unauthenticated).await;
-    refused(&mut world, Some("expired"), Code::Unauthenticated, RefusedWhy::Unauthenticated).await;
+    refused(&mut world, Some("token-expired"), Code::Unauthenticated, RefusedWhy::Unauthenticated)
+        .await;
     for (token, review) in reviews {
         world.api.state().tokens.insert(token.to_owned(), review);
         refused(&mut world, Some(token), Code::Unauthenticated, RefusedWhy::Unauthenticated).await;
@@ -70,12 +74,12 @@ async fn pods_that_are_not_the_stratum_proxys_are_refused() {
         let mut token = |token: &str, pod: &str, uid: &str| {
             state.tokens.insert(token.to_owned(), bound_to(ACCOUNT, pod, uid));
         };
-        token("namesake", "farm-0", "uid-of-the-one-before");
-        token("gone", "farm-gone", "uid-farm-gone");
-        token("ended", "farm-ended", "uid-farm-ended");
-        token("others", "barn-0", "uid-barn-0");
-        token("unlabelled", "shell", "uid-shell");
-        token("mislabelled", "debug", "uid-debug");
+        token("token-namesake", "farm-0", "uid-of-the-one-before");
+        token("token-gone", "farm-gone", "uid-farm-gone");
+        token("token-ended", "farm-ended", "uid-farm-ended");
+        token("token-others", "barn-0", "uid-barn-0");
+        token("token-unlabelled", "shell", "uid-shell");
+        token("token-mislabelled", "debug", "uid-debug");
         // The pod of another StratumProxy, which has got hold of this one's ServiceAccount.
         let others = pod("barn", "barn-0", "uid-barn-0");
         state.pods.insert("mining/barn-0".to_owned(), others);
@@ -89,7 +93,8 @@ async fn pods_that_are_not_the_stratum_proxys_are_refused() {
         debug.spec.as_mut().unwrap().service_account_name = Some("farm".to_owned());
         state.pods.insert("mining/debug".to_owned(), debug);
     }
-    for token in ["namesake", "gone", "ended", "others", "unlabelled", "mislabelled"] {
+    for kind in ["namesake", "gone", "ended", "others", "unlabelled", "mislabelled"] {
+        let token = &format!("token-{kind}");
         refused(&mut world, Some(token), Code::PermissionDenied, RefusedWhy::Denied).await;
     }
     world.greet("token-0").await;
@@ -99,7 +104,7 @@ async fn pods_that_are_not_the_stratum_proxys_are_refused() {
 async fn the_token_of_a_deleted_pod_is_refused_though_it_was_reviewed_a_moment_ago() {
     let mut world = World::new().await;
     drop(world.greet("token-0").await);
-    world.closed(crate::push::Closed::Lost).await;
+    world.closed(crate::push::Closed::Peer).await;
     world.api.state().pods.clear();
     refused(&mut world, Some("token-0"), Code::PermissionDenied, RefusedWhy::Denied).await;
     assert_eq!(world.api.state().reviews, 1);
@@ -125,10 +130,7 @@ async fn a_replica_that_does_not_lead_names_the_leader_and_asks_nobody() {
         let named = status.metadata().get("stratum-leader").map(|value| value.to_str().unwrap());
         assert_eq!(named, expected);
         let event = world.event().await;
-        assert!(
-            matches!(event, Event::Refused { why: RefusedWhy::NotLeading, .. }),
-            "{event:?}"
-        );
+        assert!(matches!(event, Event::Refused { why: RefusedWhy::NotLeading, .. }), "{event:?}");
     }
     assert_eq!(world.api.state().reviews, 0);
     world.lead.send_replace(Lead::Leading);

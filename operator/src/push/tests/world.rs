@@ -89,8 +89,18 @@ impl World {
         };
         let served = tasks.spawn(serve(listener, push, stop.clone()));
         let _alive = tasks.token();
-        let world =
-            Self { api, fleet, lead, address, roots, stop, events, served, _changes: changes, _alive };
+        let world = Self {
+            api,
+            fleet,
+            lead,
+            address,
+            roots,
+            stop,
+            events,
+            served,
+            _changes: changes,
+            _alive,
+        };
         world.admit("farm-0", "token-0");
         world
     }
