@@ -12,7 +12,7 @@ mod server;
 mod session;
 
 pub use event::{Closed, Event, Events, RefusedWhy, TlsFailure};
-pub use server::{Lead, Limits, Push, ServeError, serve};
+pub use server::{Lead, Leader, Limits, Push, ServeError, serve};
 
 #[cfg(test)]
 mod tests;

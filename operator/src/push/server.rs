@@ -12,11 +12,13 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use loka_api::control::FromProxy;
 use loka_api::control::control_server::{Control, ControlServer};
 use loka_api::names;
 use tokio::net::TcpListener;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -57,6 +59,13 @@ pub enum Lead {
     Following(Option<SocketAddr>),
 }
 
+/// Asks who leads, and tells when this replica no longer does.
+#[derive(Clone)]
+pub struct Leader {
+    now: Arc<dyn Fn() -> Lead + Send + Sync>,
+    lost: Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>,
+}
+
 /// What the server is bounded by. The default is for production.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
@@ -91,7 +100,7 @@ pub struct Push {
     /// Whom pods are entered with.
     pub fleet: Arc<Fleet>,
     /// Who leads.
-    pub lead: watch::Receiver<Lead>,
+    pub leader: Leader,
     /// Who may connect.
     pub gate: Arc<Gate>,
     /// What to serve with.
@@ -214,9 +223,9 @@ impl Control for Calls {
         };
         let held = peer.map(Held::by);
         let (sender, outgoing) = outgoing();
-        let Push { fleet, lead, gate: _, certificate: _, events, limits } = self.push.clone();
+        let Push { fleet, leader, gate: _, certificate: _, events, limits } = self.push.clone();
         let (stop, inbound) = (self.stop.clone(), request.into_inner());
-        let session = Session { fleet, lead, events, limits, stop, proven, inbound };
+        let session = Session { fleet, leader, events, limits, stop, proven, inbound };
         self.tasks.spawn(async move {
             if session.run(sender).await == Told::No
                 && let Some(held) = &held
@@ -239,8 +248,7 @@ impl Calls {
             let status = Status::unavailable("this operator ends; dial again");
             return Err(Refusal::new(RefusedWhy::Shutdown, status));
         }
-        let lead = *self.push.lead.borrow();
-        if let Lead::Following(leader) = lead {
+        if let Lead::Following(leader) = self.push.leader.now() {
             return Err(Refusal::new(RefusedWhy::NotLeading, elsewhere(leader)));
         }
         let token = Gate::token(request.metadata())?;
@@ -267,6 +275,37 @@ fn elsewhere(leader: Option<SocketAddr>) -> Status {
         status.metadata_mut().insert(names::LEADER_METADATA, address);
     }
     status
+}
+
+// === impl Leader ===
+
+impl Leader {
+    /// `now` is asked when a stream begins. What `lost` makes ends when this replica has led and no
+    /// longer does; it ends the streams that have begun, and must not miss a loss that came before it
+    /// was made.
+    pub fn new<Lost>(
+        now: impl Fn() -> Lead + Send + Sync + 'static,
+        lost: impl Fn() -> Lost + Send + Sync + 'static,
+    ) -> Self
+    where
+        Lost: Future<Output = ()> + Send + 'static,
+    {
+        Self { now: Arc::new(now), lost: Arc::new(move || lost().boxed()) }
+    }
+
+    fn now(&self) -> Lead {
+        (self.now)()
+    }
+
+    pub(super) fn lost(&self) -> BoxFuture<'static, ()> {
+        (self.lost)()
+    }
+}
+
+impl fmt::Debug for Leader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Leader").field("now", &self.now()).finish_non_exhaustive()
+    }
 }
 
 // === impl Limits ===

@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use futures_util::Stream;
 use loka_api::control::{FromProxy, Hello, Snapshot, ToProxy, to_proxy};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
@@ -23,7 +23,7 @@ use self::speech::{Garbage, Said};
 use super::auth::Proven;
 use super::bucket::{Bucket, Rate};
 use super::event::{Closed, Event, Events};
-use super::server::{Lead, Limits};
+use super::server::{Leader, Limits};
 use crate::fleet::{Fleet, Link};
 
 /// A pod reports every few seconds and answers once to each snapshot.
@@ -34,7 +34,7 @@ const OUTGOING_MAX: usize = 1;
 /// What a session needs of the server.
 pub(super) struct Session {
     pub(super) fleet: Arc<Fleet>,
-    pub(super) lead: watch::Receiver<Lead>,
+    pub(super) leader: Leader,
     pub(super) events: Events,
     pub(super) limits: Limits,
     pub(super) stop: CancellationToken,
@@ -115,7 +115,7 @@ impl Session {
             // The ends first: what is said on a stream that ends is of no use.
             biased;
             () = self.stop.cancelled() => return Err(End::shutdown()),
-            () = lost(&mut self.lead) => return Err(End::not_leading()),
+            () = self.leader.lost() => return Err(End::not_leading()),
             message = self.inbound.message() => message,
             () = tokio::time::sleep(self.limits.hello) => {
                 let text = "no greeting has come";
@@ -137,6 +137,7 @@ impl Session {
         let mut messages = Bucket::new(MESSAGES, Instant::now());
         let aged = tokio::time::sleep(self.limits.random_age());
         tokio::pin!(aged);
+        let mut lost = self.leader.lost();
         loop {
             let late = exchange.late_at(self.limits.answer);
             tokio::select! {
@@ -144,7 +145,7 @@ impl Session {
                 // sent; it cannot starve the rest, as too much of it is an end.
                 biased;
                 () = self.stop.cancelled() => return End::shutdown(),
-                () = lost(&mut self.lead) => return End::not_leading(),
+                () = &mut lost => return End::not_leading(),
                 () = &mut aged => return End { why: Closed::Aged, status: None },
                 message = self.inbound.message() => {
                     let said = match self.heard(message) {
@@ -283,11 +284,6 @@ fn message(snapshot: &Snapshot) -> ToProxy {
 /// tonic's own verdicts on what arrived: it could not be decoded, or is larger than allowed.
 fn is_garbled(status: &Status) -> bool {
     matches!(status.code(), tonic::Code::OutOfRange | tonic::Code::Internal)
-}
-
-async fn lost(lead: &mut watch::Receiver<Lead>) {
-    // An error means that nobody tells any more who leads: then it is not known that we do.
-    drop(lead.wait_for(|lead| *lead != Lead::Leading).await);
 }
 
 async fn until(at: Option<Instant>) {

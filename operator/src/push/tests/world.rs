@@ -29,7 +29,7 @@ use super::api::{FakeApi, bound_to, pod};
 use crate::fleet::{Changes, Fleet, PodLink, ProxyKey};
 use crate::push::auth::Gate;
 use crate::push::authority::{Authority, AuthorityArgs};
-use crate::push::{Closed, Event, Lead, Limits, Push, ServeError, serve};
+use crate::push::{Closed, Event, Lead, Leader, Limits, Push, ServeError, serve};
 
 /// For what is to happen at once.
 pub(super) const SOON: Duration = Duration::from_secs(20);
@@ -81,7 +81,7 @@ impl World {
         let address = listener.local_addr().unwrap();
         let push = Push {
             fleet: Arc::clone(&fleet),
-            lead: lead_seen,
+            leader: leader(lead_seen),
             gate: Arc::new(Gate::new(api.client(), None)),
             certificate,
             events: Arc::new(move |event| happened.try_send(event).unwrap()),
@@ -216,6 +216,17 @@ impl Pod {
     async fn heard(&mut self) -> Result<Option<ToProxy>, Status> {
         tokio::time::timeout(SOON, self.hear.message()).await.expect("something comes")
     }
+}
+
+fn leader(lead: watch::Receiver<Lead>) -> Leader {
+    let seen = lead.clone();
+    Leader::new(
+        move || *seen.borrow(),
+        move || {
+            let mut lead = lead.clone();
+            async move { drop(lead.wait_for(|lead| *lead != Lead::Leading).await) }
+        },
+    )
 }
 
 pub(super) async fn stream(channel: Channel, token: Option<&str>) -> Result<Pod, Status> {
