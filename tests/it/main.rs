@@ -15,4 +15,3 @@ mod mining;
 mod no_pool;
 mod operations;
 mod otlp;
-mod rig;

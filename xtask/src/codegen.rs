@@ -2,6 +2,8 @@
 //!
 //! The generators live with what they describe (`api` for the resources, `proxy` for its metrics); here is only the list.
 
+mod chart;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -64,6 +66,11 @@ fn write() -> Outcome {
 
 fn generate() -> Result<Vec<Generated>, String> {
     let mut files = resources()?;
+    let templates: Result<Vec<Generated>, String> = files.iter().map(template).collect();
+    files.extend(templates?);
+    let values = workspace::root().join(chart::VALUES);
+    let values = fs::read_to_string(&values).map_err(|error| cannot("read", &values, &error))?;
+    files.push(Generated { path: PathBuf::from(chart::TABLE), text: chart::table(&values) });
     let metrics = ["run", "--quiet", "--package", "loka-proxy", "--bin", "stratum-proxy", "--"];
     let text = stdout_of(cargo(metrics.into_iter().chain(["docs", "metrics"])))?;
     files.push(Generated { path: PathBuf::from("docs/metrics.md"), text });
@@ -90,14 +97,24 @@ fn resources() -> Result<Vec<Generated>, String> {
     Ok(files)
 }
 
-/// Files in `crds/` that no type generates any more.
+/// The chart's copy of a definition.
+fn template(definition: &Generated) -> Result<Generated, String> {
+    let Generated { path, text } = definition;
+    let path = Path::new(chart::TEMPLATES).join(path.file_name().unwrap_or_default());
+    Ok(Generated { path, text: chart::template(text)? })
+}
+
+/// Files of definitions that no type generates any more.
 fn orphans(root: &Path, generated: &[Generated]) -> Result<Vec<String>, String> {
-    let names = file_names(&root.join("crds"))?;
-    let paths = names.iter().map(|name| Path::new("crds").join(name));
-    Ok(paths
-        .filter(|path| generated.iter().all(|file| &file.path != path))
-        .map(|path| format!("{}: no type generates this file; delete it", path.display()))
-        .collect())
+    let mut problems = Vec::new();
+    for directory in ["crds", chart::TEMPLATES] {
+        let names = file_names(&root.join(directory))?;
+        let paths = names.iter().map(|name| Path::new(directory).join(name));
+        let lost = paths.filter(|path| generated.iter().all(|file| &file.path != path));
+        let said = |path: PathBuf| format!("{}: no type generates it; delete it", path.display());
+        problems.extend(lost.map(said));
+    }
+    Ok(problems)
 }
 
 fn file_names(directory: &Path) -> Result<Vec<String>, String> {

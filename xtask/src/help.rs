@@ -25,7 +25,7 @@ cargo xtask COMMAND: needs nothing installed but Rust (and a C compiler, for the
       use which, sizes of functions and files, names, files that nobody references, paths in documents.
 
   codegen [--check]
-      Writes the generated files: crds/*.yaml and docs/metrics.md.
+      Writes the generated files: crds/*.yaml and their copies in the chart, docs/metrics.md, docs/values.md.
       --check  writes nothing, and fails if one differs from what the code says
 
   help
