@@ -28,6 +28,11 @@ pub const CONFIG_HASH_ANNOTATION: &str = "stratum.loka.dev/config-hash";
 /// Annotation on the operator's Lease: where the control stream of its holder is, as `IP:PORT`.
 pub const CONTROL_ADDRESS_ANNOTATION: &str = "stratum.loka.dev/control-address";
 
+/// Audience of the token that a pod proves itself with on the control stream.
+pub const CONTROL_AUDIENCE: &str = "stratum-operator";
+/// Metadata of a stream that a replica refuses because it does not lead: where the leader listens.
+pub const LEADER_METADATA: &str = "stratum-leader";
+
 /// Key of a Secret that is read when a reference names none.
 pub const PASSWORD_KEY: &str = "password";
 /// What a pool is sent as password when the StratumPool refers to no Secret: pools that pay by

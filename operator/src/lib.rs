@@ -8,6 +8,7 @@ pub mod environment;
 pub mod fleet;
 pub mod leader;
 pub mod publish;
+pub mod push;
 pub mod run;
 pub mod signals;
 pub mod telemetry;
