@@ -61,11 +61,11 @@ pub enum Event<'a> {
     /// A status was to be written.
     StatusWritten { object: &'a dyn Display, result: StatusWrite, error: Option<&'a dyn Display> },
     /// A pod is no longer connected.
-    StreamClosed { object: &'a dyn Display, pod: &'a str, why: &'a dyn Display, after: Duration },
+    StreamClosed { object: &'a dyn Display, pod: &'a str, why: &'a dyn Display },
     /// A pod is connected. Every one must be followed by a [`Self::StreamClosed`].
     StreamOpened { object: &'a dyn Display, pod: &'a str, version: &'a str },
     /// A stream was not taken.
-    StreamRefused { peer: SocketAddr, reason: StreamRefusal, detail: &'a str },
+    StreamRefused { peer: Option<SocketAddr>, reason: StreamRefusal, detail: &'a str },
     /// A watch failed; it is tried again.
     WatchFailed { kind: Watch, error: &'a dyn Display },
 }
@@ -121,9 +121,9 @@ impl Event<'_> {
                 metrics.status_writes.inc([result.label()]);
                 status_written(object, result, error);
             }
-            Self::StreamClosed { object, pod, why, after } => {
+            Self::StreamClosed { object, pod, why } => {
                 metrics.config_streams.dec();
-                info!(%object, pod, %why, after_seconds = seconds(after), "pod disconnected");
+                info!(%object, pod, %why, "pod disconnected");
             }
             Self::StreamOpened { object, pod, version } => {
                 metrics.config_streams.inc();
@@ -199,11 +199,16 @@ fn status_written(object: &dyn Display, result: StatusWrite, error: Option<&dyn 
     }
 }
 
-fn stream_refused(metrics: &Metrics, peer: SocketAddr, reason: StreamRefusal, detail: &str) {
-    let detail = Said(detail);
+fn stream_refused(
+    metrics: &Metrics,
+    peer: Option<SocketAddr>,
+    reason: StreamRefusal,
+    detail: &str,
+) {
+    let (peer, detail) = (peer.map(tracing::field::display), Said(detail));
     match reason {
         // The ordinary way of a proxy to its leader.
-        StreamRefusal::NotLeader => debug!(%peer, %reason, "stream not taken"),
+        StreamRefusal::NotLeader => debug!(peer, %reason, "stream not taken"),
         StreamRefusal::AuthUnavailable
         | StreamRefusal::Forbidden
         | StreamRefusal::Full
@@ -211,7 +216,7 @@ fn stream_refused(metrics: &Metrics, peer: SocketAddr, reason: StreamRefusal, de
         | StreamRefusal::TooFast
         | StreamRefusal::Unauthenticated => {
             if let Some(suppressed) = metrics.stranger_log.admit() {
-                warn!(%peer, %reason, %detail, suppressed, "stream not taken");
+                warn!(peer, %reason, %detail, suppressed, "stream not taken");
             }
         }
     }
