@@ -28,7 +28,8 @@ pub(super) fn logs(name: &str) -> PathBuf {
         fs::remove_dir_all(&logs).expect("old logs can be removed");
     }
     fs::create_dir_all(&logs).expect("a directory for logs");
-    logs
+    // kubelet takes no path with `..` in it.
+    logs.canonicalize().expect("a path")
 }
 
 /// Writes a file, and says where.
