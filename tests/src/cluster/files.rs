@@ -220,13 +220,16 @@ kind: ConfigMap
 metadata: {{name: coredns, namespace: kube-system}}
 data:
   Corefile: |
-    .:{DNS_PORT} {{
+    cluster.local:{DNS_PORT} in-addr.arpa:{DNS_PORT} {{
       errors
       ready
       kubernetes cluster.local in-addr.arpa {{
         pods insecure
         ttl 1
       }}
+    }}
+    .:{DNS_PORT} {{
+      errors
       template ANY ANY . {{
         rcode NXDOMAIN
       }}
