@@ -291,9 +291,10 @@ impl Machine {
 
     /// The kernel ends everything on it before the first process counts as ended.
     fn kill(&mut self) {
-        if let Some(Running { first, process: _process }) = self.running.take() {
+        if let Some(Running { first, process }) = self.running.take() {
             // If it has died by itself, all the better.
             let _killed = Command::new("kill").args(["-KILL", &first.to_string()]).output();
+            process.wait();
         }
     }
 
