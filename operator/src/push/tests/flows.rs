@@ -106,7 +106,14 @@ async fn a_pod_that_does_not_read_holds_up_nobody_and_ends_with_the_server() {
     world.send("farm-1", &snapshot(9));
     let got = pod.snapshot().await;
     pod.ack(&got.identity).await;
-    assert!(matches!(world.event().await, Event::Acked { .. }));
+    // On a busy machine, late even so; but nothing of the other pod.
+    let event = loop {
+        match world.event().await {
+            Event::Late { pod, .. } if pod.name == "farm-1" => {}
+            other => break other,
+        }
+    };
+    assert!(matches!(event, Event::Acked { .. }), "{event:?}");
     world.stop.cancel();
     world.closed(Closed::Shutdown).await;
     world.closed(Closed::Shutdown).await;

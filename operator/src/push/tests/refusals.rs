@@ -1,5 +1,6 @@
 //! Who is not let in, and what they and the operator learn of it.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use k8s_openapi::api::authentication::v1::TokenReviewStatus;
@@ -9,6 +10,7 @@ use tonic::Code;
 
 use super::api::{bound_to, pod};
 use super::world::{SOON, World, dial};
+use crate::push::auth::{Gate, KnownPods};
 use crate::push::authority::{Authority, AuthorityArgs};
 use crate::push::{Event, Lead, Limits, RefusedWhy, TlsFailure};
 
@@ -217,16 +219,36 @@ async fn connections_are_bounded() {
 
 #[tokio::test]
 async fn a_connection_without_a_stream_is_closed_and_one_with_a_stream_is_not() {
-    let idle = Duration::from_millis(50);
+    // Long enough to greet in on a busy machine.
+    let idle = Duration::from_secs(1);
     let mut world = World::with(Limits { idle, ..Limits::default() }).await;
     let mut pod = world.greet("token-0").await;
-    for _ in 0..3 {
-        let name = "stratum-operator";
-        let mut stream = dial(world.address, &world.roots, name).await.unwrap();
-        rest(&mut stream).await;
-    }
-    // By now it would have been closed three times over.
+    let mut later = dial(world.address, &world.roots, "stratum-operator").await.unwrap();
+    rest(&mut later).await;
+    // It was open before, so by now it has been looked at.
     let sent = super::world::snapshot(1);
     world.send("farm-0", &sent);
     assert_eq!(pod.snapshot().await.identity, sent.identity);
+}
+
+#[tokio::test]
+async fn pods_that_are_watched_anyway_are_not_asked_for() {
+    let world = World::new().await;
+    let watched = Arc::new(Mutex::new(world.api.state().pods.remove("mining/farm-0").unwrap()));
+    let seen = Arc::clone(&watched);
+    let known: KnownPods = Arc::new(move |namespace, name| {
+        assert_eq!((namespace, name), ("mining", "farm-0"));
+        Some(Arc::new(seen.lock().unwrap().clone()))
+    });
+    let gate = Gate::new(world.api.client(), Some(known));
+    let proven = gate.admit("token-0").await.unwrap();
+    assert_eq!((proven.proxy, proven.pod.uid.as_str()), (World::key(), "uid-farm-0"));
+    // A namesake is seen still; the pod itself is known to the API server already.
+    watched.lock().unwrap().metadata.uid = Some("uid-of-the-one-before".to_owned());
+    gate.admit("token-0").await.unwrap_err();
+    world.admit("farm-0", "token-0");
+    gate.admit("token-0").await.unwrap();
+    // What is seen is checked like what is asked for.
+    *watched.lock().unwrap() = pod("barn", "farm-0", "uid-farm-0");
+    gate.admit("token-0").await.unwrap_err();
 }
