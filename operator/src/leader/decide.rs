@@ -92,6 +92,17 @@ impl Timing {
     pub fn retry(self) -> Duration {
         self.lease * 2 / RETRIES_PER_TWO_LEASES
     }
+
+    /// From a failure to the next attempt of a leader.
+    pub(super) fn retry_after_failure(self) -> Duration {
+        self.retry() / 8
+    }
+
+    /// How long a request may take. With a renewal every retry, two whose answers are lost still
+    /// leave time for a third and a look before it: 2.4 + 2.5 + 0.25 + 2.5 + 0.25 s of 10 s.
+    pub(super) fn patience(self) -> Duration {
+        self.renew_deadline() / 4
+    }
 }
 
 // === impl Facts ===

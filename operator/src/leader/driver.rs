@@ -107,7 +107,7 @@ impl<S: LeaseStore> Driver<S> {
         if !is_current && let Err(error) = self.look().await {
             self.failed(&error);
             self.check_deadline()?;
-            return Ok(self.later());
+            return Ok(self.after_failure());
         }
         let now = Timestamp::now();
         match self.facts().decide(Instant::now()) {
@@ -126,7 +126,8 @@ impl<S: LeaseStore> Driver<S> {
             Decision::Wait { until } => return Ok(self.later().min(self.shortly_after(until))),
             Decision::Lose(loss) => return Err(loss),
         }
-        Ok(self.later())
+        let is_certain = matches!(self.known, Known::Object { .. });
+        Ok(if is_certain { self.later() } else { self.after_failure() })
     }
 
     async fn look(&mut self) -> Result<(), StoreError> {
@@ -263,10 +264,9 @@ impl<S: LeaseStore> Driver<S> {
         self.known.object().cloned().unwrap_or_default()
     }
 
-    /// How long a request may take: half of the deadline, so that a second one has a chance, and
-    /// for a leader not past the deadline.
+    /// How long a request may take; for a leader, not past its deadline.
     fn patience(&self) -> Instant {
-        let by = Instant::now() + self.timing.renew_deadline() / 2;
+        let by = Instant::now() + self.timing.patience();
         self.leads_until.map_or(by, |until| until.min(by))
     }
 
@@ -275,6 +275,15 @@ impl<S: LeaseStore> Driver<S> {
         let part = 1.0 + JITTER * (2.0 * self.chance.f64() - 1.0);
         let next = Instant::now() + self.timing.retry().mul_f64(part);
         self.leads_until.map_or(next, |until| until.min(next))
+    }
+
+    /// The next look after a failure: a leader has not many.
+    fn after_failure(&mut self) -> Instant {
+        let later = self.later();
+        match self.leads_until {
+            Some(until) => until.min(Instant::now() + self.timing.retry_after_failure()),
+            None => later,
+        }
     }
 
     fn shortly_after(&mut self, until: Instant) -> Instant {

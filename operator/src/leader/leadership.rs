@@ -43,6 +43,12 @@ impl Leadership {
         (sender, Self { state })
     }
 
+    /// Every change, for an auditor.
+    #[cfg(test)]
+    pub(super) fn states(&self) -> watch::Receiver<State> {
+        self.state.clone()
+    }
+
     /// Whether this process leads at this moment. To be asked before every write: an isolated
     /// leader gets `false` before another can get `true`.
     pub fn is_leader(&self) -> bool {

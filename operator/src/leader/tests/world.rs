@@ -10,8 +10,8 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::memory::Client;
 use super::*;
 
-/// How often a pod writes while it leads, and the auditor looks.
-const EVERY: Duration = Duration::from_millis(20);
+/// How often a pod writes while it leads.
+const EVERY: Duration = Duration::from_millis(100);
 
 /// The pods, their Lease, and what they did.
 pub(super) struct World {
@@ -46,16 +46,16 @@ enum Run {
 
 impl World {
     pub(super) fn new(seed: u64) -> Self {
-        let world = Self {
+        // The candidates' own chance is drawn from this thread's.
+        fastrand::seed(seed);
+        Self {
             memory: Memory::new(seed),
             pods: Arc::default(),
             writes: Arc::default(),
             too_many: Arc::default(),
             tasks: TaskTracker::new(),
             births: Mutex::new(0),
-        };
-        world.tasks.spawn(audit(Arc::clone(&world.pods), Arc::clone(&world.too_many)));
-        world
+        }
     }
 
     pub(super) fn pod(&self, number: u8) -> Pod {
@@ -71,6 +71,8 @@ impl World {
         let (driver, leadership) =
             Driver::new(client.clone(), candidate, timing, Telemetry::silent());
         self.pods.lock().unwrap().push(leadership.clone());
+        let (pods, too_many) = (Arc::clone(&self.pods), Arc::clone(&self.too_many));
+        self.tasks.spawn(audit(leadership.clone(), pods, too_many));
         let stop = CancellationToken::new();
         let (run, ran) = watch::channel(Run::On);
         let writes = write_while_leading(id, leadership.clone(), Arc::clone(&self.writes));
@@ -168,10 +170,10 @@ async fn write_while_leading(id: u64, leadership: Leadership, writes: Arc<Mutex<
     }
 }
 
-async fn audit(pods: Arc<Mutex<Vec<Leadership>>>, too_many: Arc<AtomicUsize>) {
-    let mut tick = interval(EVERY / 4);
-    loop {
-        tick.tick().await;
+/// Counts who leads whenever `pod` begins to, or goes on: that is when there can be one too many.
+async fn audit(pod: Leadership, pods: Arc<Mutex<Vec<Leadership>>>, too_many: Arc<AtomicUsize>) {
+    let mut states = pod.states();
+    while states.changed().await.is_ok() {
         let leaders = pods.lock().unwrap().iter().filter(|pod| pod.is_leader()).count();
         if leaders > 1 {
             // A panic in a task would be swallowed here.
@@ -180,13 +182,13 @@ async fn audit(pods: Arc<Mutex<Vec<Leadership>>>, too_many: Arc<AtomicUsize>) {
     }
 }
 
-/// Ten minutes of everything: pauses, cuts, answers that are lost, kills. Whoever has lost is
+/// Five minutes of everything: pauses, cuts, answers that are lost, kills. Whoever has lost is
 /// started again, as Kubernetes would. Then calm, after which one must lead.
 pub(super) async fn weather(seed: u64) {
     let mut chance = fastrand::Rng::with_seed(seed);
     let world = World::new(seed);
     let mut pods: Vec<_> = (1..=3).map(|number| (number, world.pod(number))).collect();
-    let end = Instant::now() + seconds(600);
+    let end = Instant::now() + seconds(300);
     while Instant::now() < end {
         sleep(Duration::from_millis(chance.u64(10..5_000))).await;
         let at = chance.usize(0..pods.len());
