@@ -96,6 +96,32 @@ pub(crate) fn object_name(kind: &str) -> Value {
     )])
 }
 
+/// An image that is the same one tomorrow.
+pub(crate) fn image() -> Value {
+    rules([
+        (
+            "self.matches('^[a-z0-9]([A-Za-z0-9._/:-]*[A-Za-z0-9_])?(@sha256:[0-9a-f]{64})?$')",
+            "is no name of an image; write it like registry.example.com/loka/stratum-proxy:0.1.0",
+        ),
+        (
+            "self.contains('@') || (self.matches(':[A-Za-z0-9_][A-Za-z0-9_.-]*$') && \
+             !self.endsWith(':latest'))",
+            "may be another image tomorrow, and the pods of one farm would differ; add the tag of a \
+             version, or a digest",
+        ),
+    ])
+}
+
+/// Labels that are the user's: none of those by which the operator finds its pods.
+pub(crate) fn foreign_labels() -> Value {
+    rules([(
+        "!['name', 'instance', 'managed-by', 'part-of', 'component'].exists(k, \
+         ('app.kubernetes.io/' + k) in self)",
+        "has a label of app.kubernetes.io that the operator sets; remove it, or use a prefix of \
+         your own",
+    )])
+}
+
 /// Takes `what is wrong; what to do` apart.
 pub(crate) fn split_message(message: &str) -> (String, String) {
     match message.split_once(SEPARATOR) {

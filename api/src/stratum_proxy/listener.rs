@@ -53,6 +53,12 @@ pub struct Listener {
     )))]
     pub service_port: Option<i32>,
 
+    /// The port of every node that leads here, with service.type NodePort or LoadBalancer: 30000 to
+    /// 32767. Absent: the cluster chooses one. Live.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 30000, max = 32767))]
+    pub node_port: Option<i32>,
+
     /// Reserved: TLS towards miners.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-kubernetes-validations" = reserved(
