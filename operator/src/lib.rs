@@ -1,3 +1,6 @@
 //! The control plane: reconciles StratumProxies and pushes their configs to the proxies.
 
 #![forbid(unsafe_code)]
+
+pub mod fleet;
+pub mod publish;
