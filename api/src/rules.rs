@@ -75,6 +75,15 @@ pub(crate) fn label(what: &str, example: &str) -> Value {
     )])
 }
 
+/// The name of a listener: of a port of the pods, where one name is taken.
+pub(crate) fn listener_name() -> Value {
+    let taken = rules([(
+        "self != 'admin'",
+        "is the name of the pods' own port of /metrics and /readyz; name the listener like v1",
+    )]);
+    [label("listener", "v1"), taken].into_iter().flat_map(|it| it.as_array().cloned()).flatten().collect()
+}
+
 const OBJECT_NAME: &str = "self.matches('^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$')";
 
 /// The name of the object itself, as an API server checks it without any rule.

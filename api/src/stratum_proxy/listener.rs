@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     reserved::Reserved,
-    rules::{difficulty, difficulty_order, duration, label, only, reserved, rules},
+    rules::{difficulty, difficulty_order, duration, label, listener_name, only, reserved, rules},
     values::{DurationText, QuantityText},
 };
 
@@ -16,7 +16,7 @@ pub struct Listener {
     /// Name of the listener, and of the port of pods and Service: lower-case letters, digits and
     /// dashes, unique among the listeners.
     #[schemars(length(min = 1, max = 15))]
-    #[schemars(extend("x-kubernetes-validations" = label("listener", "v1")))]
+    #[schemars(extend("x-kubernetes-validations" = listener_name()))]
     pub name: String,
 
     /// TCP port, unique among the listeners. Ports below 1024 need rights that the proxy does not
