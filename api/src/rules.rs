@@ -81,7 +81,11 @@ pub(crate) fn listener_name() -> Value {
         "self != 'admin'",
         "is the name of the pods' own port of /metrics and /readyz; name the listener like v1",
     )]);
-    [label("listener", "v1"), taken].into_iter().flat_map(|it| it.as_array().cloned()).flatten().collect()
+    [label("listener", "v1"), taken]
+        .into_iter()
+        .flat_map(|it| it.as_array().cloned())
+        .flatten()
+        .collect()
 }
 
 const OBJECT_NAME: &str = "self.matches('^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$')";

@@ -44,8 +44,6 @@ use tokio_util::sync::CancellationToken;
 
 use self::apply::Refused;
 use self::dereference::Secrets;
-use self::index::Index;
-use self::memory::Memory;
 use self::queue::Queue;
 use self::watches::{Notes, Pool, Proxy, Stores, Streams, key_of, proxy_of_pod, proxy_ref};
 use crate::fleet::{Changes, Fleet, ProxyKey};
@@ -142,7 +140,9 @@ enum Error {
     #[error("{}: {}", .0.reason, .0.message)]
     Refused(Refused),
     /// A child of a namesake that was deleted.
-    #[error("{kind} {name} is of a StratumProxy of the same name that was deleted, and has to go first")]
+    #[error(
+        "{kind} {name} is of a StratumProxy of the same name that was deleted, and has to go first"
+    )]
     Leftover { kind: &'static str, name: String },
     /// Another replica leads.
     #[error("this replica does not lead")]
@@ -172,7 +172,8 @@ enum Error {
 
 /// Runs the controllers until it is stopped: one for each namespace that is watched, or one for all.
 pub async fn run(wiring: Wiring) {
-    let Wiring { client, settings, fleet, changes, fence, leading, certificates, synced, stop } = wiring;
+    let Wiring { client, settings, fleet, changes, fence, leading, certificates, synced, stop } =
+        wiring;
     let scopes: Vec<Option<String>> = match settings.watched.as_slice() {
         [] => vec![None],
         some => some.iter().cloned().map(Some).collect(),
@@ -187,8 +188,7 @@ pub async fn run(wiring: Wiring) {
     let mut routes = Vec::new();
     let mut stores = Vec::new();
     for scope in scopes {
-        let notes =
-            Notes { index: Arc::default(), memory: Arc::default(), pools: Queue::new() };
+        let notes = Notes { index: Arc::default(), memory: Arc::default(), pools: Queue::new() };
         let (cached, streams) = watches::watch(&client, scope.as_deref(), &notes);
         stores.push(cached.clone());
         let heard = Queue::new();
@@ -217,13 +217,12 @@ pub async fn run(wiring: Wiring) {
             synced.send_replace(true);
         }
     };
-    let until_stopped = stop.cancelled();
-    let besides = future::join3(dispatch(changes, routes), note_terms(leading, leads_since), all_ready);
+    let besides =
+        future::join3(dispatch(changes, routes), note_terms(leading, leads_since), all_ready);
     let controllers = future::join_all(running);
-    let either = future::select(Box::pin(controllers), Box::pin(future::join(besides, until_stopped)));
-    match either.await {
+    // The controllers see to the end what is under way when they are stopped, and then end.
+    match future::select(Box::pin(controllers), Box::pin(besides)).await {
         future::Either::Left(_) => {}
-        // Stopped: what is under way is seen to its end.
         future::Either::Right((_, controllers)) => drop(controllers.await),
     }
 }
@@ -281,7 +280,8 @@ fn pool_statuses(
     leading: watch::Receiver<bool>,
     stop: &CancellationToken,
 ) -> impl Future<Output = ()> + use<> {
-    let reference = |(namespace, name): watches::Named| ObjectRef::<Pool>::new(&name).within(&namespace);
+    let reference =
+        |(namespace, name): watches::Named| ObjectRef::<Pool>::new(&name).within(&namespace);
     let begins = WatchStream::new(leading).filter(|leads| future::ready(*leads)).map(drop);
     let woken = context.notes.pools.taken().map(reference);
     // The other queue's watch fills the cache.

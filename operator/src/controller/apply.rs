@@ -131,7 +131,9 @@ impl Applier<'_> {
         if owner.is_some_and(|owner| owner.uid == self.owner.uid) {
             return Ok(());
         }
-        if owner.is_some_and(|owner| owner.kind == names::STRATUM_PROXY && owner.name == self.owner.name) {
+        if owner.is_some_and(|owner| {
+            owner.kind == names::STRATUM_PROXY && owner.name == self.owner.name
+        }) {
             // Of a namesake that was deleted: it is about to go.
             return Err(Error::Leftover { kind, name: name.to_owned() });
         }

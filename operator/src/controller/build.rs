@@ -4,13 +4,13 @@
 //! Of the config only the listeners' ports are in these objects, and those are the ports of what *runs*: a config
 //! that no pod has accepted yet changes nothing here.
 
-mod control_config_map;
 mod deployment;
 mod pod_disruption_budget;
 mod service;
 mod service_account;
 
 pub(super) mod config_secret;
+pub(super) mod control_config_map;
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
@@ -90,7 +90,7 @@ impl Plan<'_> {
     pub(super) fn build(&self) -> Children<Prepared> {
         Children {
             service_account: service_account::build(self),
-            control_config_map: control_config_map::build(self),
+            control_config_map: control_config_map::build(&self.owner, self.certificates),
             service: service::build(self),
             pod_disruption_budget: pod_disruption_budget::build(self),
             deployment: deployment::build(self),

@@ -21,7 +21,10 @@ pub(super) struct Happening {
 }
 
 /// What the change from one status to the next is worth.
-pub(super) fn happenings(before: &StratumProxyStatus, after: &StratumProxyStatus) -> Vec<Happening> {
+pub(super) fn happenings(
+    before: &StratumProxyStatus,
+    after: &StratumProxyStatus,
+) -> Vec<Happening> {
     let mut all: Vec<Happening> = Vec::new();
     for condition in &after.conditions {
         // The sum says nothing of its own.

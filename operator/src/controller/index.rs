@@ -46,7 +46,8 @@ pub(super) fn pools_of(spec: &StratumProxySpec) -> Vec<&str> {
 
 /// The Secrets that a StratumProxy itself refers to: certificates of its listeners.
 pub(super) fn secrets_of(spec: &StratumProxySpec) -> BTreeSet<String> {
-    let blocks = spec.listeners.iter().filter_map(|listener| serde_json::to_value(&listener.tls).ok());
+    let blocks =
+        spec.listeners.iter().filter_map(|listener| serde_json::to_value(&listener.tls).ok());
     blocks
         .filter_map(|tls| tls.pointer("/secretRef/name").and_then(Value::as_str).map(str::to_owned))
         .collect()
@@ -61,7 +62,11 @@ pub(super) fn secret_of(spec: &StratumPoolSpec) -> Option<&str> {
 
 impl Index {
     /// A StratumProxy as it is now; none: it is gone. Says which StratumPools it used or uses.
-    pub(super) fn put_proxy(&self, key: &ProxyKey, spec: Option<&StratumProxySpec>) -> BTreeSet<Named> {
+    pub(super) fn put_proxy(
+        &self,
+        key: &ProxyKey,
+        spec: Option<&StratumProxySpec>,
+    ) -> BTreeSet<Named> {
         let named = |name: &str| (key.namespace.clone(), name.to_owned());
         let pools: BTreeSet<_> =
             spec.map(|it| pools_of(it).into_iter().map(named).collect()).unwrap_or_default();

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use dashmap::DashMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use loka_api::control::Identity;
+use loka_api::stratum_proxy::StratumProxyStatus;
 
 use super::build::config_secret;
 use crate::fleet::ProxyKey;
@@ -33,7 +34,7 @@ struct Remembered {
     running: HashMap<String, (Identity, Instant)>,
     attempts: u32,
     pools: BTreeSet<String>,
-    synced: Option<String>,
+    status: Option<(StratumProxyStatus, Version)>,
 }
 
 /// A resource version. They are numbers that rise, by the API conventions.
@@ -62,12 +63,50 @@ impl Memory {
     }
 
     /// The identity that was persisted last: as the status says, or later.
-    pub(super) fn persisted(&self, key: &ProxyKey, uid: &str, seen: Option<Identity>) -> Option<Identity> {
+    pub(super) fn persisted(
+        &self,
+        key: &ProxyKey,
+        uid: &str,
+        seen: Option<Identity>,
+    ) -> Option<Identity> {
         self.of(key, uid, |it| {
             let later = it.persisted.clone().into_iter().chain(seen);
             it.persisted = later.max_by_key(|identity| identity.sequence);
             it.persisted.clone()
         })
+    }
+
+    /// The status and the resource version with it: as the cache has them, or as they were just written. What is said is
+    /// compared with it, and an old one would hide that the opposite was said meanwhile.
+    pub(super) fn status(
+        &self,
+        key: &ProxyKey,
+        uid: &str,
+        (seen, metadata): (Option<&StratumProxyStatus>, &ObjectMeta),
+    ) -> (StratumProxyStatus, Option<String>) {
+        self.of(key, uid, |it| match &it.status {
+            Some((written, version))
+                if Version::of(metadata).is_some_and(|seen| seen < *version) =>
+            {
+                (written.clone(), Some(version.0.to_string()))
+            }
+            Some(_) | None => {
+                it.status = None;
+                (seen.cloned().unwrap_or_default(), metadata.resource_version.clone())
+            }
+        })
+    }
+
+    /// The status was written.
+    pub(super) fn wrote_status(
+        &self,
+        key: &ProxyKey,
+        uid: &str,
+        status: &StratumProxyStatus,
+        version: Option<&str>,
+    ) {
+        let Some(version) = version.and_then(|it| it.parse().ok()).map(Version) else { return };
+        self.of(key, uid, |it| it.status = Some((status.clone(), version)));
     }
 
     /// The identity of the mounted Secret: as its metadata say, or as it was just written.
@@ -90,7 +129,13 @@ impl Memory {
     }
 
     /// The mounted Secret was written.
-    pub(super) fn wrote(&self, key: &ProxyKey, uid: &str, identity: Identity, written: &ObjectMeta) {
+    pub(super) fn wrote(
+        &self,
+        key: &ProxyKey,
+        uid: &str,
+        identity: Identity,
+        written: &ObjectMeta,
+    ) {
         let Some(version) = Version::of(written) else { return };
         let at = Instant::now();
         self.of(key, uid, |it| it.mounted = Some((identity, version, at)));
@@ -165,11 +210,6 @@ impl Memory {
     /// What the pods say of the pools, in words that differ when it differs. Says whether it does.
     pub(super) fn pools_changed(&self, key: &ProxyKey, uid: &str, said: BTreeSet<String>) -> bool {
         self.of(key, uid, |it| std::mem::replace(&mut it.pools, said.clone()) != said)
-    }
-
-    /// Every pod runs the config of this hash. Says whether that is news.
-    pub(super) fn is_news(&self, key: &ProxyKey, uid: &str, synced: &str) -> bool {
-        self.of(key, uid, |it| it.synced.replace(synced.to_owned()).as_deref() != Some(synced))
     }
 }
 

@@ -79,7 +79,8 @@ async fn observe(
 }
 
 fn accepted(pool: &StratumPool) -> Verdict {
-    let document = RawDocument::from_object("cluster", serde_json::to_value(pool).unwrap_or_default());
+    let document =
+        RawDocument::from_object("cluster", serde_json::to_value(pool).unwrap_or_default());
     match loka_api::validate(&document) {
         Ok(_) => condition("Accepted", ConditionStatus::True, "Accepted", "the resource is valid"),
         Err(problems) => {
@@ -144,9 +145,12 @@ fn available(
     let Reports { up, down, errors } = reports;
     let held = before.conditions.iter().find(|old| old.type_ == "Available");
     match (up, down) {
-        (0, 0) if users == 0 => {
-            condition("Available", Unknown, "NotUsed", "no StratumProxy names it, so nobody has tried it")
-        }
+        (0, 0) if users == 0 => condition(
+            "Available",
+            Unknown,
+            "NotUsed",
+            "no StratumProxy names it, so nobody has tried it",
+        ),
         (0, 0) => match held {
             // The pods are about to dial this replica and to say it again.
             Some(Condition { status, reason, message, .. }) if is_new_leader => {

@@ -148,9 +148,10 @@ impl Publisher<'_> {
         config.hash.clone_from(&identity.hash);
         config.generation = self.generation;
         config.summary = format!("0/{}", config.pods.total);
-        self.writer.write(&next).await?;
-        *status = next;
+        let version = self.writer.write(&next).await?;
         let Applier { memory, key, owner, .. } = self.applier;
+        memory.wrote_status(key, owner.uid, &next, version.as_deref());
+        *status = next;
         memory.persisted(key, owner.uid, Some(identity.clone()));
         tracing::info!(config = %identity, "a config is to be published");
         Ok(())

@@ -15,7 +15,9 @@ use loka_api::stratum_proxy::{StratumProxy, StratumProxyStatus};
 use tracing::Instrument as _;
 
 use super::apply::{Applier, Refused};
-use super::build::{Applied, Children, Owner, Plan, Port, config_secret, ports_of};
+use super::build::{
+    Applied, Children, Owner, Plan, Port, config_secret, control_config_map, ports_of,
+};
 use super::dereference::dereference;
 use super::events::happenings;
 use super::facts::Pods;
@@ -65,16 +67,16 @@ pub(super) async fn reconcile(object: Arc<Proxy>, context: Arc<Context>) -> Resu
 async fn turn(object: &Proxy, key: &ProxyKey, context: &Context) -> Result<Action, Error> {
     let uid = object.uid().unwrap_or_default();
     let owner = Owner { namespace: &key.namespace, name: &key.name, uid: &uid };
-    let target = Target { kind: names::STRATUM_PROXY, namespace: &key.namespace, name: &key.name, uid: &uid };
-    let readable = object.0.as_ref().ok();
-    let turn = Turn {
-        context,
-        key,
-        owner,
-        object,
-        before: readable.and_then(|proxy| proxy.status.clone()).unwrap_or_default(),
-        writer: Writer::new(&context.client, &context.fence, target, object.resource_version()),
+    let target = Target {
+        kind: names::STRATUM_PROXY,
+        namespace: &key.namespace,
+        name: &key.name,
+        uid: &uid,
     };
+    let seen = object.0.as_ref().ok().and_then(|proxy| proxy.status.as_ref());
+    let (before, version) = context.notes.memory.status(key, &uid, (seen, object.meta()));
+    let writer = Writer::new(&context.client, &context.fence, target, version);
+    let turn = Turn { context, key, owner, object, before, writer };
     match &object.0 {
         Ok(proxy) => turn.run(proxy).await,
         Err(invalid) => {
@@ -91,15 +93,16 @@ impl Turn<'_> {
         let Context { client, stores, secrets, .. } = self.context;
         let read = dereference(client, stores, secrets, proxy).await?;
         let mut status = self.before.clone();
+        let certificates = self.context.certificates.borrow().clone();
         let validated = match validate(&read) {
             Ok(validated) => validated,
             Err(unfit) => {
                 // What runs is left alone: children, Secret and pods.
                 self.say(&status, Outcome::Unfit(&unfit)).await?;
+                self.renew(&certificates).await?;
                 return Ok(Action::requeue(self.context.resync()));
             }
         };
-        let certificates = self.context.certificates.borrow().clone();
         if certificates.is_empty() {
             return Err(Error::NoCertificates);
         }
@@ -121,6 +124,16 @@ impl Turn<'_> {
             Err(error) => return Err(error),
         };
         self.finish(&status, &validated, &published, applied.as_ref()).await
+    }
+
+    /// Whatever is wrong with the resource, its pods must know their operator when its certificates are renewed.
+    async fn renew(&self, certificates: &str) -> Result<(), Error> {
+        let Some(seen) = self.context.stores.config_map(self.key) else { return Ok(()) };
+        if !certificates.is_empty() {
+            let built = control_config_map::build(&self.owner, certificates);
+            self.applier().one(built, Some(&seen)).await?;
+        }
+        Ok(())
     }
 
     async fn publish(
@@ -173,7 +186,11 @@ impl Turn<'_> {
     }
 
     /// The ports of what runs: of the desired config once it is mounted, and until then of the one that is.
-    async fn ports(&self, validated: &Validated, published: &Published) -> Result<Vec<Port>, Error> {
+    async fn ports(
+        &self,
+        validated: &Validated,
+        published: &Published,
+    ) -> Result<Vec<Port>, Error> {
         let desired = ports_of(&validated.config);
         let is_mounted =
             published.mounted.as_ref().is_none_or(|mounted| mounted.hash == validated.hash);
@@ -195,7 +212,8 @@ impl Turn<'_> {
         let Context { fleet, stores, notes, .. } = self.context;
         let cached = stores.pods(self.key);
         let pods = Pods::join(cached.iter().map(AsRef::as_ref), fleet.links(self.key));
-        let mut running = notes.memory.running(self.key, self.owner.uid, &pods.facts, Instant::now());
+        let mut running =
+            notes.memory.running(self.key, self.owner.uid, &pods.facts, Instant::now());
         if self.context.is_new_leader() {
             self.presume(&pods, &mut running);
         }
@@ -209,11 +227,15 @@ impl Turn<'_> {
             outcome,
             now: Timestamp::now(),
         });
-        if !same_but_times(&self.before, &after) {
-            self.writer.write(&after).await?;
-            self.tell(&after).await;
+        if !same_but_times(persisted, &after) {
+            let version = self.writer.write(&after).await?;
+            notes.memory.wrote_status(self.key, self.owner.uid, &after, version.as_deref());
         }
-        let said = after.pools.iter().map(|pool| format!("{} {:?} {}", pool.name, pool.state, pool.pods_up));
+        self.tell(&after).await;
+        let said = after
+            .pools
+            .iter()
+            .map(|pool| format!("{} {:?} {}", pool.name, pool.state, pool.pods_up));
         if notes.memory.pools_changed(self.key, self.owner.uid, said.collect()) {
             for pool in &after.pools {
                 notes.pools.add((self.key.namespace.clone(), pool.name.clone()));
@@ -224,9 +246,11 @@ impl Turn<'_> {
 
     /// Pods that have not dialled this replica yet run what the last leader said of them.
     fn presume(&self, pods: &Pods, running: &mut std::collections::HashMap<String, Identity>) {
-        let was_synced = self.before.conditions.iter().any(|it| {
-            it.type_ == "Programmed" && it.status == ConditionStatus::True
-        });
+        let was_synced = self
+            .before
+            .conditions
+            .iter()
+            .any(|it| it.type_ == "Programmed" && it.status == ConditionStatus::True);
         let persisted = super::publishing::persisted(&self.before, self.owner.uid);
         let Some(persisted) = persisted.filter(|_| was_synced) else { return };
         for pod in pods.ready().filter(|pod| pod.link.is_none()) {

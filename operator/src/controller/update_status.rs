@@ -17,6 +17,7 @@ use kube::api::{Api, Patch, PatchParams};
 use kube::core::NamespaceResourceScope;
 use kube::{Client, Resource};
 use loka_api::names;
+use loka_api::stratum_proxy::{StratumProxy, StratumProxyStatus};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -55,15 +56,18 @@ impl<'a> Writer<'a> {
         Self { client, fence, target, version: Mutex::new(version) }
     }
 
-    /// Writes a StratumProxy's status.
-    pub(super) async fn write(&self, status: &impl Serialize) -> Result<(), Error> {
-        self.write_as::<loka_api::stratum_proxy::StratumProxy>(status).await
+    /// Writes a StratumProxy's status, and returns its new resource version.
+    pub(super) async fn write(&self, status: &StratumProxyStatus) -> Result<Option<String>, Error> {
+        self.write_as::<StratumProxy>(status).await
     }
 
     /// Writes the status of an object of this kind.
-    pub(super) async fn write_as<K>(&self, status: &impl Serialize) -> Result<(), Error>
+    pub(super) async fn write_as<K>(&self, status: &impl Serialize) -> Result<Option<String>, Error>
     where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + Debug
+            + DeserializeOwned,
     {
         let Target { kind, namespace, name, uid } = self.target;
         let api = Api::<K>::namespaced(self.client.clone(), namespace);
@@ -82,7 +86,7 @@ impl<'a> Writer<'a> {
             match api.patch_status(name, &params, &Patch::Apply(&patch)).await {
                 Ok(written) => {
                     self.set_version(written.meta().resource_version.clone());
-                    return Ok(());
+                    return Ok(self.version());
                 }
                 Err(kube::Error::Api(error)) if error.is_conflict() => {
                     let live = api.get(name).await?;

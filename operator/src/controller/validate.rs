@@ -14,7 +14,8 @@ use loka_api::names;
 use loka_api::stratum_pool::StratumPool;
 use loka_api::stratum_proxy::{StratumProxy, StratumProxySpec};
 use loka_api::{
-    Problem, RawDocument, Resources, RuntimeConfig, SecretMiss, SecretRef, SecretSource as _, render,
+    Problem, RawDocument, Resources, RuntimeConfig, SecretMiss, SecretRef, SecretSource as _,
+    render,
 };
 use serde_json::Value;
 
@@ -77,12 +78,11 @@ pub(super) fn validate(read: &Dereferenced) -> Result<Validated, Unfit> {
     let documents = documents(read);
     let resources = Resources::from_documents(&documents).map_err(|problems| invalid(&problems))?;
     let proxy = resources.proxy(None).map_err(|problems| invalid(&problems))?;
-    let pod = PodShape::read(&proxy.spec.pod).map_err(|fault| Unfit::NotAccepted {
-        reason: "InvalidPod",
-        message: fault.to_string(),
-    })?;
+    let pod = PodShape::read(&proxy.spec.pod)
+        .map_err(|fault| Unfit::NotAccepted { reason: "InvalidPod", message: fault.to_string() })?;
     resolve(read)?;
-    let rendered = render(&resources, proxy, &read.secrets).map_err(|problems| unrendered(&problems))?;
+    let rendered =
+        render(&resources, proxy, &read.secrets).map_err(|problems| unrendered(&problems))?;
     Ok(Validated {
         spec: proxy.spec.clone(),
         hash: rendered.hash(),
@@ -103,7 +103,10 @@ fn documents(read: &Dereferenced) -> Vec<RawDocument> {
     all.filter_map(Result::ok)
         .map(|value| {
             let namespace = value.pointer("/metadata/namespace").and_then(Value::as_str);
-            RawDocument::from_object(namespace.unwrap_or(names::DEFAULT_NAMESPACE).to_owned().as_str(), value)
+            RawDocument::from_object(
+                namespace.unwrap_or(names::DEFAULT_NAMESPACE).to_owned().as_str(),
+                value,
+            )
         })
         .collect()
 }
@@ -113,8 +116,7 @@ fn resolve(read: &Dereferenced) -> Result<(), Unfit> {
     let namespace = read.proxy.metadata.namespace.clone().unwrap_or_default();
     let unresolved = |reason, message| Err(Unfit::Unresolved { reason, message });
     for wanted in pools_of(&read.proxy.spec) {
-        let found =
-            read.pools.iter().find(|pool| pool.metadata.name.as_deref() == Some(wanted));
+        let found = read.pools.iter().find(|pool| pool.metadata.name.as_deref() == Some(wanted));
         let Some(pool) = found else {
             let message = format!(
                 "there is no StratumPool {namespace}/{wanted}; create it, or take it out of spec.routes"
@@ -124,7 +126,8 @@ fn resolve(read: &Dereferenced) -> Result<(), Unfit> {
         let Some(reference) = &pool.spec.password_secret_ref else { continue };
         let (name, key) = (reference.name.clone(), reference.key.clone());
         let place = format!("StratumPool {wanted}, spec.passwordSecretRef");
-        let wanted = SecretRef { namespace: namespace.clone(), name: name.clone(), key: key.clone() };
+        let wanted =
+            SecretRef { namespace: namespace.clone(), name: name.clone(), key: key.clone() };
         match read.secrets.find(&wanted) {
             Ok(_) => {}
             Err(SecretMiss::NoSecret) => {

@@ -75,7 +75,13 @@ pub(super) struct Notes {
 
 /// Watches a namespace, or all of them.
 pub(super) fn watch(client: &Client, namespace: Option<&str>, notes: &Notes) -> (Stores, Streams) {
-    let ours = || watcher::Config::default().labels(&format!("{}={}", names::MANAGED_BY_LABEL, names::MANAGED_BY));
+    let ours = || {
+        watcher::Config::default().labels(&format!(
+            "{}={}",
+            names::MANAGED_BY_LABEL,
+            names::MANAGED_BY
+        ))
+    };
     let all = watcher::Config::default;
     let scope = Scope { client, namespace };
     let (proxies, proxy_stream) = scope.proxies(notes.clone());
@@ -177,14 +183,15 @@ impl Scope<'_> {
     fn proxies(&self, notes: Notes) -> (Store<Proxy>, Changed<Proxy>) {
         let (reader, writer) = store();
         let mut listed = BTreeSet::new();
-        let stream = watcher(self.api::<Proxy>(), watcher::Config::default().timeout(WATCH_SECONDS))
-            .default_backoff()
-            .modify(prune)
-            .inspect_ok(move |event| notes.proxy(event, &mut listed))
-            .reflect(writer)
-            .applied_objects()
-            // Our own writes of the status are no news.
-            .predicate_filter(predicates::generation, PredicateConfig::default());
+        let stream =
+            watcher(self.api::<Proxy>(), watcher::Config::default().timeout(WATCH_SECONDS))
+                .default_backoff()
+                .modify(prune)
+                .inspect_ok(move |event| notes.proxy(event, &mut listed))
+                .reflect(writer)
+                .applied_objects()
+                // Our own writes of the status are no news.
+                .predicate_filter(predicates::generation, PredicateConfig::default());
         (reader, logged(names::STRATUM_PROXY, stream))
     }
 

@@ -3,12 +3,13 @@
 use k8s_openapi::api::core::v1::ConfigMap;
 use loka_api::names;
 
-use super::{Plan, texts};
+use super::{Owner, texts};
 
-pub(super) fn build(plan: &Plan<'_>) -> ConfigMap {
+/// Builds it.
+pub(in super::super) fn build(owner: &Owner<'_>, certificates: &str) -> ConfigMap {
     ConfigMap {
-        metadata: plan.owner.metadata(&names::control_config_map(plan.owner.name)),
-        data: Some(texts([(names::CA_KEY, plan.certificates)])),
+        metadata: owner.metadata(&names::control_config_map(owner.name)),
+        data: Some(texts([(names::CA_KEY, certificates)])),
         ..Default::default()
     }
 }

@@ -72,7 +72,12 @@ pub(super) fn verdict(deployment: &Deployment, pods: &Pods, pools: &[PoolSight])
             }
             None => match failure(deployment) {
                 Some(message) => condition(AVAILABLE, False, "PodsNotCreated", message),
-                None => condition(AVAILABLE, False, "Unavailable", format!("0 of {wanted} pods are ready")),
+                None => condition(
+                    AVAILABLE,
+                    False,
+                    "Unavailable",
+                    format!("0 of {wanted} pods are ready"),
+                ),
             },
         };
     }
@@ -106,14 +111,22 @@ pub(super) fn progressing(deployment: &Deployment, pods: &Pods) -> Verdict {
     let available = status.map_or(0, |status| count(status.available_replicas));
     let all = status.map_or(0, |status| count(status.replicas));
     let observed = status.and_then(|status| status.observed_generation);
-    let is_observed = deployment.metadata.generation.is_none_or(|it| observed.is_some_and(|seen| seen >= it));
+    let is_observed =
+        deployment.metadata.generation.is_none_or(|it| observed.is_some_and(|seen| seen >= it));
     if is_observed && updated >= wanted && available >= wanted && all <= wanted {
-        return condition(PROGRESSING, False, "Complete", "the pods are as the resource wants them");
+        return condition(
+            PROGRESSING,
+            False,
+            "Complete",
+            "the pods are as the resource wants them",
+        );
     }
     if let Some(message) = deadline(deployment) {
         return condition(PROGRESSING, False, "ProgressDeadlineExceeded", message);
     }
-    let message = format!("{updated} of {wanted} pods are of the newest image and settings, {available} are ready");
+    let message = format!(
+        "{updated} of {wanted} pods are of the newest image and settings, {available} are ready"
+    );
     condition(PROGRESSING, True, "RollingOut", message)
 }
 

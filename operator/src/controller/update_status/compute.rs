@@ -70,7 +70,8 @@ pub(in super::super) fn compute(sight: &Sight<'_>) -> StratumProxyStatus {
         }
     };
     verdicts.push(ready(&verdicts, trouble));
-    let since = |verdict: Verdict| verdict.since(&sight.before.conditions, sight.generation, sight.now);
+    let since =
+        |verdict: Verdict| verdict.since(&sight.before.conditions, sight.generation, sight.now);
     status.conditions = verdicts.into_iter().map(since).collect();
     status
 }
@@ -101,7 +102,12 @@ fn accepted() -> Verdict {
 }
 
 fn pending(type_: &'static str) -> Verdict {
-    condition(type_, ConditionStatus::Unknown, "Pending", "not looked at before the resource is accepted")
+    condition(
+        type_,
+        ConditionStatus::Unknown,
+        "Pending",
+        "not looked at before the resource is accepted",
+    )
 }
 
 fn not_programmed(sight: &Sight<'_>) -> Verdict {
@@ -118,7 +124,9 @@ fn as_before(sight: &Sight<'_>, type_: &'static str) -> Verdict {
     let before = sight.before.conditions.iter().find(|old| old.type_ == type_);
     before.map_or_else(
         || pending(type_),
-        |Condition { status, reason, message, .. }| condition(type_, *status, reason, message.as_str()),
+        |Condition { status, reason, message, .. }| {
+            condition(type_, *status, reason, message.as_str())
+        },
     )
 }
 
@@ -165,13 +173,15 @@ fn carried(
     match applied {
         Ok(children) => {
             let (available, progressing) = observe(sight, status, children, &pools);
-            let obstacle = (Ailment::is_reason(&progressing.reason) || progressing.reason == "PodsNotCreated")
+            let obstacle = (Ailment::is_reason(&progressing.reason)
+                || progressing.reason == "PodsNotCreated")
                 .then(|| (progressing.reason.clone(), progressing.message.clone()));
             (vec![accepted(), resolved, programmed, available, progressing], obstacle)
         }
         Err(Refused { reason, message }) => {
             let refused = condition(ACCEPTED, ConditionStatus::False, reason, message.as_str());
-            let (available, progressing) = (as_before(sight, AVAILABLE), as_before(sight, PROGRESSING));
+            let (available, progressing) =
+                (as_before(sight, AVAILABLE), as_before(sight, PROGRESSING));
             (vec![refused, resolved, programmed, available, progressing], None)
         }
     }
@@ -206,12 +216,19 @@ fn observe(
 
 /// The sum: the first that does not hold, in the order in which they depend on each other.
 fn ready(verdicts: &[Verdict], obstacle: Obstacle) -> Verdict {
-    let summed = |verdict: &&Verdict| verdict.type_ != PROGRESSING && verdict.status != ConditionStatus::True;
+    let summed = |verdict: &&Verdict| {
+        verdict.type_ != PROGRESSING && verdict.status != ConditionStatus::True
+    };
     if let Some(Verdict { status, reason, message, .. }) = verdicts.iter().find(summed) {
         return condition(READY, *status, reason, message.as_str());
     }
     match obstacle {
         Some((reason, message)) => condition(READY, ConditionStatus::False, &reason, message),
-        None => condition(READY, ConditionStatus::True, READY, "every ready pod runs the config and has work"),
+        None => condition(
+            READY,
+            ConditionStatus::True,
+            READY,
+            "every ready pod runs the config and has work",
+        ),
     }
 }

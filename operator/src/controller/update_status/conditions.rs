@@ -38,7 +38,8 @@ impl Verdict {
     ) -> Condition {
         let Self { type_, status, reason, message } = self;
         let same = before.iter().find(|old| old.type_ == type_ && old.status == status);
-        let last_transition_time = same.map_or_else(|| rfc3339(now), |old| old.last_transition_time.clone());
+        let last_transition_time =
+            same.map_or_else(|| rfc3339(now), |old| old.last_transition_time.clone());
         Condition {
             type_: type_.to_owned(),
             status,
@@ -62,7 +63,10 @@ pub(in super::super) fn held_since(conditions: &[Condition], type_: &str) -> Opt
 }
 
 /// Whether two statuses say the same. Times follow from what is said: one that differs alone is no news.
-pub(in super::super) fn same_but_times(left: &StratumProxyStatus, right: &StratumProxyStatus) -> bool {
+pub(in super::super) fn same_but_times(
+    left: &StratumProxyStatus,
+    right: &StratumProxyStatus,
+) -> bool {
     let timeless = |status: &StratumProxyStatus| {
         let mut value = serde_json::to_value(status).unwrap_or_default();
         let conditions = value.get_mut("conditions").and_then(Value::as_array_mut);

@@ -29,7 +29,12 @@ pub(super) struct Count {
 }
 
 /// Counts ready pods. `running` is what each runs, by uid.
-pub(super) fn count(pods: &[PodFacts], running: &HashMap<String, Identity>, hash: &str, uid: &str) -> Count {
+pub(super) fn count(
+    pods: &[PodFacts],
+    running: &HashMap<String, Identity>,
+    hash: &str,
+    uid: &str,
+) -> Count {
     let mut count = Count::default();
     for pod in pods.iter().filter(|pod| pod.ready) {
         count.pods.total += 1;
@@ -50,7 +55,11 @@ pub(super) fn count(pods: &[PodFacts], running: &HashMap<String, Identity>, hash
 }
 
 /// The refusal that stands in the way, if one does: of the canary, or of a pod that was pushed to.
-pub(super) fn refusal<'s>(step: &'s Step, pods: &'s [PodFacts], hash: &str) -> Option<(&'s str, &'s Refusal)> {
+pub(super) fn refusal<'s>(
+    step: &'s Step,
+    pods: &'s [PodFacts],
+    hash: &str,
+) -> Option<(&'s str, &'s Refusal)> {
     if let Step::Rejected { pod, refusal, .. } = step {
         return Some((&pod.name, refusal));
     }
@@ -126,5 +135,8 @@ fn refusal_message(pod: &str, refusal: &Refusal) -> String {
         })
         .collect();
     let hash = &refusal.identity.hash;
-    format!("pod {pod} refused config {hash}, and runs on with the one before: {}", told.join(" | "))
+    format!(
+        "pod {pod} refused config {hash}, and runs on with the one before: {}",
+        told.join(" | ")
+    )
 }

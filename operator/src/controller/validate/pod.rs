@@ -112,7 +112,9 @@ fn dropped(given: &Value, back: &Value, path: &str) -> Option<String> {
         }),
         (Value::Array(given), Value::Array(back)) => {
             let pairs = given.iter().zip(back).enumerate();
-            pairs.map(|(index, (given, back))| dropped(given, back, &format!("{path}[{index}]"))).find_map(|it| it)
+            pairs
+                .map(|(index, (given, back))| dropped(given, back, &format!("{path}[{index}]")))
+                .find_map(|it| it)
         }
         _ => None,
     }
