@@ -4,6 +4,7 @@
 
 pub mod admin;
 pub mod args;
+pub mod controller;
 pub mod environment;
 pub mod fleet;
 pub mod leader;
