@@ -65,7 +65,7 @@ impl PoolTask {
             held: Held::default(),
             sessions: 0,
             resume: None,
-            backoff: Backoff::default(),
+            backoff: Backoff::pool(),
         }
     }
 
