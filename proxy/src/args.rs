@@ -265,7 +265,8 @@ impl FromStr for ControlAddress {
 /// What can stand in a certificate.
 fn server_name(text: &str) -> Result<String, &'static str> {
     let name = ServerName::try_from(text.to_owned());
-    name.map(|_| text.to_owned()).map_err(|_| "give a host name, such as stratum-operator.stratum.svc, or an address")
+    name.map(|_| text.to_owned())
+        .map_err(|_| "give a host name, such as stratum-operator.stratum.svc, or an address")
 }
 
 // === impl RunArgs ===

@@ -19,8 +19,8 @@ use crate::args::{Exit, RunArgs, SnapshotArgs};
 use crate::clock::Clock;
 use crate::config::{Blame, ConfigError, Environment, Inputs};
 use crate::control::{
-    ConfigFeed, ControlStream, FollowFiles, FollowSnapshots, ReportSource,
-    SnapshotSettings, StreamSettings, follow_files, follow_snapshots,
+    ConfigFeed, ControlStream, FollowFiles, FollowSnapshots, ReportSource, SnapshotSettings,
+    StreamSettings, follow_files, follow_snapshots,
 };
 use crate::signals::{Signals, reload_on_hangup};
 use crate::telemetry::reasons::DrainCause;
@@ -135,13 +135,7 @@ fn stream_settings(args: &SnapshotArgs) -> Option<StreamSettings> {
 
 impl Source {
     /// Follows for as long as the process lives, which is longer than the app.
-    fn follow(
-        self,
-        app: &App,
-        reload: Arc<Notify>,
-        stop: &CancellationToken,
-        background: &Tasks,
-    ) {
+    fn follow(self, app: &App, reload: Arc<Notify>, stop: &CancellationToken, background: &Tasks) {
         match self {
             Self::Files(files) => background.spawn(files.run(reload, stop.clone())),
             Self::Snapshots { follow, stream } => {

@@ -189,15 +189,16 @@ impl Farm {
             Injected::Partition(pool, length) => self.net.partition(ADDRESSES[*pool], *length),
             Injected::HalfOpen(pool) => self.net.half_open(ADDRESSES[*pool]),
             Injected::CutMiners => self.net.cut(&listener_name(PORT)),
-            Injected::Reconfigure => self.reconfigure(),
+            Injected::Reconfigure => self.reconfigure().await,
         }
     }
 
     /// The pools in the other order, and another difficulty for new miners.
-    pub(crate) fn reconfigure(&mut self) {
+    pub(crate) async fn reconfigure(&mut self) {
         self.documents.pools.reverse();
         self.documents.difficulty *= 1.25;
-        self.publisher.publish(applied(&self.documents));
+        let offered = Offered::from_files(applied(&self.documents));
+        self.publisher.publish(offered).await.expect("good documents");
     }
 
     /// Ends all faults.

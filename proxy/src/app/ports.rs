@@ -58,8 +58,7 @@ impl NewPorts {
     pub(super) fn problems(&self, origin: &str) -> Vec<Problem> {
         let problem = |failed: &FailedPort| {
             let FailedPort { index, listener, address, error } = failed;
-            let message =
-                format!("listener {} cannot listen on {address}: {error}", listener.name);
+            let message = format!("listener {} cannot listen on {address}: {error}", listener.name);
             let path = format!("spec.listeners[{index}].port");
             Problem::of(&origin, &message, listen_remedy(error)).at(&path)
         };

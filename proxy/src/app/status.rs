@@ -57,10 +57,10 @@ impl StatusSource for StatusReader {
 impl StatusReader {
     fn config(&self, offered: Option<&Offered>, applied_at: u64) -> ConfigStatus {
         let Shown { refused, stream } = &self.0.shown;
-        let refused = refused.borrow().as_ref().map(|refusal| RefusedStatus {
-            at: unix(refusal.at),
-            problems: refusal.error.texts(),
-        });
+        let refused = refused
+            .borrow()
+            .as_ref()
+            .map(|refusal| RefusedStatus { at: unix(refusal.at), problems: refusal.error.texts() });
         let stream = stream.as_ref().map(|stream| stream_status(&stream.borrow()));
         let Some(Offered { applied, provenance, ports: _ }) = offered else {
             return ConfigStatus { refused, stream, ..ConfigStatus::default() };

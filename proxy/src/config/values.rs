@@ -2,8 +2,8 @@
 //! extranonce layout, the core knows what can be computed with. Tests hold the two
 //! against each other.
 
-use loka_api::runtime_config::{ExtranonceLayout, Listener, RuntimeConfig, SCHEMA};
 use loka_api::Problem;
+use loka_api::runtime_config::{ExtranonceLayout, Listener, RuntimeConfig, SCHEMA};
 use loka_stratum::difficulty::Difficulty;
 use loka_stratum::extranonce::Layout;
 
@@ -39,10 +39,16 @@ fn references(
         problems.push(Problem::of(document, &message, remedy).at(&path));
     };
     if !config.routes.iter().any(|route| route.name == listener.route) {
-        wrong("routeRef", format!("there is no route {}", listener.route), "name one of spec.routes");
+        wrong(
+            "routeRef",
+            format!("there is no route {}", listener.route),
+            "name one of spec.routes",
+        );
     }
     let mut before = config.listeners.iter().take(index);
-    if let Some(other) = before.find(|other| other.port == listener.port || other.name == listener.name) {
+    if let Some(other) =
+        before.find(|other| other.port == listener.port || other.name == listener.name)
+    {
         let message = format!("listener {} has this port or this name already", other.name);
         wrong("port", message, "give each listener a name and a port of its own");
     }

@@ -52,6 +52,8 @@ pub struct FollowSnapshots {
     pushed: mpsc::Receiver<Pushed>,
     /// What the mounted file held when it was last looked at.
     seen: Option<Reading>,
+    /// The snapshot that it held when it last held one: a file that is away for a moment has not changed.
+    mounted_last: Option<Identity>,
     /// When it is looked at again although it has not changed.
     again_at: Option<Instant>,
     /// Where the change came from that is shown as refused.
@@ -67,7 +69,7 @@ pub struct PushedTo {
 
 /// Which snapshot runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Running {
+pub(super) enum Running {
     /// The start is not over.
     Starting,
     /// None.
@@ -78,7 +80,7 @@ pub enum Running {
 
 /// What the stream brought.
 #[derive(Debug)]
-pub struct Pushed {
+pub(super) struct Pushed {
     pub(super) snapshot: wire::Snapshot,
     /// Whom it came from, for messages.
     pub(super) origin: String,
@@ -129,6 +131,7 @@ pub fn follow_snapshots(
         running,
         pushed: pushed_out,
         seen: None,
+        mounted_last: None,
         again_at: None,
         refused: None,
     };
@@ -173,7 +176,7 @@ impl FollowSnapshots {
             Err((io::ErrorKind::NotFound, _)) => None,
             Ok(_) | Err(_) => candidate(&kept_reading, &kept, ConfigSource::LastGood),
         };
-        let is_mounted_good = first.is_some();
+        self.mounted_last = first.as_ref().map(|first| first.snapshot.identity.clone());
         self.seen = Some(mounted_reading);
         for candidate in newest_first(first, second) {
             if self.running() == Running::Starting {
@@ -188,7 +191,7 @@ impl FollowSnapshots {
         if !problems.is_empty() {
             let origin = mounted.display().to_string();
             self.show(&origin, &unnamed(ConfigSource::Mounted), started, problems);
-            if is_mounted_good && matches!(self.running(), Running::This(_)) {
+            if self.mounted_last.is_some() && matches!(self.running(), Running::This(_)) {
                 // The last known good one was bad, and is overwritten by now.
                 self.clear(ConfigSource::Mounted);
             }
@@ -208,11 +211,18 @@ impl FollowSnapshots {
         let source = ConfigSource::Mounted;
         match snapshot_of(&reading, &self.mounted, self.schema) {
             Err(problem) => self.show(&origin, &unnamed(source), started, vec![problem]),
+            Ok(snapshot) if self.mounted_last.as_ref() == Some(&snapshot.identity) && !is_due => {
+                self.clear(source);
+            }
             Ok(snapshot) => match order(&snapshot.identity, &self.running()) {
                 // Behind the stream, as it usually is.
-                Order::Same | Order::Older => self.clear(source),
+                Order::Same | Order::Older => {
+                    self.mounted_last = Some(snapshot.identity);
+                    self.clear(source);
+                }
                 Order::Adopt | Order::Apply => {
                     let ports = self.ports();
+                    self.mounted_last = Some(snapshot.identity.clone());
                     let candidate = Candidate { snapshot, source, origin, started, ports };
                     if self.take(&candidate).await.is_err() {
                         self.again_at = Some(now() + TRY_AGAIN);

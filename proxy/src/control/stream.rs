@@ -7,6 +7,7 @@
 mod dial;
 mod session;
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -105,10 +106,10 @@ impl ControlStream {
 
     /// Keeps the stream up until `stop`, with `report` for how the pod is.
     pub async fn run(mut self, report: ReportSource, stop: CancellationToken) {
-        drop(stop.run_until_cancelled(self.keep_up(&report)).await);
+        stop.run_until_cancelled(self.keep_up(&report)).await;
     }
 
-    async fn keep_up(&mut self, report: &ReportSource) {
+    async fn keep_up(&mut self, report: &ReportSource) -> Infallible {
         // A greeting says what runs; before the start is over nobody knows.
         let mut running = self.pushed_to.running.clone();
         drop(running.wait_for(|running| *running != Running::Starting).await);
@@ -161,11 +162,7 @@ impl ControlStream {
             address.clone_into(&mut state.address);
         });
         let error = opened.run(&self.pushed_to, report, address).await;
-        Ended {
-            leader: error.leader(),
-            error: error.to_string(),
-            up_for: Some(since.elapsed()),
-        }
+        Ended { leader: error.leader(), error: error.to_string(), up_for: Some(since.elapsed()) }
     }
 
     fn lost(&self, address: &str, error: String, retry_in: Duration) {

@@ -44,9 +44,8 @@ impl Backoff {
     pub(crate) fn next(&mut self, jitter: f64) -> Duration {
         let (failures, jitter) = (self.failures, jitter.clamp(0.0, 1.0));
         self.failures = failures.saturating_add(1);
-        let doubled = |first: Duration, times: u32| {
-            first.saturating_mul(1 << times.min(10)).min(LONGEST)
-        };
+        let doubled =
+            |first: Duration, times: u32| first.saturating_mul(1 << times.min(10)).min(LONGEST);
         match self.peer {
             Peer::Pool if failures == 0 => Duration::ZERO,
             Peer::Pool => doubled(POOL_FIRST, failures - 1).mul_f64(0.5 + jitter / 2.0),

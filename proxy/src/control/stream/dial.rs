@@ -103,8 +103,7 @@ async fn tls(
 ) -> Result<TlsStream<TcpStream>, DialError> {
     let StreamSettings { host, port, name, ca, token: _, schema: _ } = settings;
     let connector = TlsConnector::from(Arc::new(client(ca).await?));
-    let wanted =
-        ServerName::try_from(name.clone()).map_err(|_| DialError::Name(name.clone()))?;
+    let wanted = ServerName::try_from(name.clone()).map_err(|_| DialError::Name(name.clone()))?;
     let stream = match leader {
         Some(leader) => TcpStream::connect(leader).await,
         None => TcpStream::connect((host.as_str(), *port)).await,

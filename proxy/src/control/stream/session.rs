@@ -1,5 +1,6 @@
 //! One stream, from its greeting to its end.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -13,9 +14,9 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Status, Streaming};
 
+use super::super::Answer;
 use super::super::kept::SNAPSHOT_BYTES_MAX;
 use super::super::snapshot::{Pushed, PushedTo, Running};
-use super::super::Answer;
 use super::dial::{self, DialError, chain};
 use super::{ReportSource, StreamSettings};
 
@@ -58,7 +59,9 @@ pub(super) enum StreamError {
     OpenTimeout,
     #[error("this replica of the operator takes no streams ({said}){}", to(leader.as_ref()))]
     NotLeader { leader: Option<SocketAddr>, said: String },
-    #[error("the operator refused the token: {0}; --control-token must be a token for the operator, of a pod that exists")]
+    #[error(
+        "the operator refused the token: {0}; --control-token must be a token for the operator, of a pod that exists"
+    )]
     Refused(String),
     #[error("the stream failed: {0}")]
     Failed(String),
@@ -92,8 +95,7 @@ impl Session {
     ) -> Result<Self, StreamError> {
         let bearer = dial::bearer(&settings.token).await?;
         let channel = dial::connect(settings, leader).await?;
-        let mut client =
-            ControlClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX);
+        let mut client = ControlClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX);
         let (outgoing, outgoing_out) = mpsc::channel(OUTGOING_MAX);
         let told = pushed_to.running.borrow().clone();
         let hello = Hello {
@@ -129,7 +131,7 @@ impl Session {
         pushed_to: &PushedTo,
         report: &ReportSource,
         address: &str,
-    ) -> Result<std::convert::Infallible, StreamError> {
+    ) -> Result<Infallible, StreamError> {
         let mut running = pushed_to.running.clone();
         let mut look = interval(REPORT_INTERVAL);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);

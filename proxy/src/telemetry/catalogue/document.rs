@@ -6,8 +6,8 @@ use loka_stratum::share::Reject;
 use loka_stratum::upstream::PoolReject;
 
 use super::super::reasons::{
-    Clean, CloseReason, ConfigResult, ConfigSource, ExportResult, Obeyed, PoolDownReason, PoolState,
-    RefuseReason, SwitchCause, Verdict,
+    Clean, CloseReason, ConfigResult, ConfigSource, ExportResult, Obeyed, PoolDownReason,
+    PoolState, RefuseReason, SwitchCause, Verdict,
 };
 use super::{ALL, Metric};
 

@@ -65,7 +65,10 @@ impl ProcessEvent<'_> {
                 }
             }
             Self::ConfigAdopted { hash, sequence, origin } => {
-                info!(hash, sequence, origin, "configuration in use already: its new name is taken over");
+                info!(
+                    hash,
+                    sequence, origin, "configuration in use already: its new name is taken over"
+                );
             }
             Self::ConfigNotKept { path, error } => {
                 let remedy = "give --state a directory that can be written to; until then a restart begins from the mounted snapshot";
@@ -99,7 +102,10 @@ impl ProcessEvent<'_> {
             }
             Self::StreamLost { address, error, retry_in } => {
                 let retry_in_seconds = seconds(retry_in);
-                warn!(address, error, retry_in_seconds, "no stream to the operator: what runs, runs on");
+                warn!(
+                    address,
+                    error, retry_in_seconds, "no stream to the operator: what runs, runs on"
+                );
             }
         }
     }

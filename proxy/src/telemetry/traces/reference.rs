@@ -77,7 +77,8 @@ impl TraceRef {
 /// The span that a W3C `traceparent` of another process names; `None` if it is none.
 pub(super) fn remote(traceparent: &str) -> Option<SpanContext> {
     let mut parts = traceparent.split('-');
-    let (_version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let (_version, trace, span, flags) =
+        (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
     let exact = trace.len() == 32 && span.len() == 16 && flags.len() == 2;
     let context = SpanContext::new(
         TraceId::from_hex(trace).ok()?,
