@@ -27,9 +27,8 @@ Examples:
   STRATUM_SECRET_POOL_A_PASSWORD=x stratum-proxy run -f proxy.yaml -f pools/
       The same from several files. The environment gives the key `password` of the Secret `pool-a`.
 
-  stratum-proxy run --snapshot DIR --state DIR --control HOST:PORT --control-ca FILE \
-      --control-token FILE
-      As a pod of the operator, which writes these flags itself.
+  stratum-proxy run --snapshot /etc/stratum/snapshot --state /var/lib/stratum
+      As a pod of the operator, which gives these flags, and more, itself.
 
   curl -s localhost:9090/status; curl -s localhost:9090/metrics
       Look at a running proxy.
