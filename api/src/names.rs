@@ -77,6 +77,11 @@ pub fn control_config_map(proxy: &str) -> String {
     format!("{proxy}-control")
 }
 
+/// File of the mounted snapshot, and key of the Secret that it is mounted from.
+pub const SNAPSHOT_FILE: &str = "snapshot.json";
+/// Metadata of a refused stream: `IP:PORT` of the replica that leads, where to dial next.
+pub const LEADER_METADATA: &str = "stratum-leader";
+
 /// Key of a Secret that is read when a reference names none.
 pub const PASSWORD_KEY: &str = "password";
 /// What a pool is sent as password when the StratumPool refers to no Secret: pools that pay by
