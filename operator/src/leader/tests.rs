@@ -40,8 +40,9 @@ async fn a_lease_that_was_given_up_is_taken_within_a_retry() {
     assert!(!second.leadership().is_leader());
     let began = Instant::now();
     first.stop().await;
-    assert_eq!(world.memory.holder(), None);
-    assert_eq!(world.memory.control_address(), None);
+    // Nobody's, or already the other's.
+    assert!(world.memory.holder().is_none_or(|holder| holder.starts_with("op-2_")));
+    assert_ne!(world.memory.control_address(), Some(first.control()));
     second.leadership().acquired().await;
     assert!(began.elapsed() < seconds(4), "{:?}", began.elapsed());
     world.check();

@@ -1,6 +1,7 @@
 //! A Lease in memory, behind a network that is slow and may fail. Requests that have left their
 //! sender are carried out whatever becomes of it, as at a real server.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -64,8 +65,8 @@ impl Memory {
         self.lock().lease.as_ref().and_then(record::holder).map(str::to_owned)
     }
 
-    pub(super) fn control_address(&self) -> Option<String> {
-        self.lock().lease.as_ref().and_then(record::control_address).map(|a| a.to_string())
+    pub(super) fn control_address(&self) -> Option<SocketAddr> {
+        self.lock().lease.as_ref().and_then(record::control_address)
     }
 
     pub(super) fn delete(&self) {
@@ -85,13 +86,13 @@ impl Memory {
 
     /// A holder that is not there.
     pub(super) fn hold_as(&self, holder: &str, renewed: Timestamp) {
-        let mut lease = Lease::default();
-        lease.spec = Some(LeaseSpec {
+        let spec = LeaseSpec {
             holder_identity: Some(holder.to_owned()),
             lease_duration_seconds: Some(15),
             renew_time: Some(MicroTime(renewed)),
             ..LeaseSpec::default()
-        });
+        };
+        let lease = Lease { spec: Some(spec), ..Lease::default() };
         drop(self.lock().write(&lease, true).unwrap());
     }
 
