@@ -162,7 +162,7 @@ impl Client {
     }
 
     /// That the server is one: a create beside one that exists, and a write over an old version.
-    pub(super) async fn check_conflicts(&self) {
+    async fn check_conflicts(&self) {
         let made = self.create(&Lease::default()).await.unwrap();
         assert!(matches!(self.create(&Lease::default()).await, Err(StoreError::Conflict)));
         let newer = self.replace(&made).await.unwrap();
@@ -188,4 +188,9 @@ impl LeaseStore for Client {
         let lease = lease.clone();
         self.request(move |state| state.write(&lease, false)).await
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_memory_refuses_what_an_api_server_would() {
+    Memory::new(1).client().check_conflicts().await;
 }
