@@ -28,7 +28,8 @@ use crate::fleet::{Fleet, Link};
 
 /// A pod reports every few seconds and answers once to each snapshot.
 const MESSAGES: Rate = Rate { burst: 40, per_second: 10 };
-/// One snapshot: the next is made when this one has been taken.
+/// One snapshot: the next is made when this one has been taken. HTTP/2 below holds two more for a peer
+/// that does not read.
 const OUTGOING_MAX: usize = 1;
 
 /// What a session needs of the server.

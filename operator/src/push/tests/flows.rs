@@ -96,12 +96,12 @@ async fn a_pod_that_does_not_read_holds_up_nobody_and_ends_with_the_server() {
     world.admit("farm-1", "token-1");
     let deaf = world.greet("token-0").await;
     // Far more than the peer lets be under way towards it.
-    for sequence in 1..=2 {
+    for sequence in 1..=3 {
         world.send("farm-0", &large_snapshot(sequence, 8 << 20));
         assert!(matches!(world.event().await, Event::Late { .. }));
     }
-    // One is under way and one waits to be taken: this one is not even made.
-    world.send("farm-0", &large_snapshot(3, 8 << 20));
+    // One is under way, one is next, and one waits to be taken: a fourth is not even made.
+    world.send("farm-0", &large_snapshot(4, 8 << 20));
     let mut pod = world.greet("token-1").await;
     world.send("farm-1", &snapshot(9));
     let got = pod.snapshot().await;
