@@ -2,7 +2,7 @@
 # From nothing to an accepted share: images, a kind cluster, the operator, a proxy, a practice pool
 # and practice miners. Needed: docker, kind, kubectl, helm. Run it from anywhere.
 #
-#   deploy/kind/up.sh         everything; it may be run again after a change
+#   deploy/kind/up.sh         everything
 #   deploy/kind/up.sh apply   only what goes into the cluster that kubectl and helm point at, whose
 #                             nodes have the images already
 #
@@ -10,6 +10,8 @@
 set -eu
 cd "$(dirname "$0")/../.."
 tag=0.1.0 # the chart's version, which is the tag that it looks for
+practice=deploy/kind/practice.yaml
+first=deploy/samples/quickstart.yaml
 
 images() {
     for image in stratum-proxy stratum-operator loka-practice; do
@@ -25,7 +27,7 @@ cluster() {
 
 apply() {
     helm upgrade --install stratum charts/loka-stratum --namespace stratum --create-namespace --wait --timeout 3m
-    kubectl apply -f deploy/kind/practice.yaml -f deploy/samples/quickstart.yaml
+    kubectl apply -f "$practice" -f "$first"
     kubectl -n mining wait stratumproxy/quickstart --for=condition=Ready --timeout=3m
     kubectl -n mining wait job/accepted-share --for=condition=Complete --timeout=5m
     kubectl -n mining get stratum

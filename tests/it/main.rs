@@ -15,3 +15,4 @@ mod mining;
 mod no_pool;
 mod operations;
 mod otlp;
+mod pod;

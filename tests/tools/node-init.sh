@@ -14,6 +14,16 @@ set -eu
 
 log() { echo "$(cut -d ' ' -f 1 /proc/uptime) $*"; }
 
+# A machine without one of its programs is of no use, and whoever waits for it is to know at once.
+trap 'exit 1' TERM
+run() { # LOG PROGRAM [ARGUMENT]...
+    file=$1
+    shift
+    "$@" >>"$LOGS/$file.log" 2>&1 || true
+    log "$1 ended: see $file.log"
+    kill -TERM 1
+}
+
 log "$NODE starts"
 hostname "$NODE"
 ip link set lo up
@@ -40,7 +50,7 @@ done
 mount --make-rshared /
 
 mkdir -p "$DIRECTORY/containerd"
-containerd --config "$DIRECTORY/containerd.toml" >>"$LOGS/containerd.log" 2>&1 &
+run containerd containerd --config "$DIRECTORY/containerd.toml" &
 until ctr version >/dev/null 2>&1; do sleep 0.05; done
 log "containerd answers"
 for image in $IMAGES; do "${0%/*}/import-image.sh" "$image"; done
@@ -61,9 +71,9 @@ for root in /sys/fs/cgroup /sys/fs/cgroup/*; do
 done
 
 until [ -e "$JOIN" ]; do sleep 0.05; done
-kubelet --config="$DIRECTORY/kubelet.yaml" --kubeconfig="$DIRECTORY/kubelet.kubeconfig" \
-    --root-dir="$DIRECTORY/kubelet" --node-ip="$ADDRESS" --hostname-override="$NODE" >>"$LOGS/kubelet.log" 2>&1 &
-kube-proxy --config="$DIRECTORY/kube-proxy.yaml" >>"$LOGS/kube-proxy.log" 2>&1 &
+run kubelet kubelet --config="$DIRECTORY/kubelet.yaml" --kubeconfig="$DIRECTORY/kubelet.kubeconfig" \
+    --root-dir="$DIRECTORY/kubelet" --node-ip="$ADDRESS" --hostname-override="$NODE" &
+run kube-proxy kube-proxy --config="$DIRECTORY/kube-proxy.yaml" &
 log "kubelet and kube-proxy started"
 # Reaps what containers leave behind.
 while :; do wait || true; sleep 3600 & done

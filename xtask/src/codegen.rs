@@ -1,6 +1,6 @@
 //! `cargo xtask codegen`: the files that the code writes, and whether the tree holds them as the code says.
 //!
-//! The generators live with what they describe (`api` for the resources, `proxy` for its metrics); here is only the list.
+//! The generators live with what they describe (`api` for the resources, `proxy` and `operator` for their metrics); here is only the list.
 
 mod chart;
 
@@ -71,10 +71,15 @@ fn generate() -> Result<Vec<Generated>, String> {
     let values = workspace::root().join(chart::VALUES);
     let values = fs::read_to_string(&values).map_err(|error| cannot("read", &values, &error))?;
     files.push(Generated { path: PathBuf::from(chart::TABLE), text: chart::table(&values) });
-    let metrics = ["run", "--quiet", "--package", "loka-proxy", "--bin", "stratum-proxy", "--"];
-    let text = stdout_of(cargo(metrics.into_iter().chain(["docs", "metrics"])))?;
-    files.push(Generated { path: PathBuf::from("docs/metrics.md"), text });
+    files.push(metrics("loka-proxy", "stratum-proxy", "docs/metrics.md")?);
+    files.push(metrics("loka-operator", "stratum-operator", "docs/operator-metrics.md")?);
     Ok(files)
+}
+
+/// The metrics of one of the binaries, as it prints them itself.
+fn metrics(package: &str, binary: &str, path: &str) -> Result<Generated, String> {
+    let run = ["run", "--quiet", "--package", package, "--bin", binary, "--", "docs", "metrics"];
+    Ok(Generated { path: PathBuf::from(path), text: stdout_of(cargo(run))? })
 }
 
 /// The custom resources, by way of a directory: only the generator knows how many files there are.

@@ -28,7 +28,8 @@ pub(super) fn logs(name: &str) -> PathBuf {
         fs::remove_dir_all(&logs).expect("old logs can be removed");
     }
     fs::create_dir_all(&logs).expect("a directory for logs");
-    logs
+    // kubelet takes no path with `..` in it.
+    logs.canonicalize().expect("a path")
 }
 
 /// Writes a file, and says where.
@@ -219,13 +220,16 @@ kind: ConfigMap
 metadata: {{name: coredns, namespace: kube-system}}
 data:
   Corefile: |
-    .:{DNS_PORT} {{
+    cluster.local:{DNS_PORT} in-addr.arpa:{DNS_PORT} {{
       errors
       ready
       kubernetes cluster.local in-addr.arpa {{
         pods insecure
         ttl 1
       }}
+    }}
+    .:{DNS_PORT} {{
+      errors
       template ANY ANY . {{
         rcode NXDOMAIN
       }}

@@ -55,7 +55,7 @@ struct Machine {
 struct Running {
     /// The first process, as this process space numbers it.
     first: u32,
-    _process: Supervised,
+    process: Supervised,
 }
 
 // === impl Machines ===
@@ -198,21 +198,26 @@ impl Machines {
         self.translator = Some(Supervised::spawn("kube-proxy", &mut command));
     }
 
-    async fn settled(&self) {
-        let count = self.count();
-        eventually("all machines are ready", JOINED_WITHIN, async || {
-            let nodes = self.api.json(&["get", "nodes"]).await?;
+    async fn settled(&mut self) {
+        let (count, logs) = (self.count(), self.logs().display().to_string());
+        let Self { machines, api, .. } = self;
+        let outcome = eventually("all machines are ready", JOINED_WITHIN, async || {
+            let running = machines.iter_mut().filter_map(|machine| machine.running.as_mut());
+            if let Some(ended) = running.filter_map(|running| running.process.ended()).next() {
+                return Ok(Err(format!("{ended}; logs are in {logs}")));
+            }
+            let nodes = api.json(&["get", "nodes"]).await?;
             let nodes = nodes["items"].as_array().cloned().unwrap_or_default();
             let ready = nodes.iter().filter(|node| is_true(node, "Ready")).count();
-            let pods = self.api.json(&["get", "-n", "kube-system", "daemonset", "coredns"]).await?;
+            let pods = api.json(&["get", "-n", "kube-system", "daemonset", "coredns"]).await?;
             let names = pods["status"]["numberReady"].as_u64().unwrap_or_default();
             if ready == count && names == count as u64 {
-                return Ok(());
+                return Ok(Ok(()));
             }
-            let logs = self.logs().display();
             Err(format!("{ready} of {count} ready, and {names} name servers; logs are in {logs}"))
         })
         .await;
+        outcome.unwrap_or_else(|error| panic!("{error}"));
     }
 }
 
@@ -265,7 +270,7 @@ impl Machine {
             first_process(process.id()).ok_or("none yet")
         })
         .await;
-        self.running = Some(Running { first, _process: process });
+        self.running = Some(Running { first, process });
         self.plug_in(first);
     }
 
@@ -286,9 +291,10 @@ impl Machine {
 
     /// The kernel ends everything on it before the first process counts as ended.
     fn kill(&mut self) {
-        if let Some(Running { first, _process }) = self.running.take() {
+        if let Some(Running { first, process }) = self.running.take() {
             // If it has died by itself, all the better.
             let _killed = Command::new("kill").args(["-KILL", &first.to_string()]).output();
+            process.wait();
         }
     }
 

@@ -55,6 +55,14 @@ impl Supervised {
         Some(format!("{} ended with {status}", self.name))
     }
 
+    /// Waits for its end, which somebody has brought about.
+    pub(super) fn wait(mut self) {
+        // The end of the pipe would end the program at once, and with it our knowledge of those that it waits for.
+        let pipe = self.child.stdin.take();
+        let _ended = self.child.wait();
+        drop(pipe);
+    }
+
     /// The supervisor's process.
     pub(super) fn id(&self) -> u32 {
         self.child.id()

@@ -112,4 +112,25 @@ mod tests {
         let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("| `")).collect();
         assert_eq!(rows, ["| `b.c` | `\"\"` | first second |", "| `e` | in the file | e |"]);
     }
+
+    /// The chart looks for images of its own version: whoever builds them must be told the same one.
+    #[test]
+    fn chart_and_images_have_the_version_of_the_workspace() {
+        let read = |path| std::fs::read_to_string(crate::workspace::root().join(path)).unwrap();
+        let manifest = read("Cargo.toml");
+        let version = manifest.lines().find_map(|line| line.strip_prefix("version = ")).unwrap();
+        let version = version.trim_matches('"');
+        for (path, wanted) in [
+            ("charts/loka-stratum/Chart.yaml", "\nversion: VERSION\n"),
+            ("charts/loka-stratum/Chart.yaml", "\nappVersion: \"VERSION\"\n"),
+            ("deploy/kind/up.sh", "\ntag=VERSION "),
+            ("deploy/kind/practice.yaml", "image: loka-practice:VERSION\n"),
+            ("deploy/Dockerfile", "-t stratum-operator:VERSION "),
+            ("README.md", "-t $i:VERSION "),
+            ("README.md", "stratum-proxy:VERSION stratum-operator:VERSION loka-practice:VERSION\n"),
+        ] {
+            let wanted = wanted.replace("VERSION", version);
+            assert!(read(path).contains(&wanted), "{path} lacks {wanted:?}");
+        }
+    }
 }
