@@ -143,7 +143,8 @@ impl Parts {
         (admin, control): (Admin, TcpListener),
     ) -> anyhow::Result<CancellationToken> {
         let mut health = Health::default();
-        let (caches, serving) = (health.check("caches filled"), health.check("control stream served"));
+        let (caches, serving) =
+            (health.check("caches filled"), health.check("control stream served"));
         self.tasks.spawn(take_turns(health.watchdog("tasks", TURN_WITHIN), self.stop.clone()));
         let health = Arc::new(health);
         self.tasks.spawn(admin.serve(health, self.telemetry.clone(), self.stop.clone()));

@@ -204,6 +204,10 @@ impl Session {
             Said::Hello(_) => return Err(Garbage("a Hello comes once")),
             Said::Report(report) => link.reported(report),
             Said::Ack { identity, traceparent } => match exchange.answered(&identity, now) {
+                None if exchange.is_news(&identity) => {
+                    link.acked(identity.clone());
+                    self.tell(Event::Runs { proxy, pod, identity });
+                }
                 None => self.tell(Event::Stale { proxy, pod }),
                 Some(after) => {
                     link.acked(identity.clone());

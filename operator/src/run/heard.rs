@@ -14,10 +14,18 @@ pub(super) fn events(telemetry: Telemetry) -> Events {
 fn emit(telemetry: &Telemetry, heard: Heard) {
     match heard {
         Heard::StreamOpened { proxy, pod, version } => {
-            telemetry.emit(&Event::StreamOpened { object: &proxy, pod: &pod.name, version: &version });
+            telemetry.emit(&Event::StreamOpened {
+                object: &proxy,
+                pod: &pod.name,
+                version: &version,
+            });
         }
         Heard::StreamClosed { proxy, pod, why } => {
-            telemetry.emit(&Event::StreamClosed { object: &proxy, pod: &pod.name, why: &why.label() });
+            telemetry.emit(&Event::StreamClosed {
+                object: &proxy,
+                pod: &pod.name,
+                why: &why.label(),
+            });
         }
         Heard::Ungreeted { proxy: _, pod: _, why } => telemetry.emit(&Event::StreamRefused {
             peer: None,
@@ -43,6 +51,9 @@ fn emit(telemetry: &Telemetry, heard: Heard) {
             let (sequence, pod) = (identity.sequence, pod.name.as_str());
             let (answer, detail) = (Answer::Ack, "");
             telemetry.emit(&Event::Answered { object: &proxy, pod, sequence, answer, detail });
+        }
+        Heard::Runs { proxy, pod, identity } => {
+            tracing::debug!(%proxy, pod = pod.name, %identity, "a pod runs what its mounted file brought");
         }
         Heard::Nacked { proxy, pod, identity, after: _ } => {
             let (sequence, pod) = (identity.sequence, pod.name.as_str());

@@ -57,7 +57,7 @@ async fn one_snapshot_is_under_way_and_the_latest_follows_it() {
     world.send("farm-0", &snapshot(2));
     world.send("farm-0", &snapshot(3));
     // An answer to what was never sent, and then the one that is waited for.
-    pod.ack(&snapshot(2).identity).await;
+    pod.ack(&snapshot(0).identity).await;
     assert!(matches!(world.event().await, Event::Stale { .. }));
     assert_eq!(world.link("farm-0").running, None);
     pod.ack(&first.identity).await;
@@ -68,6 +68,23 @@ async fn one_snapshot_is_under_way_and_the_latest_follows_it() {
     pod.nack(&first.identity, "after all").await;
     assert!(matches!(world.event().await, Event::Stale { .. }));
     assert_eq!(world.link("farm-0").refused, None);
+}
+
+#[tokio::test]
+async fn a_pod_whose_mounted_file_was_faster_says_so() {
+    let mut world = World::new().await;
+    let mut pod = world.greet("token-0").await;
+    pod.ack(&snapshot(1).identity).await;
+    assert!(matches!(world.event().await, Event::Runs { .. }));
+    assert_eq!(world.link("farm-0").running, Some(snapshot(1).identity.clone()));
+    world.send("farm-0", &snapshot(2));
+    let sent = pod.snapshot().await;
+    pod.ack(&snapshot(3).identity).await;
+    assert!(matches!(world.event().await, Event::Runs { .. }));
+    assert_eq!(world.link("farm-0").running, Some(snapshot(3).identity.clone()));
+    // What is under way is waited for all the same.
+    pod.ack(&sent.identity).await;
+    assert!(matches!(world.event().await, Event::Acked { .. }));
 }
 
 #[tokio::test]
