@@ -5,7 +5,7 @@ use std::time::Duration;
 use loka_api::control::{Hello, Report, from_proxy};
 use tonic::Code;
 
-use super::world::{World, large_snapshot, snapshot};
+use super::world::{World, dial, large_snapshot, snapshot};
 use crate::push::{Closed, Event, Lead, Limits};
 
 #[tokio::test]
@@ -238,4 +238,15 @@ async fn streams_outlive_the_api_server_and_none_begins_without_it() {
     let got = pod.snapshot().await;
     pod.ack(&got.identity).await;
     assert!(matches!(world.event().await, Event::Acked { .. }));
+}
+
+#[tokio::test]
+async fn a_connection_on_which_nothing_is_said_does_not_hold_up_the_end() {
+    let end = Duration::from_millis(200);
+    let world = World::with(Limits { end, ..Limits::default() }).await;
+    let name = "stratum-operator";
+    let silent = dial(world.address, &world.roots, name).await.unwrap();
+    world.stop.cancel();
+    world.end().await;
+    drop(silent);
 }
