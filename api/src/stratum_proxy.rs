@@ -12,7 +12,10 @@ mod route;
 mod status;
 
 pub use drain::Drain;
-pub use listener::{Difficulty, Limits, Listener, Protocol, RouteRef};
+pub use listener::{
+    ClientAuth, Difficulty, Limits, Listener, ListenerTls, Protocol, RouteRef, TlsSecretRef,
+    TlsVersion,
+};
 pub use observability::{LogLevel, Observability, Tracing};
 pub use route::{
     Extranonce, Failback, Mode, NoPoolPolicy, OnNoPool, PoolRef, Route, RoutePool, VersionRolling,
