@@ -1,11 +1,13 @@
 //! The checks that need the protocol core: the contract knows the form of a difficulty or an
 //! extranonce layout, the core knows what can be computed with. Tests hold the two
-//! against each other.
+//! against each other. The same goes for a listener's certificate, which only this process can look into.
 
 use loka_api::runtime_config::{ExtranonceLayout, Listener, RuntimeConfig, SCHEMA};
 use loka_api::{DocumentId, Problem};
 use loka_stratum::difficulty::Difficulty;
 use loka_stratum::extranonce::Layout;
+
+use crate::tls::Terms;
 
 /// What the core cannot work with; empty if all is well.
 pub(super) fn check(config: &RuntimeConfig, document: &DocumentId) -> Vec<Problem> {
@@ -16,6 +18,7 @@ pub(super) fn check(config: &RuntimeConfig, document: &DocumentId) -> Vec<Proble
     }
     for (index, listener) in config.listeners.iter().enumerate() {
         problems.extend(difficulties(listener, index, document));
+        problems.extend(certificate(listener, index, document));
     }
     for (index, route) in config.routes.iter().enumerate() {
         if let Some(layout) = &route.extranonce {
@@ -36,6 +39,12 @@ fn difficulties(listener: &Listener, index: usize, document: &DocumentId) -> Vec
         Some(Problem::of(document, &error.to_string(), remedy).at(&path).with_value(&value))
     };
     fields.into_iter().filter_map(wrong).collect()
+}
+
+fn certificate(listener: &Listener, index: usize, document: &DocumentId) -> Option<Problem> {
+    let error = Terms::new(listener.tls.as_ref()?).err()?;
+    let path = format!("spec.listeners[{index}].tls.secretRef");
+    Some(Problem::of(document, &error.to_string(), error.remedy()).at(&path))
 }
 
 fn extranonce(wanted: &ExtranonceLayout, index: usize, document: &DocumentId) -> Option<Problem> {
