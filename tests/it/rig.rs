@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use loka_farm::judge::Difficulty;
-use loka_farm::miner::dial::TcpDial;
+use loka_farm::miner::dial::{Dial, TcpDial};
 use loka_farm::miner::rack::Rack;
 use loka_farm::miner::ticket::{NoTickets, TicketSink};
 use loka_farm::miner::{MinerSetup, TICK};
@@ -102,6 +102,11 @@ impl Pools {
 
 /// So many miners, each firmware in turn, on the listener at `port`.
 pub(crate) fn miners(count: usize, port: u16) -> Rack {
+    miners_by(&TcpDial { address: SocketAddr::from(([127, 0, 0, 1], port)) }, count, port)
+}
+
+/// The same, each by a way of its own.
+pub(crate) fn miners_by<D: Dial>(dial: &D, count: usize, port: u16) -> Rack {
     let setups =
         Profile::all().iter().cycle().take(count).enumerate().map(|(place, profile)| MinerSetup {
             profile,
@@ -114,6 +119,5 @@ pub(crate) fn miners(count: usize, port: u16) -> Rack {
             tick: TICK,
         });
     let sink: Arc<dyn TicketSink> = Arc::new(NoTickets);
-    let dial = |_| TcpDial { address: SocketAddr::from(([127, 0, 0, 1], port)) };
-    Rack::power_on(setups.collect(), dial, &sink).expect("short names")
+    Rack::power_on(setups.collect(), |_| dial.clone(), &sink).expect("short names")
 }

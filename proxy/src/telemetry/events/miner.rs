@@ -110,6 +110,11 @@ impl MinerEvent<'_> {
                 let _in_trace = trace.enter();
                 debug!(listener, %peer, worker = %Said(worker), reason, "share refused");
             }
+            Self::TlsFailed { listener, peer, reason: TlsFailure::Disconnected, detail } => {
+                metrics.miner_tls_failed.inc([listener, TlsFailure::Disconnected.label()]);
+                // Whoever looks whether the port is open does just this, every few seconds.
+                debug!(listener, %peer, detail = %Said(detail), "gone before TLS");
+            }
             Self::TlsFailed { listener, peer, reason, detail } => {
                 metrics.miner_tls_failed.inc([listener, reason.label()]);
                 if let Some(unlogged) = metrics.miner_log.admit() {
