@@ -31,7 +31,7 @@ fn a_pair_is_taken_and_its_end_is_known() {
 #[test]
 fn what_cannot_be_served_is_refused_without_showing_it() {
     let ((certificate, key), (other, _)) = (pair(), pair());
-    let cut = |pem: &str| pem[..pem.len() / 2].to_owned();
+    let cut = |pem: &str| pem.chars().take(pem.len() / 2).collect::<String>();
     let not_x509 = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     let not_a_key = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
     let cases = [

@@ -1,4 +1,4 @@
-use std::future::pending;
+use std::future::{pending, poll_fn};
 
 use loka_api::runtime_config::{ListenerTls, TlsVersion};
 use loka_stratum::types::UnixTime;
@@ -16,6 +16,7 @@ use super::*;
 use crate::clock::Clock;
 use crate::tls::Terms;
 use crate::tls::tests::{pair, wanted};
+use crate::wire::{Interest, Progress, Wire};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -185,4 +186,30 @@ async fn handshakes_at_once_are_bounded_and_the_silent_ones_do_not_count() {
     assert_eq!(failure, TlsFailure::TimedOut);
     while pending_handshakes.join_next().await.is_some() {}
     assert_eq!(port.slots.0.available_permits(), HANDSHAKES_MAX);
+}
+
+/// TLS takes more than its socket does, and is asked to pass it on when the socket has room again.
+#[tokio::test(start_paused = true)]
+async fn what_a_full_socket_holds_back_is_passed_on_later() {
+    const BYTES: usize = 40_000;
+    let port = Port::new(TlsVersion::Tls12);
+    let (miner, proxy) = duplex(1024);
+    let (miner, proxy) = tokio::join!(port.dial(miner, &TLS13, Trust::Port), port.meet(proxy));
+    let mut miner = miner.unwrap();
+    let mut wire = Wire::new(proxy.map_err(|failure| failure.detail).unwrap(), 1024);
+    wire.send(&[b'x'; BYTES]).unwrap();
+    let mut read = vec![0; BYTES];
+    let reading = tokio::time::timeout(PATIENCE, miner.read_exact(&mut read));
+    let writing = async {
+        loop {
+            let progress = poll_fn(|cx| wire.poll(cx, Interest::Write)).await.unwrap();
+            assert!(matches!(progress, Progress::Flushed), "{progress:?}");
+        }
+    };
+    tokio::select! {
+        biased;
+        read = reading => drop(read.expect("all of it").unwrap()),
+        () = writing => {}
+    }
+    assert!(read.iter().all(|byte| *byte == b'x'));
 }
