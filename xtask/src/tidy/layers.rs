@@ -22,7 +22,10 @@ const LAYERS: [(&str, &[&str]); 18] = [
     ("signals", &[]),
     ("admin", &["sink", "telemetry", "clock"]),
     ("control", &["config", "telemetry", "clock"]),
-    ("listener", &["fleet", "session", "sink", "telemetry", "transport", "tls", "workers", "clock"]),
+    (
+        "listener",
+        &["fleet", "session", "sink", "telemetry", "transport", "tls", "workers", "clock"],
+    ),
     ("fleet", &["upstream", "policy", "sink", "telemetry", "transport", "workers", "clock"]),
     ("session", &["upstream", "policy", "sink", "telemetry", "transport", "wire", "clock"]),
     ("upstream", &["policy", "sink", "telemetry", "transport", "wire", "clock"]),
