@@ -79,6 +79,10 @@ pub fn control_config_map(proxy: &str) -> String {
 pub const SNAPSHOT_FILE: &str = "snapshot.json";
 /// Key of a Secret that is read when a reference names none.
 pub const PASSWORD_KEY: &str = "password";
+/// Key of the certificates in a Secret of type kubernetes.io/tls.
+pub const TLS_CERTIFICATE_KEY: &str = "tls.crt";
+/// Key of the private key in a Secret of type kubernetes.io/tls.
+pub const TLS_PRIVATE_KEY_KEY: &str = "tls.key";
 /// What a pool is sent as password when the StratumPool refers to no Secret: pools that pay by
 /// account ignore it, and `x` is the field's custom.
 pub const NO_PASSWORD: &str = "x";

@@ -16,3 +16,4 @@ mod no_pool;
 mod operations;
 mod otlp;
 mod pod;
+mod tls;

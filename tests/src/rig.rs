@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use loka_farm::judge::Difficulty;
-use loka_farm::miner::dial::TcpDial;
+use loka_farm::miner::dial::{Dial, TcpDial};
 use loka_farm::miner::rack::Rack;
 use loka_farm::miner::ticket::{NoTickets, TicketSink};
 use loka_farm::miner::{MinerSetup, TICK};
@@ -121,6 +121,16 @@ pub fn miners(count: usize, port: u16) -> Rack {
 
 /// So many miners of this many hashes a second, each firmware in turn, on the listener at `address`.
 pub fn miners_at(count: usize, address: SocketAddr, hashes_per_second: u64) -> Rack {
+    miners_by(&TcpDial { address }, count, address, hashes_per_second)
+}
+
+/// The same, each by a way of its own.
+pub fn miners_by<D: Dial>(
+    dial: &D,
+    count: usize,
+    address: SocketAddr,
+    hashes_per_second: u64,
+) -> Rack {
     let setups =
         Profile::all().iter().cycle().take(count).enumerate().map(|(place, profile)| MinerSetup {
             profile,
@@ -133,5 +143,5 @@ pub fn miners_at(count: usize, address: SocketAddr, hashes_per_second: u64) -> R
             tick: TICK,
         });
     let sink: Arc<dyn TicketSink> = Arc::new(NoTickets);
-    Rack::power_on(setups.collect(), |_| TcpDial { address }, &sink).expect("short names")
+    Rack::power_on(setups.collect(), |_| dial.clone(), &sink).expect("short names")
 }

@@ -1,11 +1,13 @@
 //! The checks that need the protocol core: the contract knows the form of a difficulty or an
 //! extranonce layout, the core knows what can be computed with. Tests hold the two
-//! against each other.
+//! against each other. The same goes for a listener's certificate, which only this process can look into.
 
 use loka_api::Problem;
 use loka_api::runtime_config::{ExtranonceLayout, Listener, RuntimeConfig, SCHEMA};
 use loka_stratum::difficulty::Difficulty;
 use loka_stratum::extranonce::Layout;
+
+use crate::tls::Terms;
 
 /// What the core cannot work with; empty if all is well. A snapshot comes past no other check: its references are looked
 /// at as well. `document` is where it came from, for the messages.
@@ -18,6 +20,7 @@ pub(crate) fn check(config: &RuntimeConfig, document: &impl ToString) -> Vec<Pro
     for (index, listener) in config.listeners.iter().enumerate() {
         problems.extend(difficulties(listener, index, document));
         problems.extend(references(config, index, listener, document));
+        problems.extend(certificate(listener, index, document));
     }
     for (index, route) in config.routes.iter().enumerate() {
         if let Some(layout) = &route.extranonce {
@@ -66,6 +69,12 @@ fn difficulties(listener: &Listener, index: usize, document: &impl ToString) -> 
         Some(Problem::of(document, &error.to_string(), remedy).at(&path).with_value(&value))
     };
     fields.into_iter().filter_map(wrong).collect()
+}
+
+fn certificate(listener: &Listener, index: usize, document: &impl ToString) -> Option<Problem> {
+    let error = Terms::new(listener.tls.as_ref()?).err()?;
+    let path = format!("spec.listeners[{index}].tls.secretRef");
+    Some(Problem::of(document, &error.to_string(), error.remedy()).at(&path))
 }
 
 fn extranonce(

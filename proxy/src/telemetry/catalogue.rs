@@ -115,6 +115,8 @@ metrics! {
         "Connections of miners that were accepted";
     MINER_REFUSED: Counter "loka_miner_refused" ["listener", "reason"]
         "Connections of miners that did not become a session";
+    MINER_TLS_FAILED: Counter "loka_miner_tls_failed" ["listener", "reason"]
+        "TLS handshakes of miners that came to nothing";
     MINER_HANDSHAKE: Histogram "loka_miner_handshake_seconds" ["listener"]
         "From the connection of a miner to its authorization";
     MINER_CLOSED: Counter "loka_miner_closed" ["listener", "reason"]

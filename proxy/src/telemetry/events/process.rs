@@ -1,5 +1,6 @@
 //! Events of the proxy itself: its listeners, its configuration, its end.
 
+use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -12,8 +13,12 @@ use super::super::{Metrics, TraceRef};
 use super::seconds;
 
 /// Something happened to the proxy itself.
-#[derive(Debug)]
 pub enum ProcessEvent<'a> {
+    /// Miners that look at it will refuse the certificate: it ended at this Unix time.
+    CertificateEnded { listener: &'a str, not_after: u64 },
+    /// A listener's certificate and key cannot be served, although they were checked: a defect, to be reported. The port
+    /// is shut, since it must not speak in the clear.
+    CertificateUnusable { listener: &'a str, error: &'a dyn Display },
     /// A configuration is in use, `after` it began to be read.
     ConfigApplied {
         name: &'a str,
@@ -49,6 +54,13 @@ pub enum ProcessEvent<'a> {
 impl ProcessEvent<'_> {
     pub(super) fn observe(&self, metrics: &Metrics) {
         match *self {
+            Self::CertificateEnded { listener, not_after } => {
+                let remedy = "renew what spec.listeners[].tls.secretRef names; it is taken up without a restart";
+                warn!(listener, not_after, remedy, "the listener's certificate has ended");
+            }
+            Self::CertificateUnusable { listener, error } => {
+                error!(listener, %error, "certificate cannot be served: the listener takes no miners");
+            }
             Self::ConfigApplied { name, hash, origin, after, trace } => {
                 metrics.config_apply.inc([ConfigResult::Applied.label()]);
                 let _in_trace = trace.enter();
