@@ -179,10 +179,10 @@ impl FollowSnapshots {
         self.mounted_last = first.as_ref().map(|first| first.snapshot.identity.clone());
         self.seen = Some(mounted_reading);
         for candidate in newest_first(first, second) {
-            if self.running() == Running::Starting {
-                if let Err(wrong) = self.offer(&candidate).await {
-                    problems.extend(wrong);
-                }
+            if self.running() == Running::Starting
+                && let Err(wrong) = self.offer(&candidate).await
+            {
+                problems.extend(wrong);
             }
         }
         if self.running() == Running::Starting {
