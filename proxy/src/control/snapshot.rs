@@ -78,8 +78,7 @@ pub(super) enum Running {
     This(Identity),
 }
 
-/// What the stream brought.
-#[derive(Debug)]
+/// What the stream brought. It holds passwords: no `Debug`.
 pub(super) struct Pushed {
     pub(super) snapshot: wire::Snapshot,
     /// Whom it came from, for messages.
