@@ -284,7 +284,9 @@ impl Supervisor {
             return Ok(TraceRef::NONE);
         }
         let mut ports = self.bind_new(&config).await;
-        if offered.ports == Ports::AllOrNothing && !ports.failed.is_empty() {
+        // One that cannot be had since the start is no reason to refuse what comes later.
+        let is_refused = ports.failed.iter().any(|failed| !self.is_failing(&failed.listener));
+        if offered.ports == Ports::AllOrNothing && is_refused {
             return Err(ports.problems(&offered.applied.origin));
         }
         self.failed.clear();

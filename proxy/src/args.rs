@@ -84,7 +84,7 @@ pub struct Args {
 pub enum Command {
     /// Run the proxy that the documents describe
     #[command(after_help = RUN_HELP)]
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Say what the documents mean, or everything that is wrong with them
     #[command(after_help = SECRETS_HELP)]
     Check(CheckArgs),

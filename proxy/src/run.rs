@@ -95,7 +95,7 @@ async fn serve(args: RunArgs, environment: Environment) -> anyhow::Result<Exit> 
 
 /// What configurations come from.
 enum Source {
-    Files(FollowFiles),
+    Files(Box<FollowFiles>),
     Snapshots { follow: Box<FollowSnapshots>, stream: Option<Box<ControlStream>> },
 }
 
@@ -107,11 +107,12 @@ fn source(
     let Some(settings) = snapshot_settings(&args.pod) else {
         let inputs = Inputs::from(args.input.clone());
         let (files, feed) = follow_files(inputs, environment, telemetry.clone())?;
-        return Ok((Source::Files(files), feed));
+        return Ok((Source::Files(Box::new(files)), feed));
     };
     let (follow, mut feed, pushed_to) = follow_snapshots(settings, telemetry.clone());
     let stream = stream_settings(&args.pod).map(|settings| {
-        Box::new(ControlStream::new(settings, pushed_to, &mut feed, telemetry.clone()))
+        let telemetry = telemetry.clone();
+        Box::new(ControlStream::new(settings, pushed_to, &mut feed, telemetry, Clock::System))
     });
     Ok((Source::Snapshots { follow: Box::new(follow), stream }, feed))
 }

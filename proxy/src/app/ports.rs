@@ -106,6 +106,12 @@ impl Supervisor {
         running.is_some_and(|running| running.config.port == listener.port)
     }
 
+    /// Whether this port of this listener is being tried again.
+    pub(super) fn is_failing(&self, listener: &Listener) -> bool {
+        let mut failing = self.failed.iter().map(|failed| &failed.listener);
+        failing.any(|failed| failed.name == listener.name && failed.port == listener.port)
+    }
+
     /// Whether a listener of ours holds the port.
     pub(super) fn is_ours(&self, port: u16) -> bool {
         self.holders(port).any(|running| !running.closed.is_cancelled())

@@ -107,7 +107,7 @@ fn stream_status(state: &StreamState) -> StreamStatus {
     let StreamState { is_up, since, address, last_error } = state;
     StreamStatus {
         connected: *is_up,
-        since: unix(*since),
+        since: *since,
         address: address.clone(),
         last_error: last_error.clone(),
     }

@@ -10,7 +10,7 @@ fn parse(line: &str) -> Result<Args, clap::Error> {
 
 fn run_args(line: &str) -> RunArgs {
     match parse(line).unwrap().command {
-        Command::Run(args) => args,
+        Command::Run(args) => *args,
         other => panic!("{other:?}"),
     }
 }

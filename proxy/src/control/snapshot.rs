@@ -78,8 +78,7 @@ pub(super) enum Running {
     This(Identity),
 }
 
-/// What the stream brought.
-#[derive(Debug)]
+/// What the stream brought. It holds passwords: no `Debug`.
 pub(super) struct Pushed {
     pub(super) snapshot: wire::Snapshot,
     /// Whom it came from, for messages.
@@ -179,10 +178,10 @@ impl FollowSnapshots {
         self.mounted_last = first.as_ref().map(|first| first.snapshot.identity.clone());
         self.seen = Some(mounted_reading);
         for candidate in newest_first(first, second) {
-            if self.running() == Running::Starting {
-                if let Err(wrong) = self.offer(&candidate).await {
-                    problems.extend(wrong);
-                }
+            if self.running() == Running::Starting
+                && let Err(wrong) = self.offer(&candidate).await
+            {
+                problems.extend(wrong);
             }
         }
         if self.running() == Running::Starting {

@@ -11,7 +11,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use loka_api::control::Report;
 use tokio::sync::watch;
@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use self::session::{Ended, Session};
 use super::snapshot::{PushedTo, Running};
 use super::{ConfigFeed, Shown};
+use crate::clock::Clock;
 use crate::policy::backoff::Backoff;
 use crate::telemetry::{ProcessEvent, Telemetry};
 
@@ -56,8 +57,8 @@ pub struct StreamSettings {
 pub struct StreamState {
     /// Whether it is up.
     pub is_up: bool,
-    /// Since when.
-    pub since: SystemTime,
+    /// Since when, in Unix seconds.
+    pub since: u64,
     /// Who is spoken to.
     pub address: String,
     /// Why it was last lost, or could not be had.
@@ -69,6 +70,7 @@ pub struct ControlStream {
     settings: StreamSettings,
     pushed_to: PushedTo,
     telemetry: Telemetry,
+    clock: Clock,
     state: watch::Sender<StreamState>,
     random: fastrand::Rng,
 }
@@ -91,17 +93,18 @@ impl ControlStream {
         pushed_to: PushedTo,
         feed: &mut ConfigFeed,
         telemetry: Telemetry,
+        clock: Clock,
     ) -> Self {
         let state = StreamState {
             is_up: false,
-            since: SystemTime::now(),
+            since: unix(clock),
             address: address_of(&settings),
             last_error: None,
         };
         let (state, shown) = watch::channel(state);
         let Shown { refused: _, stream } = &mut feed.shown;
         *stream = Some(shown);
-        Self { settings, pushed_to, telemetry, state, random: fastrand::Rng::new() }
+        Self { settings, pushed_to, telemetry, clock, state, random: fastrand::Rng::new() }
     }
 
     /// Keeps the stream up until `stop`, with `report` for how the pod is.
@@ -158,7 +161,7 @@ impl ControlStream {
         self.telemetry.emit(ProcessEvent::StreamOpened { address });
         self.state.send_modify(|state| {
             state.is_up = true;
-            state.since = SystemTime::now();
+            state.since = unix(self.clock);
             address.clone_into(&mut state.address);
         });
         let error = opened.run(&self.pushed_to, report, address).await;
@@ -169,7 +172,7 @@ impl ControlStream {
         self.telemetry.emit(ProcessEvent::StreamLost { address, error: &error, retry_in });
         self.state.send_modify(|state| {
             if state.is_up {
-                state.since = SystemTime::now();
+                state.since = unix(self.clock);
             }
             state.is_up = false;
             state.last_error = Some(error);
@@ -182,6 +185,10 @@ impl std::fmt::Debug for ControlStream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ControlStream").field("settings", &self.settings).finish_non_exhaustive()
     }
+}
+
+fn unix(clock: Clock) -> u64 {
+    u64::from(clock.now().unix.0)
 }
 
 fn address_of(settings: &StreamSettings) -> String {

@@ -100,7 +100,8 @@ impl Pod {
             token: disk.path("token"),
             schema,
         };
-        let stream = ControlStream::new(settings, pushed_to, &mut feed, telemetry.clone());
+        let stream =
+            ControlStream::new(settings, pushed_to, &mut feed, telemetry.clone(), Clock::System);
         let stop = CancellationToken::new();
         let seams = Seams {
             dial: Arc::new(Tcp),
