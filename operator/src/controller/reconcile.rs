@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::jiff::Timestamp;
-use kube::api::Api;
+use kube::api::{Api, ApiResource, DynamicObject};
 use kube::runtime::controller::Action;
 use kube::{Resource as _, ResourceExt as _};
 use loka_api::conditions::ConditionStatus;
@@ -81,7 +81,7 @@ async fn turn(object: &Proxy, key: &ProxyKey, context: &Context) -> Result<Actio
         Ok(proxy) => turn.run(proxy).await,
         Err(invalid) => {
             let why = invalid.to_string();
-            let before = turn.before.clone();
+            let before = turn.raw_status().await?;
             turn.say(&before, Outcome::Unreadable(&why)).await?;
             Ok(Action::await_change())
         }
@@ -124,6 +124,16 @@ impl Turn<'_> {
             Err(error) => return Err(error),
         };
         self.finish(&status, &validated, &published, applied.as_ref()).await
+    }
+
+    /// The status of a resource that cannot be read otherwise: the sequence in it must not be lost.
+    async fn raw_status(&self) -> Result<StratumProxyStatus, Error> {
+        let resource = ApiResource::erase::<StratumProxy>(&());
+        let client = self.context.client.clone();
+        let api = Api::<DynamicObject>::namespaced_with(client, self.owner.namespace, &resource);
+        let mut raw = api.get(self.owner.name).await?;
+        let status = raw.data.get_mut("status").map(serde_json::Value::take);
+        Ok(status.and_then(|status| serde_json::from_value(status).ok()).unwrap_or_default())
     }
 
     /// Whatever is wrong with the resource, its pods must know their operator when its certificates are renewed.
@@ -280,3 +290,6 @@ impl Turn<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
