@@ -54,10 +54,10 @@ pub(super) async fn reconcile(object: Arc<Proxy>, context: Arc<Context>) -> Resu
         loka.config.hash = tracing::field::Empty,
         loka.config.sequence = tracing::field::Empty,
     );
-    let turn = Box::pin(async {
+    let turn = async {
         context.wait_until_ready().await?;
-        turn(&object, &key, &context).await
-    });
+        Box::pin(turn(&object, &key, &context)).await
+    };
     let done = tokio::time::timeout(RECONCILE_MAX, turn.instrument(span)).await;
     let action = done.unwrap_or(Err(Error::TimedOut))?;
     context.notes.memory.went_well(&key, &object.uid().unwrap_or_default());
@@ -78,7 +78,7 @@ async fn turn(object: &Proxy, key: &ProxyKey, context: &Context) -> Result<Actio
     let writer = Writer::new(&context.client, &context.fence, target, version);
     let turn = Turn { context, key, owner, object, before, writer };
     match &object.0 {
-        Ok(proxy) => turn.run(proxy).await,
+        Ok(proxy) => Box::pin(turn.run(proxy)).await,
         Err(invalid) => {
             let why = invalid.to_string();
             let before = turn.raw_status().await?;
@@ -117,7 +117,8 @@ impl Turn<'_> {
             certificates: &certificates,
             settings: &self.context.settings,
         };
-        let applied = self.applier().children(plan.build(), validated.spec.replicas).await;
+        let applier = self.applier();
+        let applied = Box::pin(applier.children(plan.build(), validated.spec.replicas)).await;
         let applied = match applied {
             Ok(children) => Ok(children),
             Err(Error::Refused(refused)) => Err(refused),

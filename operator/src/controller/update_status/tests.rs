@@ -123,7 +123,7 @@ impl Scene {
     fn status(&self) -> StratumProxyStatus {
         let validated = validated(&json!({}));
         let identity = identity(&validated.hash);
-        let step = self.step.clone().unwrap_or(Step::Done(identity.clone()));
+        let step = self.step.clone().unwrap_or_else(|| Step::Done(identity.clone()));
         let published =
             Published { step, mounted: Some(identity.clone()), persisted: Some(identity) };
         let (children, running) = (self.children(), self.running());
