@@ -146,7 +146,8 @@ impl Owner<'_> {
                 name: self.name.to_owned(),
                 uid: self.uid.to_owned(),
                 controller: Some(true),
-                block_owner_deletion: Some(true),
+                // It would need the right to change the owner, on some clusters.
+                block_owner_deletion: None,
             }]),
             ..Default::default()
         }

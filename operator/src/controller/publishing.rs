@@ -201,3 +201,26 @@ fn named<'s>(
         Arc::new(made.traced(&trace::traceparent()))
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_status_without_a_config_persists_nothing() {
+        let status = StratumProxyStatus::default();
+        assert_eq!(persisted(&status, "u"), None);
+        let status: StratumProxyStatus =
+            serde_json::from_value(json!({"config": {"sequence": 7, "hash": "h"}})).unwrap();
+        let identity = Identity { epoch: "u".into(), sequence: 7, hash: "h".into() };
+        assert_eq!(persisted(&status, "u"), Some(identity));
+    }
+
+    #[test]
+    fn the_steps_to_abort_after_are_named_in_lower_case() {
+        assert_eq!(AbortAfter::parse("mounted"), Some(AbortAfter::Mounted));
+        assert_eq!(AbortAfter::parse("Mounted"), None);
+    }
+}

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::jiff::Timestamp;
-use kube::api::Api;
+use kube::api::{Api, ApiResource, DynamicObject};
 use kube::runtime::controller::Action;
 use kube::{Resource as _, ResourceExt as _};
 use loka_api::conditions::ConditionStatus;
@@ -54,10 +54,10 @@ pub(super) async fn reconcile(object: Arc<Proxy>, context: Arc<Context>) -> Resu
         loka.config.hash = tracing::field::Empty,
         loka.config.sequence = tracing::field::Empty,
     );
-    let turn = Box::pin(async {
+    let turn = async {
         context.wait_until_ready().await?;
-        turn(&object, &key, &context).await
-    });
+        Box::pin(turn(&object, &key, &context)).await
+    };
     let done = tokio::time::timeout(RECONCILE_MAX, turn.instrument(span)).await;
     let action = done.unwrap_or(Err(Error::TimedOut))?;
     context.notes.memory.went_well(&key, &object.uid().unwrap_or_default());
@@ -78,10 +78,10 @@ async fn turn(object: &Proxy, key: &ProxyKey, context: &Context) -> Result<Actio
     let writer = Writer::new(&context.client, &context.fence, target, version);
     let turn = Turn { context, key, owner, object, before, writer };
     match &object.0 {
-        Ok(proxy) => turn.run(proxy).await,
+        Ok(proxy) => Box::pin(turn.run(proxy)).await,
         Err(invalid) => {
             let why = invalid.to_string();
-            let before = turn.before.clone();
+            let before = turn.raw_status().await?;
             turn.say(&before, Outcome::Unreadable(&why)).await?;
             Ok(Action::await_change())
         }
@@ -117,13 +117,24 @@ impl Turn<'_> {
             certificates: &certificates,
             settings: &self.context.settings,
         };
-        let applied = self.applier().children(plan.build(), validated.spec.replicas).await;
+        let applier = self.applier();
+        let applied = Box::pin(applier.children(plan.build(), validated.spec.replicas)).await;
         let applied = match applied {
             Ok(children) => Ok(children),
             Err(Error::Refused(refused)) => Err(refused),
             Err(error) => return Err(error),
         };
         self.finish(&status, &validated, &published, applied.as_ref()).await
+    }
+
+    /// The status of a resource that cannot be read otherwise: the sequence in it must not be lost.
+    async fn raw_status(&self) -> Result<StratumProxyStatus, Error> {
+        let resource = ApiResource::erase::<StratumProxy>(&());
+        let client = self.context.client.clone();
+        let api = Api::<DynamicObject>::namespaced_with(client, self.owner.namespace, &resource);
+        let mut raw = api.get(self.owner.name).await?;
+        let status = raw.data.get_mut("status").map(serde_json::Value::take);
+        Ok(status.and_then(|status| serde_json::from_value(status).ok()).unwrap_or_default())
     }
 
     /// Whatever is wrong with the resource, its pods must know their operator when its certificates are renewed.
@@ -280,3 +291,6 @@ impl Turn<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -76,10 +76,8 @@ impl<'a> Writer<'a> {
             if !self.fence.may_write() {
                 return Err(Error::NotLeading);
             }
-            let mut metadata = json!({ "name": name, "uid": uid });
-            if let Some(version) = self.version() {
-                metadata["resourceVersion"] = version.into();
-            }
+            // A null is as good as absent: the writer does not know of one yet.
+            let metadata = json!({ "name": name, "uid": uid, "resourceVersion": self.version() });
             let patch = json!({
                 "apiVersion": names::API_VERSION, "kind": kind, "metadata": metadata, "status": status,
             });

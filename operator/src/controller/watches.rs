@@ -340,6 +340,45 @@ impl Stores {
     }
 }
 
+#[cfg(test)]
+impl Stores {
+    /// Caches that hold these and have been filled.
+    pub(super) fn filled(
+        pools: Vec<Pool>,
+        secrets: Vec<PartialObjectMeta<Secret>>,
+        pods: Vec<Pod>,
+        deployments: Vec<Deployment>,
+    ) -> Self {
+        Self {
+            proxies: filled(Vec::new()),
+            pools: filled(pools),
+            secrets: filled(secrets),
+            pods: filled(pods),
+            deployments: filled(deployments),
+            services: filled(Vec::new()),
+            service_accounts: filled(Vec::new()),
+            config_maps: filled(Vec::new()),
+            pod_disruption_budgets: filled(Vec::new()),
+        }
+    }
+}
+
+#[cfg(test)]
+fn filled<K>(objects: Vec<K>) -> Store<K>
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    let (reader, mut writer) = store();
+    writer.apply_watcher_event(&Event::Init);
+    for object in objects {
+        writer.apply_watcher_event(&Event::InitApply(object));
+    }
+    writer.apply_watcher_event(&Event::InitDone);
+    // The reader answers as long as there is a writer.
+    std::mem::forget(writer);
+    reader
+}
+
 fn metadata<K>(
     store: &Store<PartialObjectMeta<K>>,
     key: &ProxyKey,

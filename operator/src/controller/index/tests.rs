@@ -50,7 +50,7 @@ fn what_is_no_longer_referred_to_is_forgotten() {
     index.put_pool("mining", "b", Some(&pool(Some("new"))));
     assert_eq!(names(&index.users_of_secret("mining", "new")), ["east"]);
 
-    assert_eq!(index.other_proxies(&BTreeSet::new()), [key.clone()]);
+    assert_eq!(index.other_proxies(&BTreeSet::new()), std::slice::from_ref(&key));
     assert!(index.other_proxies(&BTreeSet::from([key.clone()])).is_empty());
     index.put_proxy(&key, None);
     index.put_pool("mining", "a", None);
