@@ -170,7 +170,7 @@ async fn ready(cluster: &Kubeconfig, number: usize, status: &str) {
 
 #[tokio::test]
 async fn nothing_is_left_of_a_cluster_that_has_ended() {
-    let Some(mut cluster) = Cluster::taken().await else { return };
+    let Some(mut cluster) = Cluster::exclusive().await else { return };
     let namespace = cluster.namespace("gone").await;
     deploy(&cluster, &namespace, 1).await;
     let Some(machines) = cluster.machines() else { return };
@@ -181,7 +181,7 @@ async fn nothing_is_left_of_a_cluster_that_has_ended() {
     assert!(!groups(&group).is_empty());
 
     drop(namespace);
-    drop(cluster);
+    cluster.end();
 
     let alive: Vec<u32> =
         family.into_iter().filter(|one| Path::new(&format!("/proc/{one}")).exists()).collect();
