@@ -157,8 +157,8 @@ impl Snapshot {
     pub fn from_wire(message: wire::Snapshot, schema: u32) -> Result<Self, SnapshotError> {
         let wire::Snapshot { identity, config, traceparent } = message;
         let unnamed = || SnapshotError::Malformed("it has no identity".to_owned());
-        let json = str::from_utf8(&config)
-            .map_err(|error| SnapshotError::Malformed(error.to_string()))?;
+        let json =
+            str::from_utf8(&config).map_err(|error| SnapshotError::Malformed(error.to_string()))?;
         Self::checked(identity.ok_or_else(unnamed)?.into(), traceparent, json, schema)
     }
 

@@ -1,3 +1,4 @@
 //! Whole clusters: machines, pods, Services, names.
 
+mod parts;
 mod smoke;

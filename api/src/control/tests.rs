@@ -33,7 +33,8 @@ fn a_snapshot_survives_file_and_stream() {
 
 #[test]
 fn fields_of_a_newer_operator_keep_their_place_in_the_hash() {
-    let json = runtime_config::json(&config("info")).replace("{\"schema\"", "{\"new\":1,\"schema\"");
+    let json =
+        runtime_config::json(&config("info")).replace("{\"schema\"", "{\"new\":1,\"schema\"");
     let hash = runtime_config::hash_of_json(json.as_bytes());
     let message = wire::Snapshot {
         identity: Some(wire::Identity { epoch: "uid".to_owned(), sequence: 1, hash }),
