@@ -1,5 +1,5 @@
 //! Every string that both binaries, the chart and a human with kubectl must agree on.
-//! Owns no logic beyond the naming rule of a Secret's environment variable.
+//! Owns no logic beyond rules of naming.
 
 /// API group of the custom resources.
 pub const GROUP: &str = "stratum.loka.dev";
@@ -23,8 +23,64 @@ pub const FIELD_MANAGER: &str = "stratum-operator";
 pub const APP_NAME: &str = "stratum-proxy";
 /// `app.kubernetes.io/managed-by` of what the operator makes.
 pub const MANAGED_BY: &str = "stratum-operator";
+/// `app.kubernetes.io/part-of` of what the operator makes.
+pub const PART_OF: &str = "loka-stratum";
+/// `app.kubernetes.io/component` of what the operator makes.
+pub const COMPONENT: &str = "proxy";
+/// Label whose value is [`APP_NAME`].
+pub const NAME_LABEL: &str = "app.kubernetes.io/name";
+/// Label whose value is the name of the StratumProxy.
+pub const INSTANCE_LABEL: &str = "app.kubernetes.io/instance";
+/// Label whose value is [`MANAGED_BY`].
+pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
+/// Label whose value is [`PART_OF`].
+pub const PART_OF_LABEL: &str = "app.kubernetes.io/part-of";
+/// Label whose value is [`COMPONENT`].
+pub const COMPONENT_LABEL: &str = "app.kubernetes.io/component";
 /// Annotation that carries the hash of the rendered config.
 pub const CONFIG_HASH_ANNOTATION: &str = "stratum.loka.dev/config-hash";
+/// Annotation on the operator's Lease: where the control stream of its holder is, as `IP:PORT`.
+pub const CONTROL_ADDRESS_ANNOTATION: &str = "stratum.loka.dev/control-address";
+
+/// Audience of the token that a pod proves itself with on the control stream.
+pub const CONTROL_AUDIENCE: &str = "stratum-operator";
+/// Metadata of a stream that a replica refuses because it does not lead: where the leader listens.
+pub const LEADER_METADATA: &str = "stratum-leader";
+/// Annotation that carries the sequence of the rendered config.
+pub const CONFIG_SEQUENCE_ANNOTATION: &str = "stratum.loka.dev/config-sequence";
+
+/// Field manager of a Deployment's replicas alone: whoever stops to apply them with the rest would
+/// set them to one.
+pub const REPLICAS_FIELD_MANAGER: &str = "stratum-operator-replicas";
+/// Container of the proxy in its pods.
+pub const CONTAINER: &str = "proxy";
+/// Key of the mounted Secret that holds the snapshot.
+pub const SNAPSHOT_KEY: &str = "snapshot.json";
+/// Key of the ConfigMap that holds the certificates by which a proxy knows its operator.
+pub const CA_KEY: &str = "ca.crt";
+/// Port of the operator's control stream.
+pub const CONTROL_PORT: u16 = 8443;
+/// Port of a proxy's admin pages in its pod.
+pub const ADMIN_PORT: u16 = 9090;
+/// Name of that port.
+pub const ADMIN_PORT_NAME: &str = "admin";
+
+/// Name of the mounted Secret of a StratumProxy.
+#[must_use]
+pub fn config_secret(proxy: &str) -> String {
+    format!("{proxy}-config")
+}
+
+/// Name of the ConfigMap with the operator's certificates of a StratumProxy.
+#[must_use]
+pub fn control_config_map(proxy: &str) -> String {
+    format!("{proxy}-control")
+}
+
+/// File of the mounted snapshot, and key of the Secret that it is mounted from.
+pub const SNAPSHOT_FILE: &str = "snapshot.json";
+/// Metadata of a refused stream: `IP:PORT` of the replica that leads, where to dial next.
+pub const LEADER_METADATA: &str = "stratum-leader";
 
 /// Key of a Secret that is read when a reference names none.
 pub const PASSWORD_KEY: &str = "password";

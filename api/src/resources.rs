@@ -60,19 +60,33 @@ impl Resources {
     pub fn load<'a>(
         texts: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<Self, Vec<Problem>> {
-        let (mut resources, mut problems) = (Self::default(), Vec::new());
-        let mut seen = HashMap::new();
+        let (mut all, mut problems) = (Vec::new(), Vec::new());
         for (source, text) in texts {
             let (documents, malformed) = read(source, text);
             problems.extend(malformed);
-            for document in &documents {
-                match validate(document) {
-                    Ok(resource) => {
-                        problems.extend(repeated(&mut seen, document, &resource));
-                        resources.add(resource);
-                    }
-                    Err(found) => problems.extend(found),
+            all.extend(documents);
+        }
+        match Self::from_documents(&all) {
+            Ok(resources) if problems.is_empty() => Ok(resources),
+            Ok(_) => Err(problems),
+            Err(invalid) => Err(problems.into_iter().chain(invalid).collect()),
+        }
+    }
+
+    /// Checks documents that have been read, such as objects of an API server.
+    ///
+    /// # Errors
+    /// All that is wrong with any of them.
+    pub fn from_documents(documents: &[RawDocument]) -> Result<Self, Vec<Problem>> {
+        let (mut resources, mut problems) = (Self::default(), Vec::new());
+        let mut seen = HashMap::new();
+        for document in documents {
+            match validate(document) {
+                Ok(resource) => {
+                    problems.extend(repeated(&mut seen, document, &resource));
+                    resources.add(resource);
                 }
+                Err(found) => problems.extend(found),
             }
         }
         if problems.is_empty() { Ok(resources) } else { Err(problems) }

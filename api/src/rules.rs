@@ -75,6 +75,19 @@ pub(crate) fn label(what: &str, example: &str) -> Value {
     )])
 }
 
+/// The name of a listener: of a port of the pods, where one name is taken.
+pub(crate) fn listener_name() -> Value {
+    let taken = rules([(
+        "self != 'admin'",
+        "is the name of the pods' own port of /metrics and /readyz; name the listener like v1",
+    )]);
+    [label("listener", "v1"), taken]
+        .into_iter()
+        .flat_map(|it| it.as_array().cloned())
+        .flatten()
+        .collect()
+}
+
 const OBJECT_NAME: &str = "self.matches('^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$')";
 
 /// The name of the object itself, as an API server checks it without any rule.
@@ -93,6 +106,32 @@ pub(crate) fn object_name(kind: &str) -> Value {
     rules([(
         OBJECT_NAME,
         &format!("is not a name that an object can have; write the metadata.name of a {kind}"),
+    )])
+}
+
+/// An image that is the same one tomorrow.
+pub(crate) fn image() -> Value {
+    rules([
+        (
+            "self.matches('^[a-z0-9]([A-Za-z0-9._/:-]*[A-Za-z0-9_])?(@sha256:[0-9a-f]{64})?$')",
+            "is no name of an image; write it like registry.example.com/loka/stratum-proxy:0.1.0",
+        ),
+        (
+            "self.contains('@') || (self.matches(':[A-Za-z0-9_][A-Za-z0-9_.-]*$') && \
+             !self.endsWith(':latest'))",
+            "may be another image tomorrow, and the pods of one farm would differ; add the tag of a \
+             version, or a digest",
+        ),
+    ])
+}
+
+/// Labels that are the user's: none of those by which the operator finds its pods.
+pub(crate) fn foreign_labels() -> Value {
+    rules([(
+        "!['name', 'instance', 'managed-by', 'part-of', 'component'].exists(k, \
+         ('app.kubernetes.io/' + k) in self)",
+        "has a label of app.kubernetes.io that the operator sets; remove it, or use a prefix of \
+         your own",
     )])
 }
 

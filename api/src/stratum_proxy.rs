@@ -8,23 +8,31 @@
 mod drain;
 mod listener;
 mod observability;
+mod pod;
 mod route;
+mod service;
 mod status;
 
 pub use drain::Drain;
 pub use listener::{Difficulty, Limits, Listener, Protocol, RouteRef};
 pub use observability::{LogLevel, Observability, Tracing};
+pub use pod::{
+    ImagePullPolicy, ImagePullSecret, Pod, Preserved, TaintEffect, Toleration, TolerationOperator,
+};
 pub use route::{
     Extranonce, Failback, Mode, NoPoolPolicy, OnNoPool, PoolRef, Route, RoutePool, VersionRolling,
 };
-pub use status::{ConfigStatus, StratumProxyStatus};
+pub use service::{ExternalTrafficPolicy, Service, ServiceType};
+pub use status::{
+    ConfigPods, ConfigStatus, LastRejected, PoolState, PoolStatus, StratumProxyStatus,
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     reserved::Reserved,
-    rules::{only, reserved, rules},
+    rules::{image, only, reserved, rules},
 };
 
 /// What the miners of one site connect to, and where their work goes.
@@ -56,15 +64,22 @@ use crate::{
             type_ = "string",
             json_path = ".status.conditions[?(@.type==\"Ready\")].status"
         ),
-        printcolumn(name = "Address", type_ = "string", json_path = ".status.address"),
-        printcolumn(name = "Accounts", type_ = "string", json_path = ".status.accounts"),
         printcolumn(name = "Config", type_ = "string", json_path = ".status.config.summary"),
         printcolumn(name = "Replicas", type_ = "integer", json_path = ".status.replicas"),
+        printcolumn(name = "Pools", type_ = "string", json_path = ".status.poolSummary"),
+        printcolumn(name = "Address", type_ = "string", json_path = ".status.address"),
+        printcolumn(name = "Accounts", type_ = "string", json_path = ".status.accounts"),
         printcolumn(
             name = "Reason",
             type_ = "string",
             priority = 1,
             json_path = ".status.conditions[?(@.type==\"Ready\")].reason"
+        ),
+        printcolumn(
+            name = "Message",
+            type_ = "string",
+            priority = 1,
+            json_path = ".status.conditions[?(@.type==\"Ready\")].message"
         ),
         printcolumn(
             name = "Hash",
@@ -76,10 +91,22 @@ use crate::{
     )
 )]
 #[serde(rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-validations" = rules([(
-    "self.listeners.all(l, self.listeners.exists_one(m, m.port == l.port))",
-    "two listeners have the same port; give each listener a port of its own",
-)])))]
+#[schemars(extend("x-kubernetes-validations" = rules([
+    (
+        "self.listeners.all(l, self.listeners.exists_one(m, m.port == l.port))",
+        "two listeners have the same port; give each listener a port of its own",
+    ),
+    (
+        "self.service.type != 'ClusterIP' || !self.listeners.exists(l, has(l.nodePort))",
+        "a nodePort means nothing while service.type is ClusterIP; remove it, or set service.type \
+         to NodePort or LoadBalancer",
+    ),
+    (
+        "self.listeners.all(l, !has(l.nodePort) || \
+         self.listeners.exists_one(m, has(m.nodePort) && m.nodePort == l.nodePort))",
+        "two listeners have the same nodePort; give each listener a nodePort of its own",
+    ),
+])))]
 pub struct StratumProxySpec {
     /// Ports that miners connect to, 1 to 16.
     #[schemars(length(min = 1, max = 16))]
@@ -105,11 +132,41 @@ pub struct StratumProxySpec {
     #[serde(default)]
     pub observability: Observability,
 
-    /// How many pods the operator runs. Absent: left to the operator and to an autoscaler. Without
-    /// a cluster there is one process, whatever stands here.
+    /// How many pods run. Absent: 2 at first, and from then on whatever an autoscaler or `kubectl
+    /// scale` of the Deployment sets. Live: pods come and go, nothing restarts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1000))]
     pub replicas: Option<i32>,
+
+    /// How miners reach the pods. Live: no pod restarts.
+    #[serde(default)]
+    pub service: Service,
+
+    /// The proxy's image, with a tag or a digest. Absent: the one that belongs to the operator's
+    /// version. A change rolls the pods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512))]
+    #[schemars(extend("x-kubernetes-validations" = image()))]
+    pub image: Option<String>,
+
+    /// When a node pulls the image. Absent: IfNotPresent. A change rolls the pods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "ImagePullPolicy")]
+    pub image_pull_policy: Option<ImagePullPolicy>,
+
+    /// Secrets of the same namespace with which nodes pull the image, at most 8. A change rolls the
+    /// pods.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[schemars(extend(
+        "x-kubernetes-list-type" = "map",
+        "x-kubernetes-list-map-keys" = ["name"]
+    ))]
+    pub image_pull_secrets: Vec<ImagePullSecret>,
+
+    /// Where pods run and what they may use. A change rolls the pods.
+    #[serde(default)]
+    pub pod: Pod,
 
     /// What kind of workload the operator makes. Only Deployment so far. Absent: Deployment.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -32,7 +32,7 @@ cargo xtask COMMAND: needs nothing installed but Rust (and a C compiler, for the
       --print  builds nothing, and prints the variables by which tests find it: eval \"$(cargo xtask tools --print)\"
 
   codegen [--check]
-      Writes the generated files: crds/*.yaml and docs/metrics.md.
+      Writes the generated files: crds/*.yaml and their copies in the chart, docs/metrics.md, docs/values.md.
       --check  writes nothing, and fails if one differs from what the code says
 
   help

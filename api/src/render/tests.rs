@@ -335,3 +335,16 @@ fn the_sample_without_its_secret_names_the_variable() {
     let all = refused(&sample("farm.yaml"));
     assert!(all.contains("set STRATUM_SECRET_PRIMARY_CREDENTIALS_PASSWORD"), "{all}");
 }
+
+/// Every share of the quick start is due to its pool: it ends with one that the pool has credited.
+#[test]
+fn the_quick_start_renders() {
+    let text = sample("quickstart.yaml");
+    let resources = Resources::load([("quickstart.yaml", text.as_str())]).unwrap();
+    let proxy = resources.proxy(None).unwrap();
+    let rendered = render(&resources, proxy, &Layered(vec![&resources.secrets])).unwrap();
+    let config = json!(rendered.config);
+    assert_eq!(config["name"], "mining/quickstart");
+    assert_eq!(config["routes"][0]["pools"][0]["user"], "practice.quickstart");
+    assert_eq!(config["listeners"][0]["difficulty"]["min"], "0.00001");
+}

@@ -57,6 +57,13 @@ fn object(schema: &Value, fields: &mut Map<String, Value>, at: &str, faults: &mu
             faults.push(missing(known.get(name), name, at));
         }
     }
+    let count = fields.len() as u64;
+    if let Some(max) =
+        schema.get("maxProperties").and_then(Value::as_u64).filter(|max| count > *max)
+    {
+        let message = format!("has {count} entries and may have at most {max}");
+        faults.push(Fault::new(at, message, "remove some".into()));
+    }
     let rest = schema.get("additionalProperties");
     let keeps_unknown = schema.get("x-kubernetes-preserve-unknown-fields").is_some();
     fields.retain(|name, value| {

@@ -6,13 +6,14 @@ use super::{structure::conform, *};
 use crate::{stratum_pool::StratumPoolSpec, stratum_proxy::StratumProxySpec};
 
 /// What the walk enforces, and what needs no enforcing.
-const ENFORCED: [&str; 14] = [
+const ENFORCED: [&str; 15] = [
     "additionalProperties",
     "default",
     "enum",
     "items",
     "maxItems",
     "maxLength",
+    "maxProperties",
     "maximum",
     "minItems",
     "minLength",
@@ -73,7 +74,10 @@ fn every_text_list_and_number_is_bounded() {
             Some("integer") => {
                 assert!(node["minimum"].is_number() && node["maximum"].is_number(), "{node}");
             }
-            Some("object") => {}
+            Some("object") => assert!(
+                node.get("additionalProperties").is_none() || node["maxProperties"].is_number(),
+                "{node}"
+            ),
             other => panic!("{other:?} in {node}"),
         });
     }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     reserved::Reserved,
-    rules::{difficulty, difficulty_order, duration, label, only, reserved, rules},
+    rules::{difficulty, difficulty_order, duration, label, listener_name, only, reserved, rules},
     values::{DurationText, QuantityText},
 };
 
@@ -16,7 +16,7 @@ pub struct Listener {
     /// Name of the listener, and of the port of pods and Service: lower-case letters, digits and
     /// dashes, unique among the listeners.
     #[schemars(length(min = 1, max = 15))]
-    #[schemars(extend("x-kubernetes-validations" = label("listener", "v1")))]
+    #[schemars(extend("x-kubernetes-validations" = listener_name()))]
     pub name: String,
 
     /// TCP port, unique among the listeners. Ports below 1024 need rights that the proxy does not
@@ -52,6 +52,12 @@ pub struct Listener {
         "a Service's port of its own is not honoured yet"
     )))]
     pub service_port: Option<i32>,
+
+    /// The port of every node that leads here, with service.type NodePort or LoadBalancer: 30000 to
+    /// 32767. Absent: the cluster chooses one. Live.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 30000, max = 32767))]
+    pub node_port: Option<i32>,
 
     /// Reserved: TLS towards miners.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -208,6 +208,20 @@ labels! {
 }
 
 labels! {
+    /// Where a configuration came from.
+    ConfigSource {
+        /// The documents that the process was started with.
+        Files => "files",
+        /// The last known good snapshot of an earlier run.
+        LastGood => "last_good",
+        /// The mounted snapshot.
+        Mounted => "mounted",
+        /// The operator's stream.
+        Stream => "stream",
+    }
+}
+
+labels! {
     /// What became of spans handed to the exporter.
     ExportResult {
         /// The collector took them.

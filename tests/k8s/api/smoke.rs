@@ -20,6 +20,11 @@ async fn the_api_server_is_the_pinned_one() {
 #[tokio::test]
 async fn our_resource_types_are_established() {
     let Some(api) = ApiServer::shared().await else { return };
+    establish(api).await;
+}
+
+/// Applies crds/ and waits until the API server serves them.
+pub(crate) async fn establish(api: &ApiServer) {
     let crds = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crds");
     let mut names = Vec::new();
     for file in fs::read_dir(crds).expect("crds/") {

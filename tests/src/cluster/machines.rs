@@ -193,7 +193,7 @@ impl Machines {
     fn translate(&mut self) {
         let kubeconfig = self.api.kubeconfig_of("fabric-proxy", PROXY);
         // It has to be some node's; which one, matters for ports of nodes alone.
-        let config = files::kube_proxy(&Machines::name(0), &kubeconfig);
+        let config = files::kube_proxy(&Self::name(0), &kubeconfig);
         let config = files::write(&self.fabric, "kube-proxy.yaml", &config);
         let log = self.logs().join("kube-proxy-of-the-test.log");
         let mut command = supervise(Asset::NodeBin.path().join("kube-proxy").as_os_str(), &log);

@@ -21,7 +21,7 @@ const LAYERS: [(&str, &[&str]); 17] = [
     ("check", &["args", "config"]),
     ("signals", &[]),
     ("admin", &["sink", "telemetry", "clock"]),
-    ("control", &["config", "telemetry", "clock"]),
+    ("control", &["config", "policy", "telemetry", "clock"]),
     ("listener", &["fleet", "session", "sink", "telemetry", "transport", "workers", "clock"]),
     ("fleet", &["upstream", "policy", "sink", "telemetry", "transport", "workers", "clock"]),
     ("session", &["upstream", "policy", "sink", "telemetry", "transport", "wire", "clock"]),

@@ -1,5 +1,7 @@
 use std::sync::Arc;
 
+use loka_api::DocumentId;
+
 use super::*;
 use crate::config::fixture::{FARM, OnDisk, with_password};
 use crate::config::load;

@@ -6,8 +6,8 @@ use loka_stratum::share::Reject;
 use loka_stratum::upstream::PoolReject;
 
 use super::super::reasons::{
-    Clean, CloseReason, ConfigResult, ExportResult, Obeyed, PoolDownReason, PoolState,
-    RefuseReason, SwitchCause, Verdict,
+    Clean, CloseReason, ConfigResult, ConfigSource, ExportResult, Obeyed, PoolDownReason,
+    PoolState, RefuseReason, SwitchCause, Verdict,
 };
 use super::{ALL, Metric};
 
@@ -83,7 +83,7 @@ pub fn markdown() -> String {
 }
 
 /// Each label whose values are a closed set, with these.
-pub(super) fn closed_sets() -> [(&'static Metric, &'static str, Vec<&'static str>); 14] {
+pub(super) fn closed_sets() -> [(&'static Metric, &'static str, Vec<&'static str>); 15] {
     [
         (&super::SHARES_REJECTED, "reason", of(&Reject::ALL, Reject::label)),
         (&super::SHARES_POOL_REJECTED, "reason", of(&PoolReject::ALL, PoolReject::label)),
@@ -98,6 +98,7 @@ pub(super) fn closed_sets() -> [(&'static Metric, &'static str, Vec<&'static str
         (&super::JOBS_RECEIVED, "kind", of(Clean::ALL, Clean::label)),
         (&super::ROUTE_SWITCHES, "reason", of(SwitchCause::ALL, SwitchCause::label)),
         (&super::CONFIG_APPLY, "result", of(ConfigResult::ALL, ConfigResult::label)),
+        (&super::CONFIG_SOURCE, "source", of(ConfigSource::ALL, ConfigSource::label)),
         (&super::SPANS_EXPORTED, "result", of(ExportResult::ALL, ExportResult::label)),
     ]
 }

@@ -1,0 +1,187 @@
+//! The status of a StratumPool: whether it is valid, whether its Secret is there, and whether the pods get work from it.
+//! It has a queue of its own, fed by what the StratumProxies' pods report.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use k8s_openapi::jiff::Timestamp;
+use kube::runtime::controller::Action;
+use loka_api::conditions::{Condition, ConditionStatus};
+use loka_api::stratum_pool::{StratumPool, StratumPoolStatus};
+use loka_api::{RawDocument, names};
+
+use super::update_status::{Target, Verdict, Writer, condition};
+use super::watches::{Named, Pool, key_of};
+use super::{Context, Error};
+use crate::fleet::PodLink;
+
+/// Errors that a message tells.
+const ERRORS_SHOWN_MAX: usize = 3;
+
+/// What the pods say of one pool.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Reports {
+    up: usize,
+    down: usize,
+    errors: BTreeSet<String>,
+}
+
+pub(super) async fn reconcile(object: Arc<Pool>, context: Arc<Context>) -> Result<Action, Error> {
+    if !context.fence.may_write() {
+        return Ok(Action::await_change());
+    }
+    context.wait_until_ready().await?;
+    let ids = key_of(object.as_ref());
+    let named = (ids.namespace.clone(), ids.name.clone());
+    let Ok(pool) = &object.0 else {
+        tracing::warn!(namespace = named.0, name = named.1, "a StratumPool cannot be read");
+        return Ok(Action::await_change());
+    };
+    let before = pool.status.clone().unwrap_or_default();
+    let after = observe(pool, &named, &before, &context).await?;
+    if !says_the_same(&before, &after) {
+        let target = Target {
+            kind: names::STRATUM_POOL,
+            namespace: &named.0,
+            name: &named.1,
+            uid: pool.metadata.uid.as_deref().unwrap_or_default(),
+        };
+        let version = pool.metadata.resource_version.clone();
+        let writer = Writer::new(&context.client, &context.fence, target, version);
+        writer.write_as::<StratumPool>(&after).await?;
+    }
+    Ok(Action::requeue(context.resync()))
+}
+
+async fn observe(
+    pool: &StratumPool,
+    named: &Named,
+    before: &StratumPoolStatus,
+    context: &Context,
+) -> Result<StratumPoolStatus, Error> {
+    let (namespace, name) = named;
+    let users = context.notes.index.users_of_pool(namespace, name);
+    let links: Vec<PodLink> = users.iter().flat_map(|user| context.fleet.links(user)).collect();
+    let reports = reports(name, &links);
+    let verdicts = [
+        accepted(pool),
+        resolved(pool, namespace, context).await?,
+        available(&reports, users.len(), before, context.is_new_leader()),
+    ];
+    let generation = pool.metadata.generation;
+    let now = Timestamp::now();
+    let since = |verdict: Verdict| verdict.since(&before.conditions, generation, now);
+    Ok(StratumPoolStatus {
+        observed_generation: generation,
+        conditions: verdicts.into_iter().map(since).collect(),
+        used_by: Some(i32::try_from(users.len()).unwrap_or(i32::MAX)),
+    })
+}
+
+fn accepted(pool: &StratumPool) -> Verdict {
+    let document =
+        RawDocument::from_object("cluster", serde_json::to_value(pool).unwrap_or_default());
+    match loka_api::validate(&document) {
+        Ok(_) => condition("Accepted", ConditionStatus::True, "Accepted", "the resource is valid"),
+        Err(problems) => {
+            let told = problems.first().map(ToString::to_string).unwrap_or_default();
+            condition("Accepted", ConditionStatus::False, "Invalid", told.replace('\n', ";"))
+        }
+    }
+}
+
+async fn resolved(
+    pool: &StratumPool,
+    namespace: &str,
+    context: &Context,
+) -> Result<Verdict, Error> {
+    use ConditionStatus::{False, True};
+    let Some(reference) = &pool.spec.password_secret_ref else {
+        let message = "it refers to no Secret";
+        return Ok(condition("ResolvedRefs", True, "ResolvedRefs", message));
+    };
+    let (name, key) = (&reference.name, &reference.key);
+    let secret = context.secrets.read(&context.client, &context.stores, namespace, name).await?;
+    let has_key = |secret: &k8s_openapi::api::core::v1::Secret| {
+        secret.data.as_ref().is_some_and(|data| data.contains_key(key))
+    };
+    Ok(match secret {
+        None => {
+            let message = format!("there is no Secret {namespace}/{name}; create it");
+            condition("ResolvedRefs", False, "SecretNotFound", message)
+        }
+        Some(secret) if !has_key(&secret) => {
+            let message = format!("Secret {namespace}/{name} has no key {key}; add it");
+            condition("ResolvedRefs", False, "SecretKeyMissing", message)
+        }
+        Some(_) => condition("ResolvedRefs", True, "ResolvedRefs", "the Secret has the key"),
+    })
+}
+
+fn reports(name: &str, links: &[PodLink]) -> Reports {
+    let mut reports = Reports::default();
+    for link in links {
+        let all = link.report.iter().flat_map(|report| &report.pools);
+        let of_pool: Vec<_> =
+            all.filter(|state| state.pool.split('/').next() == Some(name)).collect();
+        if of_pool.iter().any(|state| state.up) {
+            reports.up += 1;
+        } else if !of_pool.is_empty() {
+            reports.down += 1;
+            let errors = of_pool.iter().map(|state| state.last_error.clone());
+            reports.errors.extend(errors.filter(|error| !error.is_empty()));
+        }
+    }
+    reports
+}
+
+fn available(
+    reports: &Reports,
+    users: usize,
+    before: &StratumPoolStatus,
+    is_new_leader: bool,
+) -> Verdict {
+    use ConditionStatus::{False, True, Unknown};
+    let Reports { up, down, errors } = reports;
+    let held = before.conditions.iter().find(|old| old.type_ == "Available");
+    match (up, down) {
+        (0, 0) if users == 0 => condition(
+            "Available",
+            Unknown,
+            "NotUsed",
+            "no StratumProxy names it, so nobody has tried it",
+        ),
+        (0, 0) => match held {
+            // The pods are about to dial this replica and to say it again.
+            Some(Condition { status, reason, message, .. }) if is_new_leader => {
+                condition("Available", *status, reason, message.as_str())
+            }
+            _ => condition("Available", Unknown, "NotReported", "no pod has said yet how it is"),
+        },
+        (0, down) => {
+            let told: Vec<_> = errors.iter().take(ERRORS_SHOWN_MAX).cloned().collect();
+            let why = if told.is_empty() { "it gives no work".to_owned() } else { told.join("; ") };
+            let message = format!("none of {down} pods gets work from it: {why}");
+            condition("Available", False, "PoolDown", message)
+        }
+        (up, down) => {
+            let message = format!("{up} of {} pods get work from it", up + down);
+            condition("Available", True, "PoolUp", message)
+        }
+    }
+}
+
+fn says_the_same(left: &StratumPoolStatus, right: &StratumPoolStatus) -> bool {
+    let StratumPoolStatus { observed_generation, conditions, used_by } = left;
+    let timeless = |conditions: &[Condition]| {
+        let mut all = conditions.to_vec();
+        all.iter_mut().for_each(|condition| condition.last_transition_time.clear());
+        all
+    };
+    *observed_generation == right.observed_generation
+        && *used_by == right.used_by
+        && timeless(conditions) == timeless(&right.conditions)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,203 @@
+//! Carries out what [`publish::decide`] says, step by step, each fenced by leadership: a replica that leads no more
+//! writes and sends nothing. Everything that a step changes can be observed again, so that a crash between two steps
+//! loses nothing.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use loka_api::control::{Identity, Snapshot};
+use loka_api::stratum_proxy::StratumProxyStatus;
+
+use super::apply::Applier;
+use super::build::config_secret;
+use super::facts::Pods;
+use super::update_status::Writer;
+use super::validate::Validated;
+use super::{Error, trace};
+use crate::fleet::Fleet;
+use crate::publish::{self, Observed, Step};
+
+/// More steps than the longest way from a change to its end: persist, canary, mounted, push, wait.
+const STEPS_MAX: usize = 8;
+
+/// The environment variable of [`AbortAfter`].
+pub const ABORT_AFTER_VARIABLE: &str = "STRATUM_OPERATOR_ABORT_AFTER";
+
+/// An aid of tests: the process ends without a word after this step, as if it had been killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AbortAfter {
+    /// The next sequence was persisted.
+    Persist,
+    /// The canary was sent the snapshot.
+    Canary,
+    /// The mounted Secret was written.
+    Mounted,
+    /// The other pods were sent the snapshot.
+    Push,
+}
+
+/// What publishing needs.
+pub(super) struct Publisher<'a> {
+    pub(super) applier: Applier<'a>,
+    pub(super) fleet: &'a Fleet,
+    pub(super) writer: &'a Writer<'a>,
+    pub(super) generation: i64,
+    pub(super) abort_after: Option<AbortAfter>,
+}
+
+/// How far it got.
+#[derive(Clone, Debug)]
+pub(super) struct Published {
+    /// Nothing more can be done now.
+    pub(super) step: Step,
+    /// What the mounted Secret holds.
+    pub(super) mounted: Option<Identity>,
+    /// The identity of the desired config.
+    pub(super) persisted: Option<Identity>,
+}
+
+impl AbortAfter {
+    /// As the environment names it: `persist`, `canary`, `mounted` or `push`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "persist" => Some(Self::Persist),
+            "canary" => Some(Self::Canary),
+            "mounted" => Some(Self::Mounted),
+            "push" => Some(Self::Push),
+            _ => None,
+        }
+    }
+}
+
+impl Publisher<'_> {
+    /// Goes on until there is nothing to do but wait. `status` is the last one that was written, and is kept so.
+    pub(super) async fn publish(
+        &self,
+        validated: &Validated,
+        status: &mut StratumProxyStatus,
+    ) -> Result<Published, Error> {
+        let mut snapshot: Option<Arc<Snapshot>> = None;
+        for _ in 0..STEPS_MAX {
+            let (step, mounted, persisted) = self.decide(validated, status);
+            match &step {
+                Step::Persist(identity) => {
+                    self.persist(identity, status).await?;
+                    self.abort_if(AbortAfter::Persist);
+                }
+                Step::Canary { pod, identity, again: _ } => {
+                    self.applier.fence()?;
+                    let snapshot = named(&mut snapshot, validated, identity);
+                    tracing::info!(pod = pod.name, config = %identity, "the canary is sent the config");
+                    self.fleet.send(self.applier.key, &pod.uid, snapshot);
+                    self.abort_if(AbortAfter::Canary);
+                }
+                Step::WriteMounted(identity) => {
+                    let snapshot = named(&mut snapshot, validated, identity);
+                    self.mount(snapshot).await?;
+                    self.abort_if(AbortAfter::Mounted);
+                }
+                Step::Push { pods, identity } => {
+                    self.applier.fence()?;
+                    let snapshot = named(&mut snapshot, validated, identity);
+                    tracing::info!(pods = pods.len(), config = %identity, "pods are sent the config");
+                    for pod in pods {
+                        self.fleet.send(self.applier.key, &pod.uid, snapshot);
+                    }
+                    self.abort_if(AbortAfter::Push);
+                }
+                Step::Rejected { .. } | Step::Wait { .. } | Step::Done(_) => {
+                    return Ok(Published { step, mounted, persisted });
+                }
+            }
+        }
+        Err(Error::NeverSettles)
+    }
+
+    fn decide(
+        &self,
+        validated: &Validated,
+        status: &StratumProxyStatus,
+    ) -> (Step, Option<Identity>, Option<Identity>) {
+        let Applier { stores, memory, key, owner, .. } = self.applier;
+        let now = Instant::now();
+        let persisted = memory.persisted(key, owner.uid, persisted(status, owner.uid));
+        let seen = stores.config_secret(key);
+        let mounted = memory.mounted(key, owner.uid, seen.as_ref(), now);
+        let cached = stores.pods(key);
+        let pods = Pods::join(cached.iter().map(AsRef::as_ref), self.fleet.links(key));
+        let step = publish::decide(&Observed {
+            epoch: owner.uid,
+            desired_hash: &validated.hash,
+            persisted: persisted.as_ref(),
+            mounted: mounted.as_ref(),
+            pods: &pods.facts,
+            now,
+        });
+        (step, mounted, persisted)
+    }
+
+    async fn persist(
+        &self,
+        identity: &Identity,
+        status: &mut StratumProxyStatus,
+    ) -> Result<(), Error> {
+        let mut next = status.clone();
+        let config = next.config.get_or_insert_default();
+        config.sequence = i64::try_from(identity.sequence).unwrap_or(i64::MAX);
+        config.hash.clone_from(&identity.hash);
+        config.generation = self.generation;
+        config.summary = format!("0/{}", config.pods.total);
+        let version = self.writer.write(&next).await?;
+        let Applier { memory, key, owner, .. } = self.applier;
+        memory.wrote_status(key, owner.uid, &next, version.as_deref());
+        *status = next;
+        memory.persisted(key, owner.uid, Some(identity.clone()));
+        tracing::info!(config = %identity, "a config is to be published");
+        Ok(())
+    }
+
+    async fn mount(&self, snapshot: &Snapshot) -> Result<(), Error> {
+        let Applier { stores, memory, key, owner, .. } = self.applier;
+        let mut secret = config_secret::build(&owner, snapshot);
+        let seen = stores.config_secret(key);
+        // Not over one that somebody wrote since it was seen: that would be another leader.
+        secret.metadata.resource_version =
+            seen.as_ref().and_then(|seen| memory.version(key, owner.uid, seen));
+        let written = self.applier.one(secret, seen.as_ref()).await?;
+        memory.wrote(key, owner.uid, snapshot.identity.clone(), &written.metadata);
+        tracing::info!(config = %snapshot.identity, "the config is mounted");
+        Ok(())
+    }
+
+    fn abort_if(&self, step: AbortAfter) {
+        if self.abort_after == Some(step) {
+            tracing::error!(?step, "aborted, as {ABORT_AFTER_VARIABLE} asks");
+            std::process::abort();
+        }
+    }
+}
+
+/// The identity that a status holds.
+pub(super) fn persisted(status: &StratumProxyStatus, uid: &str) -> Option<Identity> {
+    let config = status.config.as_ref().filter(|config| !config.hash.is_empty())?;
+    Some(Identity {
+        epoch: uid.to_owned(),
+        sequence: u64::try_from(config.sequence).ok()?,
+        hash: config.hash.clone(),
+    })
+}
+
+/// The snapshot of an identity, made once.
+fn named<'s>(
+    snapshot: &'s mut Option<Arc<Snapshot>>,
+    validated: &Validated,
+    identity: &Identity,
+) -> &'s Arc<Snapshot> {
+    let made = snapshot.take().filter(|made| made.identity == *identity);
+    snapshot.insert(made.unwrap_or_else(|| {
+        let config = validated.config.clone();
+        let made = Snapshot::new(&identity.epoch, identity.sequence, config);
+        Arc::new(made.traced(&trace::traceparent()))
+    }))
+}
