@@ -54,8 +54,6 @@ pub const CONFIG_SEQUENCE_ANNOTATION: &str = "stratum.loka.dev/config-sequence";
 pub const REPLICAS_FIELD_MANAGER: &str = "stratum-operator-replicas";
 /// Container of the proxy in its pods.
 pub const CONTAINER: &str = "proxy";
-/// Key of the mounted Secret that holds the snapshot.
-pub const SNAPSHOT_KEY: &str = "snapshot.json";
 /// Key of the ConfigMap that holds the certificates by which a proxy knows its operator.
 pub const CA_KEY: &str = "ca.crt";
 /// Port of the operator's control stream.
@@ -79,9 +77,6 @@ pub fn control_config_map(proxy: &str) -> String {
 
 /// File of the mounted snapshot, and key of the Secret that it is mounted from.
 pub const SNAPSHOT_FILE: &str = "snapshot.json";
-/// Metadata of a refused stream: `IP:PORT` of the replica that leads, where to dial next.
-pub const LEADER_METADATA: &str = "stratum-leader";
-
 /// Key of a Secret that is read when a reference names none.
 pub const PASSWORD_KEY: &str = "password";
 /// What a pool is sent as password when the StratumPool refers to no Secret: pools that pay by

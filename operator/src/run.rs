@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admin::{Admin, Check, Health, Watchdog};
-use crate::args::{Exit, PullPolicy, RunArgs};
+use crate::args::{Exit, PullPolicy, RunArgs, Watched};
 use crate::controller::{self, ABORT_AFTER_VARIABLE, AbortAfter, Fence, Settings, Wiring};
 use crate::environment::Environment;
 use crate::fleet::Fleet;
@@ -175,7 +175,6 @@ impl Parts {
             leading,
             certificates,
             synced,
-            telemetry: self.telemetry.clone(),
             stop: self.stop.clone(),
         }));
         Ok(failed)
@@ -188,7 +187,9 @@ impl Parts {
         };
         let lost = move || {
             let lost = lost.clone();
-            async move { drop(lost.lost().await) }
+            async move {
+                lost.lost().await;
+            }
         };
         Push {
             fleet: Arc::clone(fleet),
@@ -229,7 +230,10 @@ fn settings(args: &RunArgs, environment: &Environment) -> anyhow::Result<Setting
         operator_namespace: args.namespace.as_str().to_owned(),
         pod_name: args.pod_name.as_str().to_owned(),
         control_port: args.control.port(),
-        watched: args.watched().names(),
+        watched: match args.watched() {
+            Watched::All => Vec::new(),
+            Watched::Only(names) => names.iter().map(|name| name.as_str().to_owned()).collect(),
+        },
         proxy_image: args.proxy_image.as_str().to_owned(),
         proxy_image_pull_policy: match args.proxy_image_pull_policy {
             PullPolicy::Always => ImagePullPolicy::Always,

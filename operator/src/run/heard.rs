@@ -52,6 +52,9 @@ fn emit(telemetry: &Telemetry, heard: Heard) {
             let (answer, detail) = (Answer::Ack, "");
             telemetry.emit(&Event::Answered { object: &proxy, pod, sequence, answer, detail });
         }
+        Heard::Runs { proxy, pod, identity } => {
+            tracing::debug!(%proxy, pod = pod.name, %identity, "a pod runs what its mounted file brought");
+        }
         Heard::Nacked { proxy, pod, identity, after: _ } => {
             let (sequence, pod) = (identity.sequence, pod.name.as_str());
             let (answer, detail) = (Answer::Nack, "see the condition Programmed");

@@ -1,6 +1,7 @@
 //! A Lease in memory, behind a network that is slow and may fail. Requests that have left their
 //! sender are carried out whatever becomes of it, as at a real server.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -64,8 +65,8 @@ impl Memory {
         self.lock().lease.as_ref().and_then(record::holder).map(str::to_owned)
     }
 
-    pub(super) fn control_address(&self) -> Option<String> {
-        self.lock().lease.as_ref().and_then(record::control_address).map(|a| a.to_string())
+    pub(super) fn control_address(&self) -> Option<SocketAddr> {
+        self.lock().lease.as_ref().and_then(record::control_address)
     }
 
     pub(super) fn delete(&self) {
@@ -85,13 +86,13 @@ impl Memory {
 
     /// A holder that is not there.
     pub(super) fn hold_as(&self, holder: &str, renewed: Timestamp) {
-        let mut lease = Lease::default();
-        lease.spec = Some(LeaseSpec {
+        let spec = LeaseSpec {
             holder_identity: Some(holder.to_owned()),
             lease_duration_seconds: Some(15),
             renew_time: Some(MicroTime(renewed)),
             ..LeaseSpec::default()
-        });
+        };
+        let lease = Lease { spec: Some(spec), ..Lease::default() };
         drop(self.lock().write(&lease, true).unwrap());
     }
 
@@ -161,7 +162,7 @@ impl Client {
     }
 
     /// That the server is one: a create beside one that exists, and a write over an old version.
-    pub(super) async fn check_conflicts(&self) {
+    async fn check_conflicts(&self) {
         let made = self.create(&Lease::default()).await.unwrap();
         assert!(matches!(self.create(&Lease::default()).await, Err(StoreError::Conflict)));
         let newer = self.replace(&made).await.unwrap();
@@ -187,4 +188,9 @@ impl LeaseStore for Client {
         let lease = lease.clone();
         self.request(move |state| state.write(&lease, false)).await
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_memory_refuses_what_an_api_server_would() {
+    Memory::new(1).client().check_conflicts().await;
 }

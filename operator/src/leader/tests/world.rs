@@ -184,7 +184,7 @@ async fn audit(pod: Leadership, pods: Arc<Mutex<Vec<Leadership>>>, too_many: Arc
 
 /// Five minutes of everything: pauses, cuts, answers that are lost, kills. Whoever has lost is
 /// started again, as Kubernetes would. Then calm, after which one must lead.
-pub(super) async fn weather(seed: u64) {
+async fn weather(seed: u64) {
     let mut chance = fastrand::Rng::with_seed(seed);
     let world = World::new(seed);
     let mut pods: Vec<_> = (1..=3).map(|number| (number, world.pod(number))).collect();
@@ -226,5 +226,12 @@ fn restart_the_lost(world: &World, pods: &mut [(u8, Pod)]) {
         if pod.run.is_closed() {
             *pod = world.pod(*number);
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn never_two_lead_whatever_happens_to_three() {
+    for seed in 0..16 {
+        weather(seed).await;
     }
 }

@@ -47,6 +47,14 @@ impl Exchange {
         Some(sent.identity.clone())
     }
 
+    /// Whether the pod runs what the stream has not brought: the mounted file may be faster. Of what
+    /// is older than the last that was sent, nothing is news.
+    pub(super) fn is_news(&self, identity: &Identity) -> bool {
+        self.last.as_ref().is_none_or(|Sent { identity: last, at: _, state: _ }| {
+            identity.epoch == last.epoch && identity.is_newer_than(last)
+        })
+    }
+
     /// An answer: how long it took, or none when it is to something else.
     pub(super) fn answered(&mut self, identity: &Identity, now: Instant) -> Option<Duration> {
         let sent = self.last.as_mut().filter(|sent| sent.identity == *identity)?;
@@ -94,6 +102,17 @@ mod tests {
         exchange.sent(identity(3), now);
         assert_eq!(exchange.answered(&identity(2), now), None);
         assert_eq!(exchange.answered(&identity(3), now), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn what_came_another_way_is_news_if_it_is_newer() {
+        let now = Instant::now();
+        let mut exchange = Exchange::default();
+        assert!(exchange.is_news(&identity(1)));
+        exchange.sent(identity(2), now);
+        let news = [1, 2, 3].map(|sequence| exchange.is_news(&identity(sequence)));
+        assert_eq!(news, [false, false, true]);
+        assert!(!exchange.is_news(&Identity { epoch: "other".to_owned(), ..identity(3) }));
     }
 
     #[test]

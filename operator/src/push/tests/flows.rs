@@ -5,7 +5,7 @@ use std::time::Duration;
 use loka_api::control::{Hello, Report, from_proxy};
 use tonic::Code;
 
-use super::world::{World, large_snapshot, snapshot};
+use super::world::{World, dial, large_snapshot, snapshot};
 use crate::push::{Closed, Event, Lead, Limits};
 
 #[tokio::test]
@@ -57,7 +57,7 @@ async fn one_snapshot_is_under_way_and_the_latest_follows_it() {
     world.send("farm-0", &snapshot(2));
     world.send("farm-0", &snapshot(3));
     // An answer to what was never sent, and then the one that is waited for.
-    pod.ack(&snapshot(2).identity).await;
+    pod.ack(&snapshot(0).identity).await;
     assert!(matches!(world.event().await, Event::Stale { .. }));
     assert_eq!(world.link("farm-0").running, None);
     pod.ack(&first.identity).await;
@@ -68,6 +68,23 @@ async fn one_snapshot_is_under_way_and_the_latest_follows_it() {
     pod.nack(&first.identity, "after all").await;
     assert!(matches!(world.event().await, Event::Stale { .. }));
     assert_eq!(world.link("farm-0").refused, None);
+}
+
+#[tokio::test]
+async fn a_pod_whose_mounted_file_was_faster_says_so() {
+    let mut world = World::new().await;
+    let mut pod = world.greet("token-0").await;
+    pod.ack(&snapshot(1).identity).await;
+    assert!(matches!(world.event().await, Event::Runs { .. }));
+    assert_eq!(world.link("farm-0").running, Some(snapshot(1).identity.clone()));
+    world.send("farm-0", &snapshot(2));
+    let sent = pod.snapshot().await;
+    pod.ack(&snapshot(3).identity).await;
+    assert!(matches!(world.event().await, Event::Runs { .. }));
+    assert_eq!(world.link("farm-0").running, Some(snapshot(3).identity.clone()));
+    // What is under way is waited for all the same.
+    pod.ack(&sent.identity).await;
+    assert!(matches!(world.event().await, Event::Acked { .. }));
 }
 
 #[tokio::test]
@@ -96,12 +113,12 @@ async fn a_pod_that_does_not_read_holds_up_nobody_and_ends_with_the_server() {
     world.admit("farm-1", "token-1");
     let deaf = world.greet("token-0").await;
     // Far more than the peer lets be under way towards it.
-    for sequence in 1..=2 {
+    for sequence in 1..=3 {
         world.send("farm-0", &large_snapshot(sequence, 8 << 20));
         assert!(matches!(world.event().await, Event::Late { .. }));
     }
-    // One is under way and one waits to be taken: this one is not even made.
-    world.send("farm-0", &large_snapshot(3, 8 << 20));
+    // One is under way, one is next, and one waits to be taken: a fourth is not even made.
+    world.send("farm-0", &large_snapshot(4, 8 << 20));
     let mut pod = world.greet("token-1").await;
     world.send("farm-1", &snapshot(9));
     let got = pod.snapshot().await;
@@ -221,4 +238,15 @@ async fn streams_outlive_the_api_server_and_none_begins_without_it() {
     let got = pod.snapshot().await;
     pod.ack(&got.identity).await;
     assert!(matches!(world.event().await, Event::Acked { .. }));
+}
+
+#[tokio::test]
+async fn a_connection_on_which_nothing_is_said_does_not_hold_up_the_end() {
+    let end = Duration::from_millis(200);
+    let world = World::with(Limits { end, ..Limits::default() }).await;
+    let name = "stratum-operator";
+    let silent = dial(world.address, &world.roots, name).await.unwrap();
+    world.stop.cancel();
+    world.end().await;
+    drop(silent);
 }

@@ -64,12 +64,12 @@ fn streams_are_a_gauge_and_refusals_are_counted_by_reason() {
     let object = &"mining/farm";
     telemetry.emit(&Event::StreamOpened { object, pod: "farm-1", version: "0.1.0" });
     telemetry.emit(&Event::StreamOpened { object, pod: "farm-2", version: "0.1.0" });
-    let (why, after) = (&"closed", Duration::ZERO);
-    telemetry.emit(&Event::StreamClosed { object, pod: "farm-1", why, after });
+    let why = &"closed";
+    telemetry.emit(&Event::StreamClosed { object, pod: "farm-1", why });
     assert!(exposed(&telemetry).contains("\nloka_operator_config_streams 1\n"));
     for reason in StreamRefusal::ALL {
         check(
-            &Event::StreamRefused { peer: PEER.into(), reason: *reason, detail: "" },
+            &Event::StreamRefused { peer: Some(PEER.into()), reason: *reason, detail: "" },
             &format!("loka_operator_streams_refused_total{{reason=\"{reason}\"}} 1"),
         );
     }
@@ -102,7 +102,7 @@ fn what_a_peer_says_never_becomes_a_label() {
     let telemetry = Telemetry::silent();
     let detail = "SECRET-MARK";
     let reason = StreamRefusal::Malformed;
-    telemetry.emit(&Event::StreamRefused { peer: PEER.into(), reason, detail });
+    telemetry.emit(&Event::StreamRefused { peer: Some(PEER.into()), reason, detail });
     let text = exposed(&telemetry);
     assert!(!text.contains("SECRET-MARK") && !text.contains("10.0.0.7"));
 }
