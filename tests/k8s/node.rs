@@ -4,6 +4,7 @@ mod chart;
 mod edits;
 mod install;
 mod outages;
+mod parts;
 mod processes;
 mod propagation;
 mod refusals;

@@ -106,15 +106,23 @@ fn tell(lack: &Lack, way: Way) {
 }
 
 fn variables_of(stage: Stage, way: Way) -> Result<Vec<Variable>, Lack> {
+    let existing = stage == Stage::Node && env::var_os(KUBECONFIG).is_some();
+    if existing && works("kubectl", &["version", "--client"]) && works("helm", &["version"]) {
+        // Whoever has a cluster has what talks to it.
+        return Ok(Vec::new());
+    }
+    if stage == Stage::Node && !existing {
+        // Before an hour's quarter is spent on what cannot be used.
+        packages::able()?;
+    }
     let mut variables = vec![variable("LOKA_KUBE_BIN", &api_programs(way)?)];
     if stage == Stage::Api {
         return Ok(variables);
     }
-    if env::var_os(KUBECONFIG).is_none() {
-        packages::able()?;
+    variables.push(variable("LOKA_NODE_BIN", &go::provide(&Set::NODE, way)?));
+    if !existing {
         variables.push(variable("LOKA_NODE_ROOT", &packages::provide(way)?));
     }
-    variables.push(variable("LOKA_NODE_BIN", &go::provide(&Set::NODE, way)?));
     let collector = go::provide(&Set::COLLECTOR, way)?.join("otelcol");
     variables.push(variable("LOKA_OTELCOL", &collector));
     Ok(variables)

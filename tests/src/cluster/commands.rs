@@ -17,6 +17,9 @@ use super::Asset;
 #[derive(Clone, Debug)]
 pub struct Kubeconfig(PathBuf);
 
+const APPLY: [&str; 6] =
+    ["apply", "--server-side", "--force-conflicts", "--validate=strict", "-f", "-"];
+
 // === impl Kubeconfig ===
 
 impl Kubeconfig {
@@ -51,11 +54,9 @@ impl Kubeconfig {
         self.run("kubectl", arguments, "").await
     }
 
-    /// Applies documents, on the server's side and with strict validation.
+    /// Applies documents, which say their namespace, on the server's side and with strict validation.
     pub async fn try_apply(&self, documents: &str) -> Result<String, String> {
-        let arguments =
-            ["apply", "--server-side", "--force-conflicts", "--validate=strict", "-f", "-"];
-        self.run("kubectl", &arguments, documents).await
+        self.run("kubectl", &APPLY, documents).await
     }
 
     /// The same.
@@ -64,6 +65,20 @@ impl Kubeconfig {
     /// When it fails.
     pub async fn apply(&self, documents: &str) -> String {
         self.try_apply(documents).await.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The same, of documents that are to be in this namespace.
+    pub async fn try_apply_in(&self, namespace: &str, documents: &str) -> Result<String, String> {
+        self.run("kubectl", &[APPLY.as_slice(), &["-n", namespace]].concat(), documents).await
+    }
+
+    /// The same.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub async fn apply_in(&self, namespace: &str, documents: &str) -> String {
+        let applied = self.try_apply_in(namespace, documents).await;
+        applied.unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// What `kubectl ARGUMENTS -o json` prints.

@@ -53,11 +53,8 @@ pub(super) struct Node<'a> {
     pub(super) pause: &'a str,
 }
 
-/// The cluster's name server: outside of the range that the API server hands out first.
+/// The cluster's name server (tests/tools/coredns.yaml).
 pub(super) const DNS: &str = "10.96.0.10";
-
-/// Its port in the pod: one that needs no rights.
-const DNS_PORT: u16 = 5353;
 
 // === impl Node ===
 
@@ -196,75 +193,7 @@ fn plugins(root: &Path) -> PathBuf {
     places.iter().find(|place| place.join("bridge").exists()).unwrap_or(first).clone()
 }
 
-/// CoreDNS as a pod of the cluster. Names of the world outside do not exist: there is no way to it.
+/// CoreDNS as pods of the cluster.
 pub(super) fn dns(image: &str) -> String {
-    format!(
-        r#"
-{{apiVersion: v1, kind: ServiceAccount, metadata: {{name: coredns, namespace: kube-system}}}}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata: {{name: "system:coredns"}}
-rules:
-- {{apiGroups: [""], resources: [endpoints, services, pods, namespaces], verbs: [list, watch]}}
-- {{apiGroups: [discovery.k8s.io], resources: [endpointslices], verbs: [list, watch]}}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: {{name: "system:coredns"}}
-roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: "system:coredns"}}
-subjects: [{{kind: ServiceAccount, name: coredns, namespace: kube-system}}]
----
-apiVersion: v1
-kind: ConfigMap
-metadata: {{name: coredns, namespace: kube-system}}
-data:
-  Corefile: |
-    cluster.local:{DNS_PORT} in-addr.arpa:{DNS_PORT} {{
-      errors
-      ready
-      kubernetes cluster.local in-addr.arpa {{
-        pods insecure
-        ttl 1
-      }}
-    }}
-    .:{DNS_PORT} {{
-      errors
-      template ANY ANY . {{
-        rcode NXDOMAIN
-      }}
-    }}
----
-apiVersion: apps/v1
-kind: DaemonSet
-metadata: {{name: coredns, namespace: kube-system}}
-spec:
-  selector: {{matchLabels: {{k8s-app: kube-dns}}}}
-  template:
-    metadata: {{labels: {{k8s-app: kube-dns}}}}
-    spec:
-      serviceAccountName: coredns
-      dnsPolicy: Default
-      terminationGracePeriodSeconds: 1
-      tolerations: [{{operator: Exists}}]
-      containers:
-      - name: coredns
-        image: {image}
-        imagePullPolicy: Never
-        args: [-conf, /etc/coredns/Corefile]
-        readinessProbe: {{httpGet: {{path: /ready, port: 8181}}, periodSeconds: 1}}
-        volumeMounts: [{{name: config, mountPath: /etc/coredns}}]
-      volumes: [{{name: config, configMap: {{name: coredns}}}}]
----
-apiVersion: v1
-kind: Service
-metadata: {{name: kube-dns, namespace: kube-system}}
-spec:
-  clusterIP: {DNS}
-  selector: {{k8s-app: kube-dns}}
-  ports:
-  - {{name: dns, port: 53, protocol: UDP, targetPort: {DNS_PORT}}}
-  - {{name: dns-tcp, port: 53, protocol: TCP, targetPort: {DNS_PORT}}}
-"#
-    )
+    include_str!("../../tools/coredns.yaml").replace("IMAGE", image)
 }

@@ -103,7 +103,7 @@ impl Image {
     }
 
     /// Writes the archive.
-    pub(super) fn write(&self, archive: &Path) {
+    pub fn write(&self, archive: &Path) {
         let layer = Blob::new(self.layer());
         let environment = self.environment.iter().map(|(name, value)| format!("{name}={value}"));
         let config = Blob::json(&json!({

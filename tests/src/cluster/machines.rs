@@ -8,7 +8,7 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::api_server::{ApiServer, Place};
 use super::commands::Kubeconfig;
@@ -62,8 +62,10 @@ struct Running {
 
 impl Machines {
     /// Boots a control plane and this many machines, and waits until all of them are ready.
+    #[expect(clippy::print_stdout, reason = "what a start costs is worth knowing")]
     pub(super) async fn start(count: usize) -> Self {
         assert!((1..=MACHINES_MAX).contains(&count), "there are addresses for {MACHINES_MAX}");
+        let started = Instant::now();
         let fabric = Asset::Fabric.path();
         let logs = files::logs("node");
         let images = boot_images(&fabric);
@@ -86,6 +88,7 @@ impl Machines {
         machines.translate();
         machines.api.apply(&files::dns(&Image::coredns().reference())).await;
         machines.settled().await;
+        println!("{count} machines are ready after {:.1} s", started.elapsed().as_secs_f64());
         machines
     }
 
@@ -190,7 +193,7 @@ impl Machines {
     fn translate(&mut self) {
         let kubeconfig = self.api.kubeconfig_of("fabric-proxy", PROXY);
         // It has to be some node's; which one, matters for ports of nodes alone.
-        let config = files::kube_proxy(&Machines::name(0), &kubeconfig);
+        let config = files::kube_proxy(&Self::name(0), &kubeconfig);
         let config = files::write(&self.fabric, "kube-proxy.yaml", &config);
         let log = self.logs().join("kube-proxy-of-the-test.log");
         let mut command = supervise(Asset::NodeBin.path().join("kube-proxy").as_os_str(), &log);

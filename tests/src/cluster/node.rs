@@ -18,7 +18,7 @@ use super::{Asset, are_there, eventually};
 /// An existing cluster to work in, e.g. of kind.
 const KUBECONFIG: &str = "LOKA_KUBECONFIG";
 
-/// At which address pods of an existing cluster reach this machine.
+/// At which address pods of an existing cluster reach this machine, which has routes to Services and pods then.
 const HOST_ADDRESS: &str = "LOKA_HOST_ADDRESS";
 
 /// The command that gives an image archive to an existing cluster, e.g. `kind load image-archive`.
@@ -76,19 +76,22 @@ impl Cluster {
         if self.machines.is_none() {
             let thread = std::thread::current();
             let test = thread.name().unwrap_or("a test of machines");
-            println!("SKIPPED: {test}: the machines of {KUBECONFIG} are not ours; unset it");
+            println!(
+                "SKIPPED: {test}: what {KUBECONFIG} names has machines that are not ours; unset it"
+            );
         }
         self.machines.as_mut()
     }
 
-    /// Where pods reach this process; `None`, and a line that says so, where nobody has told.
+    /// Where pods reach this process, which reaches pods and Services too; `None`, and a line that says so, where nobody has
+    /// told.
     #[expect(clippy::print_stdout, reason = "the way that `cargo xtask test` counts")]
     pub fn host_address(&self) -> Option<IpAddr> {
         if self.host.is_none() {
             let thread = std::thread::current();
             let test = thread.name().unwrap_or("a test");
             println!(
-                "SKIPPED: {test}: pods of {KUBECONFIG} must reach this machine; set {HOST_ADDRESS}"
+                "SKIPPED: {test}: pods of the existing cluster must reach this machine; set {HOST_ADDRESS}"
             );
         }
         self.host

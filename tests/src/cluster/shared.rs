@@ -3,14 +3,14 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::sync::{RwLock, RwLockMappedWriteGuard, RwLockReadGuard, RwLockWriteGuard};
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::node::Cluster;
 
 /// Enough that one may go, and those that stay still share.
 const NODES: usize = 3;
 
-/// None until the first test asks, and after one that has taken it.
+/// None until the first test asks, and after one that has ended it.
 static SHARED: RwLock<Option<Cluster>> = RwLock::const_new(None);
 
 /// Whether it did not come up: it will not for the next test either.
@@ -20,9 +20,9 @@ static BROKEN: AtomicBool = AtomicBool::new(false);
 #[derive(Debug)]
 pub struct Shared(RwLockReadGuard<'static, Cluster>);
 
-/// The cluster, alone.
+/// The cluster, alone; none after [`Exclusive::end`].
 #[derive(Debug)]
-pub struct Exclusive(RwLockMappedWriteGuard<'static, Cluster>);
+pub struct Exclusive(RwLockWriteGuard<'static, Option<Cluster>>);
 
 // === impl Cluster ===
 
@@ -51,14 +51,7 @@ impl Cluster {
         if !make_whole(&mut guard).await {
             return None;
         }
-        RwLockWriteGuard::try_map(guard, Option::as_mut).ok().map(Exclusive)
-    }
-
-    /// The same cluster, taken: it ends when this is dropped, and the next test boots another.
-    pub async fn taken() -> Option<Self> {
-        let mut guard = SHARED.write().await;
-        make_whole(&mut guard).await;
-        guard.take()
+        Some(Exclusive(guard))
     }
 }
 
@@ -97,24 +90,31 @@ impl Drop for Shared {
 
 // === impl Exclusive ===
 
+impl Exclusive {
+    /// Ends the cluster, while no other test may boot one. The next that asks does.
+    pub fn end(&mut self) {
+        *self.0 = None;
+    }
+}
+
 impl Deref for Exclusive {
     type Target = Cluster;
 
     fn deref(&self) -> &Cluster {
-        &self.0
+        self.0.as_ref().expect("a cluster that was not ended")
     }
 }
 
 impl DerefMut for Exclusive {
     fn deref_mut(&mut self) -> &mut Cluster {
-        &mut self.0
+        self.0.as_mut().expect("a cluster that was not ended")
     }
 }
 
 impl Drop for Exclusive {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.describe();
+        if let Some(cluster) = self.0.as_ref().filter(|_| std::thread::panicking()) {
+            cluster.describe();
         }
     }
 }
