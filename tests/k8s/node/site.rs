@@ -10,7 +10,6 @@ use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use loka_api::control::Identity;
 use loka_api::names;
-use loka_api::stratum_pool::StratumPool;
 use loka_api::stratum_proxy::StratumProxy;
 use loka_farm::http::fetch;
 use loka_tests::books::Ledger;
@@ -155,19 +154,6 @@ impl Site {
         })
     }
 
-    /// A condition of a StratumPool.
-    pub(crate) async fn pool_condition(&self, pool: &str, kind: &str) -> Option<Said> {
-        let pool: StratumPool = self.api().get(pool).await.expect("the StratumPool");
-        let found =
-            pool.status?.conditions.into_iter().find(|condition| condition.type_ == kind)?;
-        Some(Said {
-            status: format!("{:?}", found.status),
-            reason: found.reason,
-            message: found.message,
-            generation: found.observed_generation,
-        })
-    }
-
     /// Waits for a condition of the StratumProxy, of its present generation, with this status and reason.
     pub(crate) async fn says(&self, kind: &str, status: &str, reason: &str) -> Said {
         eventually(&format!("{kind}={status} {reason}"), PATIENCE, async || {
@@ -241,11 +227,6 @@ impl Site {
             all.insert(name_of(&pod), serde_json::from_value(ledger).expect("a ledger"));
         }
         all
-    }
-
-    /// Shares that both pools have accepted.
-    pub(crate) fn accepted(&self) -> u64 {
-        self.pools.accepted().into_iter().sum()
     }
 
     /// Waits until a pool has accepted `more` shares more than now.
