@@ -109,8 +109,8 @@ pub struct ConfigPods {
 }
 
 /// A config that a pod refused.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct LastRejected {
     /// Hash of the config.
     pub hash: String,
