@@ -109,8 +109,9 @@ pub struct ConfigPods {
 }
 
 /// A config that a pod refused.
+// No field has a default: an empty text is no time, and an API server refuses a definition that says so.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct LastRejected {
     /// Hash of the config.
     pub hash: String,
