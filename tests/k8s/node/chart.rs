@@ -4,9 +4,7 @@ use loka_tests::cluster::{Cluster, Image, eventually};
 use loka_tests::rig::miners_at;
 use serde_json::Value;
 
-use super::site::{FARM, PATIENCE, Site, image_settings, uid_of};
-
-const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../charts/loka-stratum");
+use super::site::{CHART, FARM, PATIENCE, Site, image_settings, uid_of};
 
 /// Values under which every template renders.
 const VARIANTS: [&[&str]; 4] = [

@@ -26,6 +26,8 @@ pub(crate) const FARM: &str = "farm";
 /// Port that its miners connect to.
 pub(crate) const PORT: u16 = 3333;
 
+pub(crate) const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../charts/loka-stratum");
+
 const ADMIN_PORT: u16 = 9090;
 
 /// The release, whose operator is called `stratum-operator`.
@@ -58,6 +60,7 @@ impl Site {
     /// A namespace with an operator that looks after it alone; further `--set` of the chart as `KEY=VALUE`.
     pub(crate) async fn install(cluster: &Cluster, name: &str, settings: &[&str]) -> Option<Self> {
         let host = cluster.host_address()?;
+        define(cluster).await;
         cluster.load(&Image::proxy()).await;
         cluster.load(&Image::operator()).await;
         let namespace = cluster.namespace(name).await;
@@ -71,13 +74,12 @@ impl Site {
 
     /// `helm install` or `helm upgrade` of our chart with our images.
     pub(crate) async fn helm(&self, verb: &str, settings: &[&str]) {
-        let chart = concat!(env!("CARGO_MANIFEST_DIR"), "/../charts/loka-stratum");
         let watch = format!("watchNamespaces={{{}}}", &*self.namespace);
         let mut all = vec![watch, "crds.enabled=false".to_owned()];
         all.extend(image_settings("image", &Image::operator()));
         all.extend(image_settings("proxy.image", &Image::proxy()));
         all.extend(settings.iter().map(|&setting| setting.to_owned()));
-        let mut arguments = vec![verb, RELEASE, chart, "--namespace", &self.namespace];
+        let mut arguments = vec![verb, RELEASE, CHART, "--namespace", &self.namespace];
         arguments.extend(["--wait", "--timeout", "120s"]);
         for setting in &all {
             arguments.extend(["--set", setting]);
@@ -238,6 +240,20 @@ impl Site {
         })
         .await;
     }
+}
+
+/// The resource definitions, as the chart has them, for the whole cluster. They belong to the release of the quick start,
+/// which takes them over when it is installed.
+pub(crate) async fn define(cluster: &Cluster) {
+    let definitions = ["stratumproxies", "stratumpools"];
+    let files = definitions.map(|it| format!("templates/crds/{it}.stratum.loka.dev.yaml"));
+    let only = files.iter().flat_map(|file| ["--show-only", file.as_str()]);
+    let arguments: Vec<&str> = ["template", RELEASE, CHART].into_iter().chain(only).collect();
+    let rendered = cluster.helm(&arguments).await;
+    let owner = format!(
+        "\n  annotations:\n    meta.helm.sh/release-name: {RELEASE}\n    meta.helm.sh/release-namespace: {RELEASE}\n"
+    );
+    cluster.apply(&rendered.replace("\n  annotations:\n", &owner)).await;
 }
 
 /// The strictest of the Pod Security Standards, enforced.
