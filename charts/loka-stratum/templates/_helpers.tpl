@@ -10,6 +10,11 @@
 {{- end -}}
 
 {{/* What selects the operator's pods; it must never change, a Deployment cannot. */}}
+{{/* What has no namespace bears the release's in its name: releases of one name in several namespaces are no clash. */}}
+{{- define "stratum.clusterName" -}}
+{{- printf "%s:%s" .Release.Namespace (include "stratum.fullname" .) -}}
+{{- end -}}
+
 {{- define "stratum.selector" -}}
 app.kubernetes.io/name: stratum-operator
 app.kubernetes.io/instance: {{ .Release.Name }}

@@ -7,8 +7,9 @@ use std::net::IpAddr;
 use std::ops::Deref;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+use tokio::sync::Mutex;
 
 use super::commands::{Kubeconfig, search_path};
 use super::image::Image;
@@ -100,15 +101,16 @@ impl Cluster {
     /// Makes sure that pods can have this image, and says what they call it. Once is enough.
     pub async fn load(&self, image: &Image) -> String {
         let reference = image.reference();
-        let known = self.loaded.lock().unwrap_or_else(PoisonError::into_inner).contains(&reference);
-        if known {
+        // Held throughout: two that give the same image at once would be in each other's way.
+        let mut loaded = self.loaded.lock().await;
+        if loaded.contains(&reference) {
             return reference;
         }
         match &self.machines {
             Some(machines) => machines.import(image).await,
             None => load_elsewhere(image),
         }
-        self.loaded.lock().unwrap_or_else(PoisonError::into_inner).insert(reference.clone());
+        loaded.insert(reference.clone());
         reference
     }
 
