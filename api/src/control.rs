@@ -44,8 +44,9 @@ pub struct Identity {
     pub hash: String,
 }
 
-/// A config as it travels: whole, named, and with the bytes that its hash is of.
-#[derive(Debug, Clone)]
+/// A config as it travels: whole, named, and with the bytes that its hash is of. They hold passwords: `Debug` shows the
+/// name alone.
+#[derive(Clone)]
 pub struct Snapshot {
     /// Its name.
     pub identity: Identity,
@@ -203,6 +204,12 @@ impl Snapshot {
             config: json.as_bytes().to_vec(),
             traceparent: traceparent.clone(),
         }
+    }
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshot").field("identity", &self.identity).finish_non_exhaustive()
     }
 }
 

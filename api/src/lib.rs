@@ -10,8 +10,8 @@ pub mod control;
 #[cfg(feature = "crd")]
 pub mod crd;
 mod documents;
-#[cfg(test)]
-mod edit;
+#[cfg(any(test, feature = "cases"))]
+pub mod edit;
 pub mod names;
 mod path;
 mod problem;

@@ -39,6 +39,13 @@ pub const PART_OF_LABEL: &str = "app.kubernetes.io/part-of";
 pub const COMPONENT_LABEL: &str = "app.kubernetes.io/component";
 /// Annotation that carries the hash of the rendered config.
 pub const CONFIG_HASH_ANNOTATION: &str = "stratum.loka.dev/config-hash";
+/// Annotation on the operator's Lease: where the control stream of its holder is, as `IP:PORT`.
+pub const CONTROL_ADDRESS_ANNOTATION: &str = "stratum.loka.dev/control-address";
+
+/// Audience of the token that a pod proves itself with on the control stream.
+pub const CONTROL_AUDIENCE: &str = "stratum-operator";
+/// Metadata of a stream that a replica refuses because it does not lead: where the leader listens.
+pub const LEADER_METADATA: &str = "stratum-leader";
 /// Annotation that carries the sequence of the rendered config.
 pub const CONFIG_SEQUENCE_ANNOTATION: &str = "stratum.loka.dev/config-sequence";
 
@@ -47,12 +54,8 @@ pub const CONFIG_SEQUENCE_ANNOTATION: &str = "stratum.loka.dev/config-sequence";
 pub const REPLICAS_FIELD_MANAGER: &str = "stratum-operator-replicas";
 /// Container of the proxy in its pods.
 pub const CONTAINER: &str = "proxy";
-/// Key of the mounted Secret that holds the snapshot.
-pub const SNAPSHOT_KEY: &str = "snapshot.json";
 /// Key of the ConfigMap that holds the certificates by which a proxy knows its operator.
 pub const CA_KEY: &str = "ca.crt";
-/// Audience of the token by which a pod proves itself to the operator.
-pub const TOKEN_AUDIENCE: &str = "stratum-operator";
 /// Port of the operator's control stream.
 pub const CONTROL_PORT: u16 = 8443;
 /// Port of a proxy's admin pages in its pod.
@@ -72,8 +75,14 @@ pub fn control_config_map(proxy: &str) -> String {
     format!("{proxy}-control")
 }
 
+/// File of the mounted snapshot, and key of the Secret that it is mounted from.
+pub const SNAPSHOT_FILE: &str = "snapshot.json";
 /// Key of a Secret that is read when a reference names none.
 pub const PASSWORD_KEY: &str = "password";
+/// Key of the certificates in a Secret of type kubernetes.io/tls.
+pub const TLS_CERTIFICATE_KEY: &str = "tls.crt";
+/// Key of the private key in a Secret of type kubernetes.io/tls.
+pub const TLS_PRIVATE_KEY_KEY: &str = "tls.key";
 /// What a pool is sent as password when the StratumPool refers to no Secret: pools that pay by
 /// account ignore it, and `x` is the field's custom.
 pub const NO_PASSWORD: &str = "x";

@@ -7,6 +7,7 @@ mod listeners;
 mod origin;
 mod pools;
 mod routes;
+mod secret;
 
 pub use origin::{Explained, Origin};
 
@@ -51,14 +52,15 @@ pub fn render(
     secrets: &dyn SecretSource,
 ) -> Result<Rendered, Vec<Problem>> {
     let mut notes = Notes::default();
-    let config = RuntimeConfig {
+    let mut config = RuntimeConfig {
         schema: runtime_config::SCHEMA,
         name: format!("{}/{}", proxy.namespace, proxy.name),
-        listeners: listeners::render(&mut Draft::new(proxy, &mut notes)),
+        listeners: listeners::render(&mut Draft::new(proxy, &mut notes), secrets),
         routes: routes::Routes { resources, secrets }.render(proxy, &mut notes),
         drain: drain(&mut Draft::new(proxy, &mut notes)),
         observability: observability(&mut Draft::new(proxy, &mut notes)),
     };
+    config.schema = config.schema_needed();
     notes.finish().map(|explained| Rendered { config, explained })
 }
 

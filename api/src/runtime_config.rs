@@ -7,10 +7,18 @@ use sha2::{Digest, Sha256};
 
 use crate::secrets::Secret;
 
-pub use crate::stratum_proxy::{NoPoolPolicy, VersionRolling};
+pub use crate::stratum_proxy::{NoPoolPolicy, TlsVersion, VersionRolling};
 
-/// The shape of this document. A proxy refuses a higher one.
-pub const SCHEMA: u32 = 1;
+/// The highest shape of this document that is understood. A proxy refuses a higher one; a writer
+/// names the lowest that can run the config, [`RuntimeConfig::schema_needed`], so that an older
+/// proxy goes on with what it understands.
+pub const SCHEMA: u32 = SCHEMA_TLS;
+
+/// What every proxy understands.
+const SCHEMA_FIRST: u32 = 1;
+
+/// With TLS towards miners: a proxy that ignored it would serve them in the clear.
+const SCHEMA_TLS: u32 = 2;
 
 /// Bytes of the hash that are kept: enough to tell the configs of one farm apart.
 const HASH_BYTES: usize = 6;
@@ -19,7 +27,7 @@ const HASH_BYTES: usize = 6;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RuntimeConfig {
-    /// [`SCHEMA`].
+    /// [`Self::schema_needed`].
     pub schema: u32,
     /// `namespace/name` of the StratumProxy.
     pub name: String,
@@ -47,6 +55,21 @@ pub struct Listener {
     pub difficulty: DifficultyRange,
     /// What a connection may ask.
     pub limits: Limits,
+    /// TLS towards miners. Absent: in the clear.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<ListenerTls>,
+}
+
+/// TLS towards miners. The certificate is no secret, but comes out of a Secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListenerTls {
+    /// The chain, the listener's own certificate first.
+    pub certificate_pem: Secret,
+    /// The private key of the first certificate.
+    pub key_pem: Secret,
+    /// The oldest version that is spoken.
+    pub min_version: TlsVersion,
 }
 
 /// How hard the shares of a listener's miners are. Plain decimal text: no suffix, no exponent.
@@ -189,6 +212,19 @@ pub struct Observability {
     /// From `0` to `1`. Absent: what the process was started with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tracing_sampling_ratio: Option<String>,
+}
+
+// === impl RuntimeConfig ===
+
+impl RuntimeConfig {
+    /// The lowest schema that can run this config.
+    #[must_use]
+    pub fn schema_needed(&self) -> u32 {
+        match self.listeners.iter().any(|listener| listener.tls.is_some()) {
+            true => SCHEMA_TLS,
+            false => SCHEMA_FIRST,
+        }
+    }
 }
 
 /// Names a config by its content: [`hash_of_json`] of its [`json`]. Fields are written in the order

@@ -199,7 +199,8 @@ fn base64_text(text: String) -> Result<String, (&'static str, &'static str)> {
     let bytes = STANDARD
         .decode(text.split_ascii_whitespace().collect::<String>())
         .map_err(|_| ("is not base64", "encode it, or write it plainly under stringData"))?;
-    String::from_utf8(bytes).map_err(|_| ("is not text once decoded", "a password is UTF-8 text"))
+    String::from_utf8(bytes)
+        .map_err(|_| ("is not text once decoded", "passwords and PEM are UTF-8 text"))
 }
 
 #[cfg(test)]

@@ -14,7 +14,10 @@ mod service;
 mod status;
 
 pub use drain::Drain;
-pub use listener::{Difficulty, Limits, Listener, Protocol, RouteRef};
+pub use listener::{
+    ClientAuth, Difficulty, Limits, Listener, ListenerTls, Protocol, RouteRef, TlsSecretRef,
+    TlsVersion,
+};
 pub use observability::{LogLevel, Observability, Tracing};
 pub use pod::{
     ImagePullPolicy, ImagePullSecret, Pod, Preserved, TaintEffect, Toleration, TolerationOperator,

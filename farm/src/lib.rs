@@ -6,6 +6,7 @@
 //! their mistakes.
 
 pub mod books;
+pub mod duration;
 pub mod http;
 pub mod judge;
 pub mod miner;

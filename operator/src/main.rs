@@ -1,5 +1,30 @@
-//! The `stratum-operator` binary.
+//! The `stratum-operator` binary: reads the command line and calls what it names.
 
 #![forbid(unsafe_code)]
 
-fn main() {}
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use loka_operator::args::{Args, Command, Document, Exit};
+use loka_operator::run::run;
+use loka_operator::telemetry::catalogue;
+
+fn main() -> ExitCode {
+    let done = match Args::parse().command {
+        Command::Run(args) => Ok(run(&args)),
+        Command::Version => version(),
+        Command::Docs { document: Document::Metrics } => print(&catalogue::markdown()),
+    };
+    // A reader that has gone (`| head`) is no failure of ours.
+    done.unwrap_or(Exit::Done).into()
+}
+
+fn version() -> io::Result<Exit> {
+    print(concat!(env!("CARGO_BIN_NAME"), " ", env!("CARGO_PKG_VERSION"), "\n"))
+}
+
+fn print(text: &str) -> io::Result<Exit> {
+    io::stdout().lock().write_all(text.as_bytes())?;
+    Ok(Exit::Done)
+}

@@ -13,23 +13,25 @@ use std::time::{Duration, Instant};
 use loka_api::runtime_config::{Listener, Route, RuntimeConfig};
 use loka_stratum::downstream::Close;
 use loka_stratum::types::JobSerial;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::config::Applied;
-use crate::control::{self, ConfigFeed};
+use crate::control::{self, Answer, ConfigFeed, Offer, Offered, Ports, Shown};
 use crate::fleet::{FleetSeams, RouteOutput, RouteParts, RouteTask};
 use crate::listener::{ListenerSeams, ListenerTask, MinerCount, Orders, Port, leave};
 use crate::session::{Leave, MinerIds};
 use crate::sink::ledger::Ledger;
 use crate::telemetry::reasons::DrainCause;
-use crate::telemetry::{ProcessEvent, Telemetry};
+use crate::telemetry::{ProcessEvent, Telemetry, TraceRef};
 use crate::transport::{Bind, Dial};
 use crate::workers::{Tasks, Workers};
 
+mod ports;
 mod status;
+
+use self::ports::{BoundPort, FailedPort, NewPorts};
 
 pub use self::status::StatusReader;
 
@@ -83,14 +85,14 @@ struct DrainOrder {
 struct Shared {
     ledger: Arc<Ledger>,
     clock: Clock,
-    feed: ConfigFeed,
+    shown: Shown,
     /// Written when the configuration changes, read by status pages and drain.
     view: Mutex<View>,
 }
 
 #[derive(Debug, Default)]
 struct View {
-    applied: Option<Arc<Applied>>,
+    applied: Option<Offered>,
     applied_unix: u64,
     routes: Vec<(String, RouteOutput)>,
     listeners: Vec<ListenerView>,
@@ -124,6 +126,8 @@ struct RunningListener {
     address: SocketAddr,
     orders: watch::Sender<Orders>,
     miners: MinerCount,
+    /// Cancelled when its port is closed.
+    closed: CancellationToken,
 }
 
 /// The app's task.
@@ -132,12 +136,14 @@ struct Supervisor {
     fleet: FleetSeams,
     listening: ListenerSeams,
     shared: Arc<Shared>,
-    feed: ConfigFeed,
+    offers: mpsc::Receiver<Offer>,
+    /// What runs; none before the first.
+    applied: Option<Offered>,
     routes: HashMap<String, RunningRoute>,
     listeners: HashMap<String, RunningListener>,
     /// Listeners whose name or address has gone; kept until their miners have.
     leaving: Vec<RunningListener>,
-    failed: Vec<(Arc<Listener>, String)>,
+    failed: Vec<FailedPort>,
     random: fastrand::Rng,
     leave: Option<Leave>,
 }
@@ -145,23 +151,27 @@ struct Supervisor {
 // === impl App ===
 
 impl App {
-    /// Starts what the feed's configuration says and keeps it so.
+    /// Starts what the feed begins with, if it does, and then whatever it brings.
     ///
     /// # Errors
-    /// [`BindError`] when a listener cannot be bound at the start; later that is retried.
+    /// [`BindError`] when a listener of the first configuration cannot be bound; later that is retried, or refused.
     pub async fn start(seams: Seams, feed: ConfigFeed) -> Result<Self, BindError> {
+        let ConfigFeed { first, offers, shown } = feed;
         let tasks = Tasks::default();
         let shared = Arc::new(Shared {
             ledger: Arc::new(Ledger::default()),
             clock: seams.clock,
-            feed: feed.clone(),
+            shown,
             view: Mutex::default(),
         });
         let stop = CancellationToken::new();
         let (drain, drain_orders) = watch::channel(None);
-        let mut supervisor = Supervisor::new(seams, feed, Arc::clone(&shared), &tasks);
-        supervisor.apply().await;
-        supervisor.started()?;
+        let mut supervisor = Supervisor::new(seams, offers, Arc::clone(&shared), &tasks);
+        if let Some(first) = first {
+            // Ports that cannot be had are looked at here, so that nothing is refused.
+            drop(supervisor.apply(Offered { ports: Ports::Retry, ..first }).await);
+            supervisor.started()?;
+        }
         tasks.spawn(supervisor.run(stop.clone(), drain_orders));
         Ok(Self { shared, stop, drain, tasks })
     }
@@ -182,7 +192,12 @@ impl App {
 // === impl Supervisor ===
 
 impl Supervisor {
-    fn new(seams: Seams, feed: ConfigFeed, shared: Arc<Shared>, tasks: &Tasks) -> Self {
+    fn new(
+        seams: Seams,
+        offers: mpsc::Receiver<Offer>,
+        shared: Arc<Shared>,
+        tasks: &Tasks,
+    ) -> Self {
         let mut random = fastrand::Rng::with_seed(seams.seed);
         let fleet = FleetSeams {
             dial: Arc::clone(&seams.dial),
@@ -206,7 +221,8 @@ impl Supervisor {
             fleet,
             listening,
             shared,
-            feed,
+            offers,
+            applied: None,
             routes: HashMap::new(),
             listeners: HashMap::new(),
             leaving: Vec::new(),
@@ -216,15 +232,14 @@ impl Supervisor {
         }
     }
 
-    /// At the start a port in use is an error: the miners would be somewhere else and nobody would notice.
+    /// At the start from files a port in use is an error: the miners would be somewhere else and nobody would notice.
     fn started(&mut self) -> Result<(), BindError> {
-        let Some((listener, _)) = self.failed.first() else { return Ok(()) };
-        let address = SocketAddr::new(self.seams.address, listener.port);
-        let source = match std::net::TcpListener::bind(address) {
-            Err(error) => error,
-            Ok(_) => io::Error::from(io::ErrorKind::AddrInUse),
-        };
-        Err(BindError { listener: listener.name.clone(), address, source })
+        match self.failed.pop() {
+            None => Ok(()),
+            Some(FailedPort { index: _, listener, address, error: source }) => {
+                Err(BindError { listener: listener.name.clone(), address, source })
+            }
+        }
     }
 
     async fn run(
@@ -245,13 +260,11 @@ impl Supervisor {
                         break;
                     }
                 }
-                changed = self.feed.applied.changed() => {
-                    if changed.is_err() {
-                        // Nobody will change the configuration any more; what runs, runs on.
-                        stop_or_drain(&stop, &mut drain).await;
-                        continue;
-                    }
-                    self.apply().await;
+                // No more of them when nobody is left to change anything; what runs, runs on.
+                Some(Offer { offered, answer }) = self.offers.recv() => {
+                    let applied = self.apply(offered).await;
+                    // Its source may have gone down meanwhile.
+                    drop(answer.send(applied));
                 }
                 () = sleep_until(tokio::time::Instant::from_std(rebind)), if retry => {
                     self.retry().await;
@@ -261,21 +274,45 @@ impl Supervisor {
         self.end().await;
     }
 
-    /// Makes what runs the same as what is configured.
-    async fn apply(&mut self) {
-        let applied = Arc::clone(&self.feed.applied.borrow_and_update());
-        let config = Arc::clone(&applied.config);
+    /// Makes what runs the same as what is offered, or changes nothing.
+    async fn apply(&mut self, offered: Offered) -> Answer {
+        let config = Arc::clone(&offered.applied.config);
+        let is_same =
+            self.applied.as_ref().is_some_and(|now| now.applied.hash == offered.applied.hash);
+        if is_same {
+            self.name(offered);
+            return Ok(TraceRef::NONE);
+        }
+        let mut ports = self.bind_new(&config).await;
+        // One that cannot be had since the start is no reason to refuse what comes later.
+        let is_refused = ports.failed.iter().any(|failed| !self.is_failing(&failed.listener));
+        if offered.ports == Ports::AllOrNothing && is_refused {
+            return Err(ports.problems(&offered.applied.origin));
+        }
+        self.failed.clear();
+        for failed in std::mem::take(&mut ports.failed) {
+            self.failed(failed);
+        }
         self.seams.telemetry.configure(&config.observability);
         self.apply_routes(&config);
-        self.apply_listeners(&config).await;
+        self.apply_listeners(&config, ports).await;
         self.drop_routes(&config);
+        self.applied = Some(offered.clone());
         {
             let mut view = self.shared.view.lock().unwrap_or_else(PoisonError::into_inner);
             view.applied_unix = u64::from(self.seams.clock.now().unix.0);
-            view.applied = Some(Arc::clone(&applied));
+            view.applied = Some(offered.clone());
         }
         self.show(&config);
-        control::applied(&self.seams.telemetry, &applied);
+        Ok(control::applied(&self.seams.telemetry, &offered))
+    }
+
+    /// What runs has a new name, and nothing else is new.
+    fn name(&mut self, offered: Offered) {
+        control::adopted(&self.seams.telemetry, &offered);
+        let mut view = self.shared.view.lock().unwrap_or_else(PoisonError::into_inner);
+        view.applied = Some(offered.clone());
+        self.applied = Some(offered);
     }
 
     fn apply_routes(&mut self, config: &RuntimeConfig) {
@@ -316,18 +353,16 @@ impl Supervisor {
         });
     }
 
-    async fn apply_listeners(&mut self, config: &RuntimeConfig) {
-        self.failed.clear();
+    async fn apply_listeners(&mut self, config: &RuntimeConfig, mut ports: NewPorts) {
+        let mut waiting = Vec::new();
         for listener in &config.listeners {
             let listener = Arc::new(listener.clone());
-            let same_port = self
-                .listeners
-                .get(&listener.name)
-                .is_some_and(|running| running.config.port == listener.port);
-            if same_port {
+            if self.has_port(&listener) {
                 self.reorder(&listener);
-            } else {
-                self.move_or_start(&listener).await;
+            } else if let Some(bound) = ports.bound.remove(&listener.name) {
+                self.move_or_start(&listener, bound);
+            } else if !self.failed.iter().any(|failed| failed.listener.name == listener.name) {
+                waiting.push(listener);
             }
         }
         let gone: Vec<String> = self
@@ -342,6 +377,7 @@ impl Supervisor {
                 self.dismiss(running, leave(Close::ListenerRemoved, window));
             }
         }
+        self.take_over(waiting).await;
         self.reorder_leaving(config, leave(Close::ListenerRemoved, window));
     }
 
@@ -382,35 +418,42 @@ impl Supervisor {
         })
     }
 
-    /// Binds the new port first; only then does the old one close, and the miners on it stay.
-    async fn move_or_start(&mut self, listener: &Arc<Listener>) {
+    /// The new port is bound already; only now does the old one close, and the miners on it stay.
+    fn move_or_start(&mut self, listener: &Arc<Listener>, bound: BoundPort) {
         let Some(orders) = self.orders_for(listener) else { return };
-        let address = SocketAddr::new(self.seams.address, listener.port);
-        let bound = self.seams.bind.bind(address).await;
-        let accept = match bound.and_then(|accept| Ok((accept.local_addr()?, accept))) {
-            Ok(accept) => accept,
-            Err(error) => {
-                self.seams.telemetry.emit(ProcessEvent::ListenerFailed {
-                    listener: &listener.name,
-                    address,
-                    error: &error,
-                });
-                self.failed.push((Arc::clone(listener), error.to_string()));
-                return;
-            }
-        };
-        let (address, accept) = accept;
         if let Some(running) = self.listeners.remove(&listener.name) {
             self.retire(running);
         }
+        let BoundPort { accept, address, closed } = bound;
         let (orders, orders_out) = watch::channel(orders);
         let mut seams = self.listening.clone();
         seams.random = self.random.fork();
         let task = ListenerTask::new(accept, address, orders_out, seams);
         let miners = task.miners();
         self.fleet.tasks.spawn(task.run());
-        let running = RunningListener { config: Arc::clone(listener), address, orders, miners };
+        let config = Arc::clone(listener);
+        let running = RunningListener { config, address, orders, miners, closed };
         self.listeners.insert(listener.name.clone(), running);
+    }
+
+    async fn start_or_fail(&mut self, listener: &Arc<Listener>) {
+        match self.bind(listener).await {
+            Ok(bound) => self.move_or_start(listener, bound),
+            Err(error) => {
+                let (listener, address) = (Arc::clone(listener), self.address(listener));
+                self.failed(FailedPort { index: 0, listener, address, error });
+            }
+        }
+    }
+
+    fn failed(&mut self, failed: FailedPort) {
+        let FailedPort { index: _, listener, address, error } = &failed;
+        self.seams.telemetry.emit(ProcessEvent::ListenerFailed {
+            listener: &listener.name,
+            address: *address,
+            error,
+        });
+        self.failed.push(failed);
     }
 
     /// A listener whose port has moved accepts no more, and serves the miners that it has.
@@ -426,12 +469,13 @@ impl Supervisor {
 
     /// Tries failed listeners again and forgets those that the last miner has left.
     async fn retry(&mut self) {
-        let config = Arc::clone(&self.feed.applied.borrow().config);
-        for (listener, _) in std::mem::take(&mut self.failed) {
-            self.move_or_start(&listener).await;
+        for failed in std::mem::take(&mut self.failed) {
+            self.start_or_fail(&failed.listener).await;
         }
         self.leaving.retain(|running| running.miners.now() > 0);
-        self.show(&config);
+        if let Some(Offered { applied, .. }) = self.applied.clone() {
+            self.show(&applied.config);
+        }
     }
 
     /// Shows what runs, for status pages.
@@ -456,11 +500,11 @@ impl Supervisor {
 
     fn listener_view(&self, listener: &Listener) -> ListenerView {
         let running = self.listeners.get(&listener.name);
-        let failed = self.failed.iter().find(|(failed, _)| failed.name == listener.name);
+        let failed = self.failed.iter().find(|failed| failed.listener.name == listener.name);
         ListenerView {
             name: listener.name.clone(),
             bound: match (failed, running) {
-                (Some((_, error)), _) => Err(error.clone()),
+                (Some(failed), _) => Err(failed.error.to_string()),
                 (None, Some(running)) => Ok(running.address),
                 (None, None) => Err("not bound".into()),
             },
@@ -474,7 +518,11 @@ impl Supervisor {
 
     async fn drain(&mut self, order: DrainOrder, stop: &CancellationToken) {
         let started = self.seams.clock.now().instant;
-        let limit = Duration::from_millis(self.feed.applied.borrow().config.drain.timeout_ms);
+        // What is offered from now on is refused by its not being answered.
+        self.offers.close();
+        while self.offers.try_recv().is_ok() {}
+        let limit = self.applied.as_ref().map(|now| now.applied.config.drain.timeout_ms);
+        let limit = limit.map(Duration::from_millis).unwrap_or_default();
         let miners = self.miners();
         self.seams.telemetry.emit(ProcessEvent::Draining {
             cause: order.cause,
@@ -522,18 +570,5 @@ impl Supervisor {
     fn miners_of_closed(&self) -> usize {
         let view = self.shared.view.lock().unwrap_or_else(PoisonError::into_inner);
         view.listeners.iter().filter_map(|l| l.miners.as_ref()).map(MinerCount::now).sum()
-    }
-}
-
-/// Waits for either; the caller's next turn sees which.
-async fn stop_or_drain(stop: &CancellationToken, drain: &mut watch::Receiver<Option<DrainOrder>>) {
-    tokio::select! {
-        biased;
-        () = stop.cancelled() => {}
-        changed = drain.changed() => {
-            if changed.is_ok() {
-                drain.mark_changed();
-            }
-        }
     }
 }

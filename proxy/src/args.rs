@@ -4,8 +4,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::str::FromStr;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
+use loka_api::runtime_config::SCHEMA;
+use tokio_rustls::rustls::pki_types::ServerName;
 
 use crate::config::Inputs;
 use crate::telemetry::{LogFormat, LogSettings};
@@ -23,6 +26,9 @@ Examples:
 
   STRATUM_SECRET_POOL_A_PASSWORD=x stratum-proxy run -f proxy.yaml -f pools/
       The same from several files. The environment gives the key `password` of the Secret `pool-a`.
+
+  stratum-proxy run --snapshot /etc/stratum/snapshot --state /var/lib/stratum
+      As a pod of the operator, which gives these flags, and more, itself.
 
   curl -s localhost:9090/status; curl -s localhost:9090/metrics
       Look at a running proxy.
@@ -51,6 +57,10 @@ Secrets are looked for in this order, and the first place that has the key wins:
   2. --secrets-dir: DIR/<secret>/<key>, as Kubernetes mounts them
   3. documents of kind Secret among the files
 
+With --snapshot the process starts from the newest valid one of DIR/snapshot.json and the last
+known good one of --state, and stays up while there is none: /readyz says why. It then follows the
+file, and the operator's stream if --control is given. It never needs the operator to mine.
+
 Traces go out over OTLP/gRPC if OTEL_EXPORTER_OTLP_ENDPOINT is set (http://HOST:4317). Heeded are:
   OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES, OTEL_SDK_DISABLED, OTEL_TRACES_EXPORTER,
   OTEL_TRACES_SAMPLER, OTEL_TRACES_SAMPLER_ARG, OTEL_EXPORTER_OTLP_HEADERS, OTEL_BSP_*
@@ -74,7 +84,7 @@ pub struct Args {
 pub enum Command {
     /// Run the proxy that the documents describe
     #[command(after_help = RUN_HELP)]
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Say what the documents mean, or everything that is wrong with them
     #[command(after_help = SECRETS_HELP)]
     Check(CheckArgs),
@@ -99,7 +109,7 @@ pub enum Document {
 #[derive(Clone, Debug, clap::Args)]
 pub struct InputArgs {
     /// File of YAML or JSON documents, or directory of such files; may be given several times
-    #[arg(short = 'f', long = "file", value_name = "FILE", required = true)]
+    #[arg(short = 'f', long = "file", value_name = "FILE")]
     pub files: Vec<PathBuf>,
 
     /// Directory of Secrets, as `DIR/<secret>/<key>`
@@ -111,12 +121,62 @@ pub struct InputArgs {
     pub proxy: Option<String>,
 }
 
+/// How the configuration reaches a pod of the operator.
+#[derive(Clone, Debug, clap::Args)]
+pub struct SnapshotArgs {
+    /// Directory that the operator's snapshot is mounted at; instead of documents
+    #[arg(long, value_name = "DIR", env = "STRATUM_SNAPSHOT_DIR", requires = "state")]
+    #[arg(conflicts_with_all = ["secrets_dir", "proxy"])]
+    pub snapshot: Option<PathBuf>,
+
+    /// Directory where the last known good snapshot is kept; it holds passwords
+    #[arg(long, value_name = "DIR", env = "STRATUM_STATE_DIR", requires = "snapshot")]
+    pub state: Option<PathBuf>,
+
+    /// The operator's control stream; without it only the mounted snapshot is followed
+    #[arg(long, value_name = "HOST:PORT", env = "STRATUM_CONTROL")]
+    #[arg(requires_all = ["snapshot", "control_ca", "control_token"])]
+    pub control: Option<ControlAddress>,
+
+    /// Certificates that the operator's is checked against (PEM); read anew at each connection
+    #[arg(long, value_name = "FILE", env = "STRATUM_CONTROL_CA", requires = "control")]
+    pub control_ca: Option<PathBuf>,
+
+    /// Token that proves which pod this is; read anew at each connection
+    #[arg(long, value_name = "FILE", env = "STRATUM_CONTROL_TOKEN", requires = "control")]
+    pub control_token: Option<PathBuf>,
+
+    /// Name that the operator's certificate must have [default: the host of --control]
+    #[arg(long, value_name = "NAME", env = "STRATUM_CONTROL_NAME", requires = "control")]
+    #[arg(value_parser = server_name)]
+    pub control_name: Option<String>,
+
+    /// Understand snapshots up to this schema only, as an older version would
+    #[arg(long, value_name = "N", env = "STRATUM_SCHEMA_MAX", hide = true)]
+    #[arg(default_value_t = SCHEMA, value_parser = clap::value_parser!(u32).range(..=i64::from(SCHEMA)))]
+    pub schema_max: u32,
+}
+
+/// Host and port, as `HOST:PORT`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControlAddress {
+    /// Name or address, without brackets.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+}
+
 /// Arguments of `run`.
 #[derive(Clone, Debug, clap::Args)]
+#[command(group(ArgGroup::new("source").args(["files", "snapshot"]).required(true)))]
 pub struct RunArgs {
     /// Where the documents are.
     #[command(flatten)]
     pub input: InputArgs,
+
+    /// Where they are in a pod.
+    #[command(flatten)]
+    pub pod: SnapshotArgs,
 
     /// Address of /livez, /readyz, /metrics, /ledger and /status; port 0 takes a free one
     #[arg(long, value_name = "ADDR", env = "STRATUM_ADMIN")]
@@ -143,6 +203,7 @@ pub struct RunArgs {
 
 /// Arguments of `check`.
 #[derive(Clone, Debug, clap::Args)]
+#[command(group(ArgGroup::new("source").args(["files"]).required(true)))]
 pub struct CheckArgs {
     /// Where the documents are.
     #[command(flatten)]
@@ -182,6 +243,29 @@ impl From<InputArgs> for Inputs {
         let InputArgs { files, secrets_dir, proxy } = args;
         Self { files, secrets_dir, proxy }
     }
+}
+
+// === impl ControlAddress ===
+
+impl FromStr for ControlAddress {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const REMEDY: &str = "write HOST:PORT, such as stratum-operator.stratum.svc:8443";
+        let (host, port) = text.rsplit_once(':').ok_or(REMEDY)?;
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let port = port.parse().ok().filter(|port| *port != 0).ok_or(REMEDY)?;
+        // The certificate is checked against it unless another name is given.
+        server_name(bare).map_err(|_| REMEDY)?;
+        Ok(Self { host: bare.to_owned(), port })
+    }
+}
+
+/// What can stand in a certificate.
+fn server_name(text: &str) -> Result<String, &'static str> {
+    let name = ServerName::try_from(text.to_owned());
+    name.map(|_| text.to_owned())
+        .map_err(|_| "give a host name, such as stratum-operator.stratum.svc, or an address")
 }
 
 // === impl RunArgs ===

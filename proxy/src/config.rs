@@ -17,6 +17,7 @@ mod values;
 pub use environment::Environment;
 pub use files::{Contents, Inputs};
 pub use load::{Applied, Loaded, load};
+pub(crate) use values::check as check_values;
 
 use std::fmt;
 

@@ -1,8 +1,9 @@
 //! The data plane: miners on one side, pools on the other, and the ledger between them.
 //!
-//! Layers, each of which uses only those below it: `app` (the process), `listener` and `fleet`
-//! (miners' ports, routes), `session` and `upstream` (one connection each), `policy`, `sink`,
-//! `telemetry`, and at the bottom `wire`, `workers`, `transport`, `clock`. What is said on a
+//! Layers, each of which uses only those below it: `app` (the process), `control` (where
+//! configurations come from), `listener` and `fleet` (miners' ports, routes), `session` and
+//! `upstream` (one connection each), `policy`, `sink`, `telemetry`, and at the bottom `wire`,
+//! `workers`, `transport`, `tls`, `clock`. What is said on a
 //! connection, and what a share is worth, is decided in `loka-stratum`; what a document means, in
 //! `loka-api`.
 
@@ -23,6 +24,7 @@ mod session;
 pub mod signals;
 pub mod sink;
 pub mod telemetry;
+mod tls;
 pub mod transport;
 mod upstream;
 mod wire;

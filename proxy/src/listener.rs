@@ -1,5 +1,5 @@
 //! Listeners: one task per listener, which accepts miners and joins its route's work with its own terms into the feed that
-//! their sessions read. It speaks no Stratum.
+//! their sessions read. It speaks no Stratum; TLS, where it is configured, is between the two ([`door`]).
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,11 +20,14 @@ use crate::session::{
 use crate::sink::ledger::{Ledger, RowKey};
 use crate::telemetry::reasons::RefuseReason;
 use crate::telemetry::{MinerEvent, ProcessEvent, Telemetry};
-use crate::transport::{Accept, Arrival};
+use crate::tls;
+use crate::transport::{Accept, Arrival, Transport};
 use crate::workers::{Tasks, Workers};
 
+mod door;
 mod terms;
 
+use self::door::{Door, Failure, Handshake, Slots};
 pub(crate) use self::terms::vardiff;
 
 /// Pause after a failed accept: it is a lack of descriptors or memory, and neither comes back at once.
@@ -68,7 +71,13 @@ pub(crate) struct ListenerTask {
     seams: ListenerSeams,
     context: Arc<SessionContext>,
     feed: watch::Sender<Arc<Feed>>,
+    /// For those who come from now on: nobody who is in is sent away because it changes.
+    door: Door,
+    slots: Slots,
 }
+
+/// Opens a connection on the thread that will own it.
+type Open = Box<dyn FnOnce() -> io::Result<Box<dyn Transport>> + Send>;
 
 /// Counts the miners of a listener, for status pages and drain.
 #[derive(Clone, Debug)]
@@ -103,7 +112,9 @@ impl ListenerTask {
                 .unwrap_or(usize::MAX),
         });
         let (feed, _) = watch::channel(Arc::new(build_feed(&current, &context)));
-        Self { accept: Some(accept), address, orders, current, seams, context, feed }
+        let door = door(&current.config, &seams);
+        let slots = Slots::new();
+        Self { accept: Some(accept), address, orders, current, seams, context, feed, door, slots }
     }
 
     pub(crate) fn miners(&self) -> MinerCount {
@@ -137,7 +148,11 @@ impl ListenerTask {
     }
 
     fn reorder(&mut self) {
+        let tls_before = self.current.config.tls.clone();
         self.current = self.orders.borrow_and_update().clone();
+        if self.current.config.tls != tls_before {
+            self.door = door(&self.current.config, &self.seams);
+        }
         if self.current.leave.is_some() || self.current.port == Port::Closed {
             // New miners go elsewhere at once: the port is closed, not just unanswered.
             self.accept = None;
@@ -173,9 +188,13 @@ impl ListenerTask {
             });
             return;
         }
+        let config = match &self.door {
+            Door::Plain => None,
+            Door::Tls(config) => Some(Arc::clone(config)),
+            Door::Shut => return,
+        };
         self.context.miners.fetch_add(1, Ordering::Relaxed);
         let place = self.seams.workers.place();
-        let context = Arc::clone(&self.context);
         let mut feed = self.feed.subscribe();
         feed.mark_changed();
         let peer = Peer {
@@ -183,20 +202,84 @@ impl ListenerTask {
             trace: self.seams.telemetry.traces().begin(),
             spread: self.seams.random.f32(),
         };
-        let tasks = self.seams.tasks.clone();
-        let session = async move {
-            match open() {
-                Ok(io) => {
-                    let parts = SessionParts { context, feed, peer };
-                    let mut session = Session::new(parts, io);
-                    session.run().await;
-                }
-                Err(_) => {
-                    context.miners.fetch_sub(1, Ordering::Relaxed);
-                }
+        let parts = SessionParts { context: Arc::clone(&self.context), feed, peer };
+        match config {
+            None => self.seams.tasks.spawn_at(place, serve(open, parts)),
+            Some(config) => {
+                let slots = self.slots.clone();
+                let handshake = Handshake { config, slots, accepted: self.seams.clock.now() };
+                self.seams.tasks.spawn_at(place, serve_encrypted(open, parts, handshake));
             }
-        };
-        tasks.spawn_at(place, session);
+        }
+    }
+}
+
+/// One miner in the clear.
+async fn serve(open: Open, parts: SessionParts) {
+    match open() {
+        Ok(io) => started(parts, io).run().await,
+        Err(_) => {
+            parts.context.miners.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Not in place: what stands before an await takes room through it.
+fn started(parts: SessionParts, io: Box<dyn Transport>) -> Session {
+    let now = parts.context.clock.now();
+    Session::new(parts, io, now)
+}
+
+/// One miner over TLS.
+async fn serve_encrypted(open: Open, mut parts: SessionParts, handshake: Handshake) {
+    let accepted = handshake.accepted;
+    let timeout = parts.feed.borrow().terms.handshake_timeout;
+    let secured = match open().map_err(Failure::of) {
+        Ok(io) => handshake.run(io, timeout, let_go(&mut parts.feed)).await,
+        Err(failure) => Err(failure),
+    };
+    match secured {
+        Ok(io) => {
+            // The handshake has looked at it; the session has not.
+            parts.feed.mark_changed();
+            Session::new(parts, io, accepted).run().await;
+        }
+        Err(Failure { reason, detail }) => {
+            let SessionParts { context, feed: _, peer } = parts;
+            context.miners.fetch_sub(1, Ordering::Relaxed);
+            let (listener, peer) = (&*context.listener, peer.address);
+            context.telemetry.emit(MinerEvent::TlsFailed {
+                listener,
+                peer,
+                reason,
+                detail: &detail,
+            });
+        }
+    }
+}
+
+/// Until the listener's miners are to leave, or it ends.
+async fn let_go(feed: &mut watch::Receiver<Arc<Feed>>) {
+    drop(feed.wait_for(|feed| feed.leave.is_some()).await);
+}
+
+/// How miners come in by this configuration.
+fn door(config: &Listener, seams: &ListenerSeams) -> Door {
+    let Some(wanted) = &config.tls else { return Door::Plain };
+    let listener = config.name.as_str();
+    match tls::Terms::new(wanted) {
+        Ok(tls::Terms { config, not_after }) => {
+            let now = u64::from(seams.clock.now().unix.0);
+            if let Some(not_after) = not_after.filter(|end| *end < now) {
+                seams.telemetry.emit(ProcessEvent::CertificateEnded { listener, not_after });
+            }
+            Door::Tls(config)
+        }
+        Err(error) => {
+            let error = &error;
+            seams.telemetry.emit(ProcessEvent::CertificateUnusable { listener, error });
+            Door::Shut
+        }
     }
 }
 
@@ -247,3 +330,6 @@ fn build_feed(orders: &Orders, context: &SessionContext) -> Feed {
 pub(crate) fn leave(reason: Close, window: Duration) -> Leave {
     Leave { reason, window }
 }
+
+#[cfg(test)]
+mod tests;

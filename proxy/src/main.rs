@@ -14,7 +14,7 @@ use loka_proxy::telemetry::catalogue;
 
 fn main() -> ExitCode {
     let done = match Args::parse().command {
-        Command::Run(args) => Ok(run(args, Environment::read())),
+        Command::Run(args) => Ok(run(*args, Environment::read())),
         Command::Check(args) => {
             let inputs = Inputs::from(args.input);
             check(&inputs, args.output, &Environment::read(), &mut io::stdout().lock())

@@ -15,10 +15,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admin::Admin;
 use crate::app::{App, Seams};
-use crate::args::{Exit, RunArgs};
+use crate::args::{Exit, RunArgs, SnapshotArgs};
 use crate::clock::Clock;
 use crate::config::{Blame, ConfigError, Environment, Inputs};
-use crate::control::follow_files;
+use crate::control::{
+    ConfigFeed, ControlStream, FollowFiles, FollowSnapshots, ReportSource, SnapshotSettings,
+    StreamSettings, follow_files, follow_snapshots,
+};
 use crate::signals::{Signals, reload_on_hangup};
 use crate::telemetry::reasons::DrainCause;
 use crate::telemetry::{self, Telemetry};
@@ -63,8 +66,7 @@ async fn serve(args: RunArgs, environment: Environment) -> anyhow::Result<Exit> 
     let telemetry = telemetry::init(&args.log(), &environment)?;
     let mut signals = Signals::listen().context("cannot listen for signals")?;
     let stop = CancellationToken::new();
-    let inputs = Inputs::from(args.input.clone());
-    let (files, feed) = follow_files(inputs, environment, telemetry.clone())?;
+    let (source, feed) = source(&args, environment, &telemetry)?;
     let admin = Admin::bind(args.admin).await?;
     let threads = args.threads.unwrap_or_else(cores);
     let workers = Workers::start(threads, &stop).context("cannot start the session threads")?;
@@ -81,7 +83,7 @@ async fn serve(args: RunArgs, environment: Environment) -> anyhow::Result<Exit> 
     let reload = Arc::new(Notify::new());
     // Not among the app's: they outlive its drain, and are watched during it.
     let background = Tasks::default();
-    background.spawn(files.run(Arc::clone(&reload), stop.clone()));
+    source.follow(&app, Arc::clone(&reload), &stop, &background);
     background.spawn(hangups(reload, stop.clone()));
     background.spawn(admin.serve(Arc::new(app.status()), telemetry.clone(), stop.clone()));
     let exit = until_stopped(&app, &mut signals).await;
@@ -89,6 +91,64 @@ async fn serve(args: RunArgs, environment: Environment) -> anyhow::Result<Exit> 
     background.join().await;
     flush(&telemetry).await;
     Ok(exit)
+}
+
+/// What configurations come from.
+enum Source {
+    Files(Box<FollowFiles>),
+    Snapshots { follow: Box<FollowSnapshots>, stream: Option<Box<ControlStream>> },
+}
+
+fn source(
+    args: &RunArgs,
+    environment: Environment,
+    telemetry: &Telemetry,
+) -> anyhow::Result<(Source, ConfigFeed)> {
+    let Some(settings) = snapshot_settings(&args.pod) else {
+        let inputs = Inputs::from(args.input.clone());
+        let (files, feed) = follow_files(inputs, environment, telemetry.clone())?;
+        return Ok((Source::Files(Box::new(files)), feed));
+    };
+    let (follow, mut feed, pushed_to) = follow_snapshots(settings, telemetry.clone());
+    let stream = stream_settings(&args.pod).map(|settings| {
+        let telemetry = telemetry.clone();
+        Box::new(ControlStream::new(settings, pushed_to, &mut feed, telemetry, Clock::System))
+    });
+    Ok((Source::Snapshots { follow: Box::new(follow), stream }, feed))
+}
+
+fn snapshot_settings(args: &SnapshotArgs) -> Option<SnapshotSettings> {
+    let (mounted, state) = (args.snapshot.clone()?, args.state.clone()?);
+    Some(SnapshotSettings { mounted, state, schema: args.schema_max })
+}
+
+fn stream_settings(args: &SnapshotArgs) -> Option<StreamSettings> {
+    let address = args.control.clone()?;
+    Some(StreamSettings {
+        name: args.control_name.clone().unwrap_or_else(|| address.host.clone()),
+        host: address.host,
+        port: address.port,
+        ca: args.control_ca.clone()?,
+        token: args.control_token.clone()?,
+        schema: args.schema_max,
+    })
+}
+
+impl Source {
+    /// Follows for as long as the process lives, which is longer than the app.
+    fn follow(self, app: &App, reload: Arc<Notify>, stop: &CancellationToken, background: &Tasks) {
+        match self {
+            Self::Files(files) => background.spawn(files.run(reload, stop.clone())),
+            Self::Snapshots { follow, stream } => {
+                background.spawn(follow.run(stop.clone()));
+                if let Some(stream) = stream {
+                    let status = app.status();
+                    let report: ReportSource = Arc::new(move || status.report());
+                    background.spawn(stream.run(report, stop.clone()));
+                }
+            }
+        }
+    }
 }
 
 /// Drains at the first signal, and stops at the second.

@@ -41,13 +41,16 @@ pub(crate) struct Wire {
     decoder: LineDecoder,
     unsent: Vec<u8>,
     first_byte: Option<u8>,
+    /// The transport may hold bytes that it has taken and not passed on. TCP never does; TLS does while its socket is full.
+    unflushed: bool,
 }
 
 // === impl Wire ===
 
 impl Wire {
     pub(crate) fn new(io: Box<dyn Transport>, line_bytes_max: usize) -> Self {
-        Self { io, decoder: LineDecoder::new(line_bytes_max), unsent: Vec::new(), first_byte: None }
+        let decoder = LineDecoder::new(line_bytes_max);
+        Self { io, decoder, unsent: Vec::new(), first_byte: None, unflushed: false }
     }
 
     /// The next complete line that was read.
@@ -86,7 +89,13 @@ impl Wire {
             }
         }
         self.unsent.extend_from_slice(rest);
-        Ok(())
+        match Pin::new(&mut *self.io).poll_flush(&mut cx) {
+            Poll::Ready(flushed) => flushed,
+            Poll::Pending => {
+                self.unflushed = true;
+                Ok(())
+            }
+        }
     }
 
     /// Makes progress in both directions.
@@ -95,7 +104,7 @@ impl Wire {
         cx: &mut Context<'_>,
         interest: Interest,
     ) -> Poll<io::Result<Progress>> {
-        if !self.unsent.is_empty()
+        if (self.unflushed || !self.unsent.is_empty())
             && let Poll::Ready(result) = self.poll_flush(cx)
         {
             return Poll::Ready(result.map(|()| Progress::Flushed));
@@ -106,7 +115,7 @@ impl Wire {
         }
     }
 
-    /// Writes until nothing is unsent.
+    /// Writes until nothing is unsent, here or in the transport.
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut sent = 0;
         let result = loop {
@@ -125,13 +134,24 @@ impl Wire {
         if self.unsent.is_empty() {
             self.unsent = Vec::new();
         }
-        result
+        ready!(result)?;
+        self.unflushed = true;
+        ready!(Pin::new(&mut *self.io).poll_flush(cx))?;
+        self.unflushed = false;
+        Poll::Ready(Ok(()))
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Progress>> {
         let mut chunk = [const { MaybeUninit::uninit() }; READ_CHUNK];
         let mut buffer = ReadBuf::uninit(&mut chunk);
-        ready!(Pin::new(&mut *self.io).poll_read(cx, &mut buffer))?;
+        match ready!(Pin::new(&mut *self.io).poll_read(cx, &mut buffer)) {
+            Ok(()) => {}
+            // TLS that ends without its own farewell. Firmware just closes; a line that was cut short is no line.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                return Poll::Ready(Ok(Progress::Closed));
+            }
+            Err(error) => return Poll::Ready(Err(error)),
+        }
         let bytes = buffer.filled();
         if bytes.is_empty() {
             return Poll::Ready(Ok(Progress::Closed));

@@ -7,7 +7,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::client::Client;
-use super::rig::{Pools, alpha, beta};
+use loka_tests::rig::{Pools, alpha, beta};
 
 /// Runs `check` and `run` on a document; both must refuse it with all of `words`.
 async fn assert_refused(document: &str, code: i32, words: &[&str]) {

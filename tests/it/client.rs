@@ -6,11 +6,12 @@ use std::net::SocketAddr;
 use loka_farm::wire::LineStream;
 use loka_tests::process::PATIENCE;
 use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-pub(crate) struct Client {
-    lines: LineStream<TcpStream>,
+pub(crate) struct Client<S = TcpStream> {
+    lines: LineStream<S>,
     next_id: u64,
 }
 
@@ -19,23 +20,33 @@ pub(crate) struct Client {
 impl Client {
     pub(crate) async fn connect(port: u16) -> Self {
         let address = SocketAddr::from(([127, 0, 0, 1], port));
-        let stream = TcpStream::connect(address).await.expect("the listener listens");
-        Self { lines: LineStream::new(stream), next_id: 1 }
+        Self::over(TcpStream::connect(address).await.expect("the listener listens"))
     }
 
     /// Connects, subscribes and authorizes.
     pub(crate) async fn logged_in(port: u16) -> Self {
-        let mut client = Self::connect(port).await;
-        let subscribed = client.call("mining.subscribe", json!(["it/1"])).await;
-        assert!(subscribed["result"][1].is_string(), "{subscribed}");
-        let authorized = client.call("mining.authorize", json!(["acct.it", "x"])).await;
-        assert_eq!(authorized["result"], true, "{authorized}");
-        client
+        Self::connect(port).await.log_in().await
     }
 
     /// The socket's own end: its identity.
     pub(crate) fn local_addr(&self) -> SocketAddr {
         self.lines.stream().local_addr().expect("an address")
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    /// On a connection that somebody else has made.
+    pub(crate) fn over(stream: S) -> Self {
+        Self { lines: LineStream::new(stream), next_id: 1 }
+    }
+
+    /// Subscribes and authorizes.
+    pub(crate) async fn log_in(mut self) -> Self {
+        let subscribed = self.call("mining.subscribe", json!(["it/1"])).await;
+        assert!(subscribed["result"][1].is_string(), "{subscribed}");
+        let authorized = self.call("mining.authorize", json!(["acct.it", "x"])).await;
+        assert_eq!(authorized["result"], true, "{authorized}");
+        self
     }
 
     pub(crate) async fn send(&mut self, text: &str) {

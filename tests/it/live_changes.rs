@@ -5,7 +5,7 @@ use loka_tests::documents::Documents;
 use loka_tests::process::{Process, eventually, free_port};
 
 use super::client::Client;
-use super::rig::Pools;
+use loka_tests::rig::Pools;
 
 /// What becomes of the connection to the active pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

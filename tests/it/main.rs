@@ -15,4 +15,5 @@ mod mining;
 mod no_pool;
 mod operations;
 mod otlp;
-mod rig;
+mod pod;
+mod tls;

@@ -7,7 +7,7 @@ use loka_farm::profile::Profile;
 use loka_tests::books::{Books as _, Ledger, MinerLinks};
 use loka_tests::process::{Process, eventually};
 
-use super::rig::{DIFFICULTY, NAMES, Pools, difficulty, miners};
+use loka_tests::rig::{DIFFICULTY, NAMES, Pools, difficulty, miners};
 
 /// One of each firmware.
 fn every_firmware() -> usize {

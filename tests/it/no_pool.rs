@@ -4,7 +4,7 @@ use loka_tests::process::Process;
 use serde_json::json;
 
 use super::client::Client;
-use super::rig::Pools;
+use loka_tests::rig::Pools;
 
 async fn without_pools(route: &str) -> (Pools, Process, u16) {
     let pools = Pools::start().await;

@@ -2,7 +2,7 @@
 
 use loka_tests::process::{Process, eventually, run_to_end, samples};
 
-use super::rig::{Pools, miners};
+use loka_tests::rig::{Pools, miners};
 
 #[tokio::test]
 async fn the_pages_tell_the_truth() {

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-use super::rig::{Pools, miners};
+use loka_tests::rig::{Pools, miners};
 
 /// Longest build of the collector: its modules are fetched and compiled the first time.
 const BUILD_WITHIN: Duration = Duration::from_secs(20 * 60);

@@ -24,7 +24,7 @@ use loka_proxy::admin::StatusSource as _;
 use loka_proxy::app::{App, Seams, StatusReader};
 use loka_proxy::clock::Clock;
 use loka_proxy::config::Applied;
-use loka_proxy::control::{ConfigFeed, Publisher};
+use loka_proxy::control::{ConfigFeed, Offered, Publisher};
 use loka_proxy::telemetry::Telemetry;
 use loka_proxy::telemetry::reasons::DrainCause;
 use loka_proxy::workers::Workers;
@@ -128,7 +128,8 @@ impl Farm {
         }
         let documents = documents();
         let telemetry = Telemetry::silent();
-        let (publisher, feed) = Publisher::new(applied(&documents), telemetry.clone());
+        let first = Offered::from_files(applied(&documents));
+        let (publisher, feed) = Publisher::new(Some(first), telemetry.clone());
         let app = start_app(&net, telemetry, feed, seed).await;
         let rack = power_on(&net, seed, miners);
         let calm_from = None;
@@ -188,15 +189,16 @@ impl Farm {
             Injected::Partition(pool, length) => self.net.partition(ADDRESSES[*pool], *length),
             Injected::HalfOpen(pool) => self.net.half_open(ADDRESSES[*pool]),
             Injected::CutMiners => self.net.cut(&listener_name(PORT)),
-            Injected::Reconfigure => self.reconfigure(),
+            Injected::Reconfigure => self.reconfigure().await,
         }
     }
 
     /// The pools in the other order, and another difficulty for new miners.
-    pub(crate) fn reconfigure(&mut self) {
+    pub(crate) async fn reconfigure(&mut self) {
         self.documents.pools.reverse();
         self.documents.difficulty *= 1.25;
-        self.publisher.publish(applied(&self.documents));
+        let offered = Offered::from_files(applied(&self.documents));
+        self.publisher.publish(offered).await.expect("good documents");
     }
 
     /// Ends all faults.

@@ -201,7 +201,7 @@ fn a_change_of_the_documents_moves_the_farm_without_a_reconnect() {
     let outcome = play(unlike_pools(), async |mut farm| {
         farm.mine_until(seconds(40)).await;
         assert_eq!(farm.active().as_deref(), Some("alpha"));
-        farm.reconfigure();
+        farm.reconfigure().await;
         farm.mine_until(seconds(80)).await;
         assert_eq!(farm.active().as_deref(), Some("beta"));
         farm

@@ -2,6 +2,9 @@
 
 use std::fmt::Write as _;
 
+use loka_api::control::Snapshot;
+use loka_api::{Layered, Resources, render};
+
 /// A StratumProxy and the StratumPools of its one route.
 #[derive(Clone, Debug)]
 pub struct Documents {
@@ -45,6 +48,15 @@ impl Documents {
         let none = String::new;
         let (listener, route, spec) = (none(), none(), none());
         Self { port, difficulty, pools, failback: "20s", listener, route, spec }
+    }
+
+    /// What the operator would make of them, as its snapshot of this number.
+    pub fn snapshot(&self, sequence: u64) -> Snapshot {
+        let text = self.text();
+        let resources = Resources::load([(PROXY, text.as_str())]).expect("good documents");
+        let proxy = resources.proxy(None).expect("one proxy");
+        let rendered = render(&resources, proxy, &Layered(Vec::new())).expect("good documents");
+        Snapshot::new("b3b1", sequence, rendered.config)
     }
 
     /// All of them in one text.

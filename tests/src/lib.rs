@@ -9,6 +9,9 @@
 )]
 
 pub mod books;
+pub mod cluster;
 pub mod documents;
 pub mod process;
+pub mod rig;
 pub mod seams;
+pub mod secured;

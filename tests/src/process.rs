@@ -29,6 +29,10 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// The documents' file, in the process's own directory.
 const FILE: &str = "farm.yaml";
 
+/// The directories of a pod, likewise.
+const MOUNTED: &str = "mounted";
+const STATE: &str = "state";
+
 /// A running `stratum-proxy run`.
 #[derive(Debug)]
 pub struct Process {
@@ -112,10 +116,37 @@ impl Process {
     pub async fn start_with(documents: &str, environment: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         fs::write(directory.path().join(FILE), documents).expect("a file");
+        let process = Self::spawn(directory, &["-f", FILE], environment).await;
+        process.logged("listening for miners").await;
+        process
+    }
+
+    /// Starts it as a pod of the operator, with the texts of the snapshots that are mounted and kept, and waits until
+    /// it answers.
+    pub async fn start_pod(mounted: Option<&str>, kept: Option<&str>, further: &[&str]) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        fs::create_dir(directory.path().join(MOUNTED)).expect("a directory");
+        fs::create_dir(directory.path().join(STATE)).expect("a directory");
+        let files = [(MOUNTED, "snapshot.json", mounted), (STATE, "last-good.json", kept)];
+        for (place, name, text) in files {
+            if let Some(text) = text {
+                fs::write(directory.path().join(place).join(name), text).expect("a file");
+            }
+        }
+        for name in ["ca.crt", "token"] {
+            fs::write(directory.path().join(name), "").expect("a file");
+        }
+        let arguments = [&["--snapshot", MOUNTED, "--state", STATE], further].concat();
+        Self::spawn(directory, &arguments, &[]).await
+    }
+
+    /// Runs it in its own directory and waits for its admin server.
+    async fn spawn(directory: TempDir, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut child = Command::new(binary())
             .args(["run", "--admin", "127.0.0.1:0", "--bind", "127.0.0.1", "--log-format", "json"])
-            .args(["--log-level", "debug", "-f"])
-            .arg(directory.path().join(FILE))
+            .args(["--log-level", "debug"])
+            .args(arguments)
+            .current_dir(directory.path())
             .env_clear()
             .envs(environment.iter().copied())
             .stderr(Stdio::piped())
@@ -136,8 +167,33 @@ impl Process {
         let listening = process.logged("admin server listening").await;
         let address = listening["address"].as_str().expect("an address");
         process.admin = address.parse().expect("an address");
-        process.logged("listening for miners").await;
         process
+    }
+
+    /// Replaces the mounted snapshot.
+    pub fn mount(&self, text: &str) {
+        let new = self.directory.path().join(".new");
+        fs::write(&new, text).expect("a file");
+        let mounted = self.directory.path().join(MOUNTED).join("snapshot.json");
+        fs::rename(new, mounted).expect("a rename");
+    }
+
+    /// The snapshot that it has kept for its next start.
+    pub fn kept(&self) -> Option<String> {
+        fs::read_to_string(self.directory.path().join(STATE).join("last-good.json")).ok()
+    }
+
+    /// Waits until `/readyz` answers with `code`, and gives what it says.
+    pub async fn ready(&self, code: u16) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let (answered, text) = self.page("/readyz").await;
+            if answered == code {
+                return text;
+            }
+            assert!(Instant::now() < deadline, "{answered}: {text}");
+            sleep(LOOK_AGAIN).await;
+        }
     }
 
     /// Waits for a log line with this message, from the start of the log on.

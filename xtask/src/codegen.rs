@@ -1,6 +1,8 @@
 //! `cargo xtask codegen`: the files that the code writes, and whether the tree holds them as the code says.
 //!
-//! The generators live with what they describe (`api` for the resources, `proxy` for its metrics); here is only the list.
+//! The generators live with what they describe (`api` for the resources, `proxy` and `operator` for their metrics); here is only the list.
+
+mod chart;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -64,10 +66,20 @@ fn write() -> Outcome {
 
 fn generate() -> Result<Vec<Generated>, String> {
     let mut files = resources()?;
-    let metrics = ["run", "--quiet", "--package", "loka-proxy", "--bin", "stratum-proxy", "--"];
-    let text = stdout_of(cargo(metrics.into_iter().chain(["docs", "metrics"])))?;
-    files.push(Generated { path: PathBuf::from("docs/metrics.md"), text });
+    let templates: Result<Vec<Generated>, String> = files.iter().map(template).collect();
+    files.extend(templates?);
+    let values = workspace::root().join(chart::VALUES);
+    let values = fs::read_to_string(&values).map_err(|error| cannot("read", &values, &error))?;
+    files.push(Generated { path: PathBuf::from(chart::TABLE), text: chart::table(&values) });
+    files.push(metrics("loka-proxy", "stratum-proxy", "docs/metrics.md")?);
+    files.push(metrics("loka-operator", "stratum-operator", "docs/operator-metrics.md")?);
     Ok(files)
+}
+
+/// The metrics of one of the binaries, as it prints them itself.
+fn metrics(package: &str, binary: &str, path: &str) -> Result<Generated, String> {
+    let run = ["run", "--quiet", "--package", package, "--bin", binary, "--", "docs", "metrics"];
+    Ok(Generated { path: PathBuf::from(path), text: stdout_of(cargo(run))? })
 }
 
 /// The custom resources, by way of a directory: only the generator knows how many files there are.
@@ -90,14 +102,24 @@ fn resources() -> Result<Vec<Generated>, String> {
     Ok(files)
 }
 
-/// Files in `crds/` that no type generates any more.
+/// The chart's copy of a definition.
+fn template(definition: &Generated) -> Result<Generated, String> {
+    let Generated { path, text } = definition;
+    let path = Path::new(chart::TEMPLATES).join(path.file_name().unwrap_or_default());
+    Ok(Generated { path, text: chart::template(text)? })
+}
+
+/// Files of definitions that no type generates any more.
 fn orphans(root: &Path, generated: &[Generated]) -> Result<Vec<String>, String> {
-    let names = file_names(&root.join("crds"))?;
-    let paths = names.iter().map(|name| Path::new("crds").join(name));
-    Ok(paths
-        .filter(|path| generated.iter().all(|file| &file.path != path))
-        .map(|path| format!("{}: no type generates this file; delete it", path.display()))
-        .collect())
+    let mut problems = Vec::new();
+    for directory in ["crds", chart::TEMPLATES] {
+        let names = file_names(&root.join(directory))?;
+        let paths = names.iter().map(|name| Path::new(directory).join(name));
+        let lost = paths.filter(|path| generated.iter().all(|file| &file.path != path));
+        let said = |path: PathBuf| format!("{}: no type generates it; delete it", path.display());
+        problems.extend(lost.map(said));
+    }
+    Ok(problems)
 }
 
 fn file_names(directory: &Path) -> Result<Vec<String>, String> {

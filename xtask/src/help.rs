@@ -24,8 +24,15 @@ cargo xtask COMMAND: needs nothing installed but Rust (and a C compiler, for the
       The house rules that a compiler does not know: which crate may use which, which module of the proxy may
       use which, sizes of functions and files, names, files that nobody references, paths in documents.
 
+  tools [--only api|node] [--print]
+      Builds what the tests on Kubernetes run and no machine has, from pinned sources, into a cache outside of the
+      tree: etcd, kube-apiserver, kubectl and kube-controller-manager (api; about 10 minutes the first time, needs Go);
+      the rest of Kubernetes, Helm, CoreDNS, a collector of traces and a container runtime (node; 7 more).
+      `cargo xtask test` does it by itself when it is due.
+      --print  builds nothing, and prints the variables by which tests find it: eval \"$(cargo xtask tools --print)\"
+
   codegen [--check]
-      Writes the generated files: crds/*.yaml and docs/metrics.md.
+      Writes the generated files: crds/*.yaml and their copies in the chart, docs/metrics.md, docs/values.md.
       --check  writes nothing, and fails if one differs from what the code says
 
   help

@@ -10,6 +10,7 @@ mod demo;
 mod help;
 mod test;
 mod tidy;
+mod tools;
 mod workspace;
 
 use std::env;
@@ -36,6 +37,7 @@ fn dispatch(arguments: &[String]) -> Outcome {
         "demo" => demo::run(rest),
         "test" => test::run(rest),
         "tidy" => tidy::run(rest),
+        "tools" => tools::run(rest),
         "help" | "--help" | "-h" => {
             println!("{}", help::TEXT);
             Ok(ExitCode::SUCCESS)

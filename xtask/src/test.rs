@@ -9,11 +9,12 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use crate::Outcome;
+use crate::tools::{Lack, Variable};
 use crate::workspace;
 
 mod counts;
-mod running;
-mod setup;
+pub(crate) mod running;
+pub(crate) mod setup;
 mod steps;
 
 use self::counts::Counts;
@@ -113,11 +114,12 @@ fn run_step(step: &Step, place: &str, log: &Path) -> Verdict {
     let started = Instant::now();
     let title = format!("{place} {}: {}", step.name, step.what);
     println!("{title}");
-    let verdict = match step.needs.map_or(Ok(()), setup::provide) {
-        Err(missing) => Verdict::NotRun(missing),
-        Ok(()) => match &step.work {
+    let verdict = match step.needs.map_or_else(|| Ok(Vec::new()), setup::provide) {
+        Err(Lack::Missing(missing)) => Verdict::NotRun(missing),
+        Err(Lack::Broken(why)) => run_broken(&why, log),
+        Ok(variables) => match &step.work {
             Work::Check(check) => run_check(*check, log),
-            Work::Programs(commands) => run_programs(step, commands, log),
+            Work::Programs(commands) => run_programs(step, commands, &variables, log),
         },
     };
     let time = duration(started.elapsed());
@@ -143,8 +145,22 @@ fn run_check(check: fn() -> Result<Vec<String>, String>, log: &Path) -> Verdict 
     }
 }
 
-fn run_programs(step: &Step, commands: &[steps::Start], log: &Path) -> Verdict {
-    let ended = running::run_all(step.name, commands, log);
+/// What the step needs could be made here, and was not.
+fn run_broken(why: &str, log: &Path) -> Verdict {
+    // The verdict is the same without a log; the terminal has the text then.
+    if fs::write(log, format!("{why}\n")).is_err() {
+        println!("        {why}");
+    }
+    Verdict::Failed(Counts::failed())
+}
+
+fn run_programs(
+    step: &Step,
+    commands: &[steps::Start],
+    variables: &[Variable],
+    log: &Path,
+) -> Verdict {
+    let ended = running::run_all(step.name, commands, variables, log);
     let text = fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let found = if step.prints_tests { counts::of_tests(&text) } else { Counts::default() };

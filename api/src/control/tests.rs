@@ -32,6 +32,13 @@ fn a_snapshot_survives_file_and_stream() {
 }
 
 #[test]
+fn debug_shows_the_name_of_a_snapshot_and_nothing_of_its_content() {
+    let shown = format!("{:?}", Snapshot::new("uid", 7, config("secretive")));
+    assert!(shown.contains("sequence: 7"), "{shown}");
+    assert!(!shown.contains("secretive"), "{shown}");
+}
+
+#[test]
 fn fields_of_a_newer_operator_keep_their_place_in_the_hash() {
     let json =
         runtime_config::json(&config("info")).replace("{\"schema\"", "{\"new\":1,\"schema\"");

@@ -1,19 +1,29 @@
-//! Listeners: units resolved, and the route that each one's miners take.
+//! Listeners: units resolved, the route that each one's miners take, and the certificate that they
+//! are shown. Whether that is one is for the proxy to say, which has the means.
 
 use crate::{
-    runtime_config::{DifficultyRange, Limits, Listener},
-    stratum_proxy::{self as spec, StratumProxySpec},
+    names,
+    runtime_config::{DifficultyRange, Limits, Listener, ListenerTls},
+    secrets::{Secret, SecretRef, SecretSource},
+    stratum_proxy::{self as spec, StratumProxySpec, TlsVersion},
 };
 
-use super::draft::{At, Draft};
+use super::{
+    draft::{At, Draft},
+    secret,
+};
 
-pub(super) fn render(draft: &mut Draft<'_, StratumProxySpec>) -> Vec<Listener> {
-    let listeners = &draft.document.spec.listeners;
-    listeners.iter().enumerate().map(|(index, wanted)| listener(draft, index, wanted)).collect()
+pub(super) fn render(
+    draft: &mut Draft<'_, StratumProxySpec>,
+    secrets: &dyn SecretSource,
+) -> Vec<Listener> {
+    let listeners = draft.document.spec.listeners.iter().enumerate();
+    listeners.map(|(index, wanted)| listener(draft, secrets, index, wanted)).collect()
 }
 
 fn listener(
     draft: &mut Draft<'_, StratumProxySpec>,
+    secrets: &dyn SecretSource,
     index: usize,
     wanted: &spec::Listener,
 ) -> Listener {
@@ -24,6 +34,7 @@ fn listener(
         route: route(draft, &at, wanted),
         difficulty: difficulty(draft, &at.field("difficulty"), &wanted.difficulty),
         limits: limits(draft, &at.field("limits"), &wanted.limits),
+        tls: wanted.tls.as_ref().map(|wanted| tls(draft, secrets, &at.field("tls"), wanted)),
         name,
     }
 }
@@ -67,5 +78,35 @@ fn limits(draft: &mut Draft<'_, StratumProxySpec>, at: &At, wanted: &spec::Limit
         idle_timeout_ms: draft.millis(&at.duration("idleTimeout"), &wanted.idle_timeout),
         submits_per_second: draft.number(&at.field("submitsPerSecond"), wanted.submits_per_second),
         submit_burst: draft.number(&at.field("submitBurst"), wanted.submit_burst),
+    }
+}
+
+fn tls(
+    draft: &mut Draft<'_, StratumProxySpec>,
+    secrets: &dyn SecretSource,
+    at: &At,
+    wanted: &spec::ListenerTls,
+) -> ListenerTls {
+    // Without `..`: `clientAuth` has one value that its rule lets through, and does nothing.
+    let spec::ListenerTls { secret_ref, min_version, client_auth: _ } = wanted;
+    let version = match min_version {
+        TlsVersion::Tls12 => "TLS1_2",
+        TlsVersion::Tls13 => "TLS1_3",
+    };
+    draft.text(&at.field("minVersion"), version);
+    let mut find = |key: &str, to: &str| {
+        let reference = SecretRef {
+            namespace: draft.document.namespace.clone(),
+            name: secret_ref.name.clone(),
+            key: key.to_owned(),
+        };
+        let at = at.renamed("secretRef", to);
+        let wanted = secret::Wanted { at: &at, reference, key: secret::Key::Fixed };
+        secret::find(draft, secrets, wanted).unwrap_or_else(|| Secret::new(""))
+    };
+    ListenerTls {
+        certificate_pem: find(names::TLS_CERTIFICATE_KEY, "certificatePem"),
+        key_pem: find(names::TLS_PRIVATE_KEY_KEY, "keyPem"),
+        min_version: *min_version,
     }
 }

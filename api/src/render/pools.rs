@@ -4,7 +4,7 @@ use crate::{
     names,
     resources::Sourced,
     runtime_config::{Endpoint, Pool, PoolTimeouts},
-    secrets::{Secret, SecretMiss, SecretRef, SecretSource},
+    secrets::{Secret, SecretRef, SecretSource},
     stratum_pool::{self as spec, StratumPoolSpec},
     stratum_proxy::StratumProxySpec,
     values::PoolUrl,
@@ -13,6 +13,7 @@ use crate::{
 use super::{
     draft::{At, Draft, Notes},
     origin::Origin,
+    secret,
 };
 
 /// The longest password that is sent to a pool.
@@ -85,43 +86,11 @@ impl Login<'_> {
             name: reference.name.clone(),
             key: reference.key.clone(),
         };
-        match self.secrets.find(&wanted) {
-            Ok(secret) => {
-                let SecretRef { namespace, name, key } = wanted;
-                draft.notes.explain(&at, "(secret)", Origin::Secret { namespace, name, key });
-                sendable(draft, &at, &secret)
-            }
-            Err(miss) => {
-                self.refuse_miss(draft, &wanted, miss);
-                Secret::new("")
-            }
+        let wanted = secret::Wanted { at: &at, reference: wanted, key: secret::Key::Named };
+        match secret::find(draft, self.secrets, wanted) {
+            Some(secret) => sendable(draft, &at, &secret),
+            None => Secret::new(""),
         }
-    }
-
-    fn refuse_miss(
-        &self,
-        draft: &mut Draft<'_, StratumPoolSpec>,
-        wanted: &SecretRef,
-        miss: SecretMiss,
-    ) {
-        let SecretRef { namespace, name, key } = wanted;
-        let secret = format!("Secret {namespace}/{name}");
-        let supply = format!(
-            "add a v1 Secret document with this name and key, or outside a cluster set {}",
-            names::secret_variable(name, key)
-        );
-        let place = self.secrets.place();
-        let (field, value, message) = match miss {
-            SecretMiss::NoSecret => ("name", name, format!("{secret} is not in {place}")),
-            SecretMiss::NoKey { known } => {
-                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-                ("key", key, format!("{secret} has no such key; it has {known}"))
-            }
-            SecretMiss::Unreadable(why) => {
-                ("name", name, format!("{secret} cannot be read from {place}: {why}"))
-            }
-        };
-        draft.refuse_value(&format!("spec.passwordSecretRef.{field}"), value, &message, &supply);
     }
 }
 

@@ -42,6 +42,12 @@ apiVersion: v1
 kind: Secret
 metadata: {name: credentials, namespace: mining}
 stringData: {password: \"hunter2\\n\", other: \"a\\nb\"}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: certificate, namespace: mining}
+type: kubernetes.io/tls
+stringData: {tls.crt: chain, tls.key: hunter2}
 ";
 
 const PASSWORD: &str = "passwordSecretRef: {name: credentials}";
@@ -193,6 +199,20 @@ fn a_reference_that_leads_nowhere_is_refused_with_what_is_there() {
                 "STRATUM_SECRET_CREDENTIALS_PASS",
             ],
         ),
+        (
+            documents("tls: {secretRef: {name: certificat}}", "", ""),
+            [
+                "t.yaml:2 StratumProxy/farm-east: spec.listeners[0].tls.secretRef.name (\"certificat\"): Secret mining/certificat is not in the documents",
+                "with this name and the key tls.key, or outside a cluster set STRATUM_SECRET_CERTIFICAT_TLS_KEY",
+            ],
+        ),
+        (
+            documents("tls: {secretRef: {name: credentials}}", "", ""),
+            [
+                "spec.listeners[0].tls.secretRef.name (\"credentials\"): Secret mining/credentials has no key tls.crt; it has other, password",
+                "STRATUM_SECRET_CREDENTIALS_TLS_CRT",
+            ],
+        ),
     ] {
         let all = refused(&text);
         for part in parts {
@@ -206,6 +226,34 @@ fn a_password_that_is_no_line_is_refused_without_showing_it() {
     let all = refused(&documents("", "", "passwordSecretRef: {name: credentials, key: other}"));
     assert!(all.contains("control characters"), "{all}");
     assert!(!all.contains("a\nb") && !all.contains("a\\nb"), "{all}");
+}
+
+#[test]
+fn a_listeners_certificate_comes_from_the_secret_and_raises_the_schema() {
+    let plain = render_text(&documents("", "", "")).unwrap();
+    assert_eq!((plain.config.schema, &plain.config.listeners[0].tls), (1, &None));
+
+    let text = documents("tls: {secretRef: {name: certificate}, minVersion: TLS1_3}", "", "");
+    let rendered = render_text(&text).unwrap();
+    assert_eq!(rendered.config.schema, 2);
+    let tls = rendered.config.listeners[0].tls.as_ref().unwrap();
+    assert_eq!((tls.certificate_pem.expose(), tls.key_pem.expose()), ("chain", "hunter2"));
+    let explained: Vec<_> = rendered
+        .explain()
+        .iter()
+        .filter(|it| it.path.contains(".tls."))
+        .map(|it| format!("{} {} <- {}", it.path, it.value, it.origin))
+        .collect();
+    assert_eq!(
+        explained,
+        [
+            "listeners[v1].tls.minVersion TLS1_3 <- t.yaml:2 StratumProxy/farm-east spec.listeners[0].tls.minVersion",
+            "listeners[v1].tls.certificatePem (secret) <- Secret mining/certificate key tls.crt",
+            "listeners[v1].tls.keyPem (secret) <- Secret mining/certificate key tls.key",
+        ]
+    );
+    let shown = format!("{rendered:?} {}", json!(rendered.explain()));
+    assert!(!shown.contains("hunter2"), "{shown}");
 }
 
 #[test]
@@ -334,4 +382,17 @@ fn the_samples_render() {
 fn the_sample_without_its_secret_names_the_variable() {
     let all = refused(&sample("farm.yaml"));
     assert!(all.contains("set STRATUM_SECRET_PRIMARY_CREDENTIALS_PASSWORD"), "{all}");
+}
+
+/// Every share of the quick start is due to its pool: it ends with one that the pool has credited.
+#[test]
+fn the_quick_start_renders() {
+    let text = sample("quickstart.yaml");
+    let resources = Resources::load([("quickstart.yaml", text.as_str())]).unwrap();
+    let proxy = resources.proxy(None).unwrap();
+    let rendered = render(&resources, proxy, &Layered(vec![&resources.secrets])).unwrap();
+    let config = json!(rendered.config);
+    assert_eq!(config["name"], "mining/quickstart");
+    assert_eq!(config["routes"][0]["pools"][0]["user"], "practice.quickstart");
+    assert_eq!(config["listeners"][0]["difficulty"]["min"], "0.00001");
 }

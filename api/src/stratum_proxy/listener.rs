@@ -4,8 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    reserved::Reserved,
-    rules::{difficulty, difficulty_order, duration, label, listener_name, only, reserved, rules},
+    rules::{
+        difficulty, difficulty_order, duration, label, listener_name, object_name, only, reserved,
+        rules,
+    },
     values::{DurationText, QuantityText},
 };
 
@@ -59,12 +61,65 @@ pub struct Listener {
     #[schemars(range(min = 30000, max = 32767))]
     pub node_port: Option<i32>,
 
-    /// Reserved: TLS towards miners.
+    /// TLS towards miners, on the whole port. Absent: miners speak in the clear.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-kubernetes-validations" = reserved(
-        "TLS towards miners is not served yet"
+    pub tls: Option<ListenerTls>,
+}
+
+/// TLS towards miners: the certificate that they are shown, and what they must speak.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ListenerTls {
+    /// The Secret with the certificate and its private key.
+    pub secret_ref: TlsSecretRef,
+
+    /// The oldest version of TLS that miners may speak. Default TLS1_2.
+    #[serde(default)]
+    pub min_version: TlsVersion,
+
+    /// Whether miners are asked for certificates of their own. Only None so far. Absent: None.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-validations" = only(
+        "None", "miners are not asked for certificates yet"
     )))]
-    pub tls: Option<Reserved>,
+    #[schemars(with = "ClientAuth")]
+    pub client_auth: Option<ClientAuth>,
+}
+
+/// A Secret of type kubernetes.io/tls in the namespace of the StratumProxy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TlsSecretRef {
+    /// Name of the Secret, in the namespace of the StratumProxy. Its keys are tls.crt, the chain in
+    /// PEM with the listener's own certificate first, and tls.key, the private key in PEM. Outside
+    /// a cluster the environment variables `STRATUM_SECRET_<NAME>_TLS_CRT` and
+    /// `STRATUM_SECRET_<NAME>_TLS_KEY` may stand in for it.
+    #[schemars(length(min = 1, max = 253))]
+    #[schemars(extend("x-kubernetes-validations" = object_name("Secret")))]
+    pub name: String,
+}
+
+/// A version of TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub enum TlsVersion {
+    /// TLS 1.2.
+    #[default]
+    #[serde(rename = "TLS1_2")]
+    Tls12,
+    /// TLS 1.3.
+    #[serde(rename = "TLS1_3")]
+    Tls13,
+}
+
+/// Whether the other side is asked for a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ClientAuth {
+    /// It is not.
+    None,
+    /// One that it shows is checked.
+    Optional,
+    /// Without a good one it is not let in.
+    Required,
 }
 
 /// How hard the shares are that miners are asked for, in the unit of pools: 1 is 2^32 hashes on

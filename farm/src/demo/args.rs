@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use loka_farm::duration;
+
 /// Miners at most: each is a task and a share of two cores.
 const MINERS_MAX: u16 = 2_000;
 
@@ -29,7 +31,7 @@ pub(super) struct Args {
     pub(super) miners: u16,
 
     /// How long to mine: 90s, 5m
-    #[arg(long, value_name = "TIME", default_value = "2m", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "2m", value_parser = duration::parse)]
     pub(super) duration: Duration,
 
     /// Print the summary as one JSON object on standard output, progress on standard error
@@ -84,34 +86,6 @@ impl Args {
             (Some(_), _) => Pools::Real,
             (None, Some(_)) => Pools::Adapting,
             (None, None) => Pools::Practice,
-        }
-    }
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text:?} is no duration; write it like 90s or 5m");
-    let (number, unit) = match text.strip_suffix('m') {
-        Some(number) => (number, 60),
-        None => (text.strip_suffix('s').unwrap_or(text), 1),
-    };
-    let number: u64 = number.parse().map_err(|_| wrong())?;
-    if number == 0 {
-        return Err(wrong());
-    }
-    Ok(Duration::from_secs(number.saturating_mul(unit)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_are_seconds_unless_minutes_are_meant() {
-        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
-        assert_eq!(duration("90"), Ok(Duration::from_secs(90)));
-        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
-        for wrong in ["", "0s", "-1s", "1h", "soon"] {
-            assert!(duration(wrong).is_err(), "{wrong}");
         }
     }
 }

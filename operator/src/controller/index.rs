@@ -7,7 +7,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use loka_api::stratum_pool::StratumPoolSpec;
 use loka_api::stratum_proxy::StratumProxySpec;
-use serde_json::Value;
 
 use crate::fleet::ProxyKey;
 
@@ -46,11 +45,8 @@ pub(super) fn pools_of(spec: &StratumProxySpec) -> Vec<&str> {
 
 /// The Secrets that a StratumProxy itself refers to: certificates of its listeners.
 pub(super) fn secrets_of(spec: &StratumProxySpec) -> BTreeSet<String> {
-    let blocks =
-        spec.listeners.iter().filter_map(|listener| serde_json::to_value(&listener.tls).ok());
-    blocks
-        .filter_map(|tls| tls.pointer("/secretRef/name").and_then(Value::as_str).map(str::to_owned))
-        .collect()
+    let tls = spec.listeners.iter().filter_map(|listener| listener.tls.as_ref());
+    tls.map(|tls| tls.secret_ref.name.clone()).collect()
 }
 
 /// The Secret that a StratumPool refers to.

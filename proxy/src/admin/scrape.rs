@@ -11,11 +11,11 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric as Registered, Registry};
 
-use super::status::{PoolStatus, RouteStatus, Status};
+use super::status::{ConfigStatus, PoolStatus, RouteStatus, Status};
 use crate::sink::ledger::{Counts, LedgerSnapshot, Lost, RowKey, Unanswered};
 use crate::telemetry::Labels;
 use crate::telemetry::catalogue::{self as names, Metric};
-use crate::telemetry::reasons::PoolState;
+use crate::telemetry::reasons::{ConfigSource, PoolState};
 
 /// A registry of what `status` and `ledger` hold.
 pub(super) fn scraped(status: &Status, ledger: &LedgerSnapshot) -> Registry {
@@ -39,8 +39,25 @@ fn process(registry: &mut Registry, status: &Status) {
     register(registry, &names::CONFIG_APPLIED_AT, ConstGauge::new(applied_at));
     let refused = i64::from(status.config.refused.is_some());
     register(registry, &names::CONFIG_REFUSED, ConstGauge::new(refused));
+    configuration(registry, &status.config);
     let draining = i64::from(status.draining.is_some());
     register(registry, &names::DRAINING, ConstGauge::new(draining));
+}
+
+fn configuration(registry: &mut Registry, config: &ConfigStatus) {
+    let sources = Gauges::register(registry, &names::CONFIG_SOURCE);
+    for source in ConfigSource::ALL {
+        sources.set([source.label()], f64::from(u8::from(config.source == Some(*source))));
+    }
+    if let Some(sequence) = config.sequence {
+        #[expect(clippy::cast_precision_loss, reason = "far fewer changes than 2^53")]
+        let sequence = sequence as f64;
+        register(registry, &names::CONFIG_SEQUENCE, ConstGauge::new(sequence));
+    }
+    if let Some(stream) = &config.stream {
+        let connected = i64::from(stream.connected);
+        register(registry, &names::CONFIG_STREAM_CONNECTED, ConstGauge::new(connected));
+    }
 }
 
 fn listeners(registry: &mut Registry, status: &Status) {

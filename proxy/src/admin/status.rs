@@ -3,10 +3,10 @@
 
 use std::net::SocketAddr;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::sink::ledger::LedgerSnapshot;
-use crate::telemetry::reasons::PoolState;
+use crate::telemetry::reasons::{ConfigSource, PoolState};
 
 /// Where the admin server reads the state of the proxy. Called for each request, so it must not
 /// block.
@@ -40,6 +40,15 @@ pub struct Status {
 pub struct ConfigStatus {
     /// Empty while none is in use.
     pub hash: String,
+    /// Of a snapshot: the uid of the StratumProxy that it was made for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<String>,
+    /// Of a snapshot: its place among those of its epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<u64>,
+    /// What kind of place it came from.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "source")]
+    pub source: Option<ConfigSource>,
     /// Where it came from.
     pub origin: String,
     /// When it was applied, in Unix seconds.
@@ -47,6 +56,24 @@ pub struct ConfigStatus {
     /// A later change that was refused, as long as the documents hold it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused: Option<RefusedStatus>,
+    /// The stream to the operator, if there is to be one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream: Option<StreamStatus>,
+}
+
+/// The stream to the operator.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StreamStatus {
+    /// Whether it is up.
+    pub connected: bool,
+    /// Since when it is up or down, in Unix seconds.
+    pub since: u64,
+    /// Who is spoken to.
+    pub address: String,
+    /// Why it was last lost, or could not be had.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
 }
 
 /// A change that was refused.
@@ -133,13 +160,27 @@ impl Status {
             reasons.push(format!("draining: {reason}"));
         }
         if self.config.hash.is_empty() {
-            reasons.push("no valid configuration yet".to_owned());
+            let refused = self.config.refused.iter().flat_map(|refused| &refused.problems);
+            let why: Vec<&str> = refused.map(String::as_str).collect();
+            reasons.push(match why.is_empty() {
+                true => "no valid configuration yet".to_owned(),
+                false => format!("no valid configuration yet: {}", why.join("\n")),
+            });
         }
         for listener in self.listeners.iter().filter(|listener| listener.address.is_none()) {
             let error = listener.error.as_deref().unwrap_or("not yet bound");
             reasons.push(format!("listener {}: {error}", listener.name));
         }
         reasons
+    }
+}
+
+/// In the spelling of the rest of the page.
+#[expect(clippy::ref_option, reason = "the form that serde asks for")]
+fn source<S: Serializer>(source: &Option<ConfigSource>, serializer: S) -> Result<S::Ok, S::Error> {
+    match source {
+        Some(ConfigSource::LastGood) => serializer.serialize_str("lastGood"),
+        other => other.serialize(serializer),
     }
 }
 
@@ -170,6 +211,11 @@ mod tests {
     fn ready_means_configured_listening_and_not_draining() {
         check(|_| {}, &[]);
         check(|s| s.config.hash.clear(), &["no valid configuration yet"]);
+        let refused = RefusedStatus { at: 1, problems: vec!["is empty".to_owned()] };
+        check(
+            |s| s.config = ConfigStatus { refused: Some(refused), ..ConfigStatus::default() },
+            &["no valid configuration yet: is empty"],
+        );
         check(|s| s.draining = Some("SIGTERM".to_owned()), &["draining: SIGTERM"]);
         check(
             |s| {

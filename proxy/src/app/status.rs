@@ -1,28 +1,32 @@
 //! The state of the process as status pages and probes see it.
 
-use std::sync::PoisonError;
-use std::time::{Instant, UNIX_EPOCH};
+use std::sync::{Arc, PoisonError};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use loka_api::control::{self, Report};
 use loka_stratum::job::PoolContext;
 
 use super::{App, ListenerView, Shared};
 use crate::admin::status::{
     ConfigStatus, ListenerStatus, PoolStatus, RefusedStatus, RouteStatus, Status, StatusSource,
+    StreamStatus,
 };
-use crate::config::Applied;
+use crate::control::{Offered, Shown, StreamState};
 use crate::fleet::{PoolView, RouteOutput};
+use crate::listener::MinerCount;
 use crate::sink::ledger::LedgerSnapshot;
+use crate::telemetry::reasons::PoolState;
 
 /// A reader of the running proxy's state.
 #[derive(Clone, Debug)]
-pub struct StatusReader(std::sync::Arc<Shared>);
+pub struct StatusReader(Arc<Shared>);
 
 // === impl App ===
 
 impl App {
     /// Reads the state of the proxy, for the admin server.
     pub fn status(&self) -> StatusReader {
-        StatusReader(std::sync::Arc::clone(&self.shared))
+        StatusReader(Arc::clone(&self.shared))
     }
 }
 
@@ -36,9 +40,9 @@ impl StatusSource for StatusReader {
             name: view
                 .applied
                 .as_ref()
-                .map(|applied| applied.config.name.clone())
+                .map(|offered| offered.applied.config.name.clone())
                 .unwrap_or_default(),
-            config: self.config(view.applied.as_deref(), view.applied_unix),
+            config: self.config(view.applied.as_ref(), view.applied_unix),
             listeners: view.listeners.iter().map(listener_status).collect(),
             routes: view.routes.iter().map(|(name, out)| route_status(name, out, now)).collect(),
             draining: view.draining.map(str::to_owned),
@@ -51,21 +55,66 @@ impl StatusSource for StatusReader {
 }
 
 impl StatusReader {
-    fn config(&self, applied: Option<&Applied>, applied_at: u64) -> ConfigStatus {
-        let refused = self.0.feed.refused.borrow().as_ref().map(|refusal| RefusedStatus {
-            at: refusal.at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
-            problems: refusal.error.texts(),
-        });
-        let Some(applied) = applied else {
-            return ConfigStatus { refused, ..ConfigStatus::default() };
+    fn config(&self, offered: Option<&Offered>, applied_at: u64) -> ConfigStatus {
+        let Shown { refused, stream } = &self.0.shown;
+        let refused = refused
+            .borrow()
+            .as_ref()
+            .map(|refusal| RefusedStatus { at: unix(refusal.at), problems: refusal.error.texts() });
+        let stream = stream.as_ref().map(|stream| stream_status(&stream.borrow()));
+        let Some(Offered { applied, provenance, ports: _ }) = offered else {
+            return ConfigStatus { refused, stream, ..ConfigStatus::default() };
         };
+        let identity = provenance.identity.as_ref();
         ConfigStatus {
             hash: applied.hash.to_string(),
+            epoch: identity.map(|identity| identity.epoch.clone()),
+            sequence: identity.map(|identity| identity.sequence),
+            source: Some(provenance.source),
             origin: applied.origin.to_string(),
             applied_at,
             refused,
+            stream,
         }
     }
+
+    /// How the pod is, for the operator.
+    pub fn report(&self) -> Report {
+        let (routes, miners) = {
+            let view = self.0.view.lock().unwrap_or_else(PoisonError::into_inner);
+            let miners = view.listeners.iter().filter_map(|listener| listener.miners.as_ref());
+            (view.routes.clone(), miners.map(MinerCount::now).sum::<usize>())
+        };
+        let pools = routes.iter().flat_map(|(route, output)| pool_states(route, output)).collect();
+        Report { pools, miners: u32::try_from(miners).unwrap_or(u32::MAX) }
+    }
+}
+
+fn pool_states(route: &str, output: &RouteOutput) -> Vec<control::PoolState> {
+    let view = Arc::clone(&output.view.borrow());
+    let active = |pool: &PoolView| view.active.as_deref() == Some(&*pool.name);
+    let state = |pool: &PoolView| control::PoolState {
+        route: route.to_owned(),
+        pool: pool.name.to_string(),
+        up: pool.state == PoolState::Up,
+        active: active(pool),
+        last_error: pool.last_error.clone().unwrap_or_default(),
+    };
+    view.pools.iter().map(state).collect()
+}
+
+fn stream_status(state: &StreamState) -> StreamStatus {
+    let StreamState { is_up, since, address, last_error } = state;
+    StreamStatus {
+        connected: *is_up,
+        since: *since,
+        address: address.clone(),
+        last_error: last_error.clone(),
+    }
+}
+
+fn unix(at: SystemTime) -> u64 {
+    at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 fn listener_status(view: &ListenerView) -> ListenerStatus {

@@ -10,7 +10,7 @@ fn parse(line: &str) -> Result<Args, clap::Error> {
 
 fn run_args(line: &str) -> RunArgs {
     match parse(line).unwrap().command {
-        Command::Run(args) => args,
+        Command::Run(args) => *args,
         other => panic!("{other:?}"),
     }
 }
@@ -98,6 +98,26 @@ fn wrong_usage_names_the_argument_and_the_value() {
     refused("p run -f x --admin 9090", invalid, &["--admin <ADDR>", "'9090'"]);
     refused("p run -f x --threads 0", invalid, &["--threads <N>", "'0'"]);
     refused("p run -f x --log-format xml", ErrorKind::InvalidValue, &["xml", "json, human"]);
+    let missing = ErrorKind::MissingRequiredArgument;
+    refused("p run", missing, &["--file <FILE>|--snapshot <DIR>"]);
+    refused("p run --snapshot s", missing, &["--state <DIR>"]);
+    let control = "p run --snapshot s --state t --control";
+    refused(&format!("{control} op:8443"), missing, &["--control-ca", "--control-token"]);
+    refused(
+        "p run -f x --control op:8443 --control-ca c --control-token t",
+        missing,
+        &["--snapshot"],
+    );
+    refused("p run --snapshot s --state t --control-ca c", missing, &["--control <HOST:PORT>"]);
+    for wrong in ["op", "op:", "op:0", ":8443", "a b:8443"] {
+        let line = ["p", "run", "--snapshot", "s", "--state", "t", "--control", wrong];
+        let text = Args::try_parse_from(line).unwrap_err().to_string();
+        assert!(text.contains("HOST:PORT, such as"), "{wrong}: {text}");
+    }
+    let conflict = ErrorKind::ArgumentConflict;
+    refused("p run -f x --snapshot s --state t", conflict, &["--file", "--snapshot"]);
+    refused("p run --snapshot s --state t --secrets-dir d", conflict, &["--secrets-dir"]);
+    refused("p run --snapshot s --state t --schema-max 99", invalid, &["99"]);
     refused("p run -f x --secret-dir y", ErrorKind::UnknownArgument, &["--secrets-dir"]);
 }
 
@@ -107,6 +127,20 @@ fn files_keep_their_order_and_defaults_are_safe() {
     assert_eq!(args.input.files, [PathBuf::from("b"), PathBuf::from("a")]);
     assert!(args.admin.ip().is_loopback(), "the admin server must not be open to the network");
     assert!(args.log_format.is_none() && args.log_level.is_none() && args.threads.is_none());
+}
+
+#[test]
+fn a_pod_of_the_operator_is_told_where_everything_is() {
+    let pod = run_args(
+        "p run --snapshot /s --state /l --control [::1]:8443 --control-ca /c --control-token /t \
+         --control-name stratum-operator.stratum.svc",
+    )
+    .pod;
+    assert_eq!(pod.control, Some(ControlAddress { host: "::1".to_owned(), port: 8443 }));
+    assert_eq!(pod.control_name.as_deref(), Some("stratum-operator.stratum.svc"));
+    assert_eq!(pod.schema_max, SCHEMA);
+    let alone = run_args("p run --snapshot /s --state /l --schema-max 0").pod;
+    assert_eq!((alone.control, alone.schema_max), (None, 0));
 }
 
 /// Set for a second run of this test, whose environment can be chosen.
@@ -123,6 +157,7 @@ fn a_flag_wins_over_the_environment_and_that_over_the_default() {
         assert_eq!(from_environment.threads.map(NonZeroUsize::get), Some(3));
         assert_eq!(from_environment.input.secrets_dir, Some(PathBuf::from("/s")));
         assert_eq!(from_environment.input.proxy.as_deref(), Some("east"));
+        assert_eq!(from_environment.pod.schema_max, 0);
         let from_flags = run_args("p run -f x --admin 127.0.0.1:9292 --log-level warn --threads 2");
         assert_eq!(from_flags.admin.port(), 9292);
         assert_eq!(from_flags.log_level.as_deref(), Some("warn"));
@@ -136,7 +171,7 @@ fn a_flag_wins_over_the_environment_and_that_over_the_default() {
         .envs([("STRATUM_ADMIN", "127.0.0.1:9191"), ("STRATUM_BIND", "127.0.0.1")])
         .envs([("STRATUM_LOG_FORMAT", "human"), ("STRATUM_LOG_LEVEL", "debug")])
         .envs([("STRATUM_THREADS", "3"), ("STRATUM_SECRETS_DIR", "/s")])
-        .env("STRATUM_PROXY_NAME", "east")
+        .envs([("STRATUM_PROXY_NAME", "east"), ("STRATUM_SCHEMA_MAX", "0")])
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&child.stdout);

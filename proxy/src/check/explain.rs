@@ -3,7 +3,8 @@
 use std::io::{self, Write};
 
 use loka_api::runtime_config::{
-    Listener, NoPoolPolicy, Observability, OnNoPool, Pool, Route, RuntimeConfig, VersionRolling,
+    Listener, ListenerTls, NoPoolPolicy, Observability, OnNoPool, Pool, Route, RuntimeConfig,
+    TlsVersion, VersionRolling,
 };
 
 use super::origins::origins;
@@ -38,10 +39,11 @@ fn listeners(listeners: &[Listener], out: &mut dyn Write) -> io::Result<()> {
                 range.initial.clone(),
                 bounds,
                 pace,
+                encryption(listener).to_owned(),
             ]
         })
         .collect();
-    let header = ["LISTENER", "PORT", "ROUTE", "DIFFICULTY", "WITHIN", "AIM"];
+    let header = ["LISTENER", "PORT", "ROUTE", "DIFFICULTY", "WITHIN", "AIM", "TLS"];
     table(header, &difficulties, out)?;
 
     writeln!(out, "\nEach connection may")?;
@@ -61,6 +63,15 @@ fn listeners(listeners: &[Listener], out: &mut dyn Write) -> io::Result<()> {
         })
         .collect();
     table(["LISTENER", "MINERS", "LINE", "HANDSHAKE", "IDLE", "SUBMITS"], &limits, out)
+}
+
+/// Where the certificate is from stands with the origins.
+const fn encryption(listener: &Listener) -> &'static str {
+    match &listener.tls {
+        None => "no, in the clear",
+        Some(ListenerTls { min_version: TlsVersion::Tls12, .. }) => "1.2 or newer",
+        Some(ListenerTls { min_version: TlsVersion::Tls13, .. }) => "1.3",
+    }
 }
 
 fn explain_route(route: &Route, config: &RuntimeConfig, out: &mut dyn Write) -> io::Result<()> {

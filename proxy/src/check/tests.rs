@@ -36,7 +36,7 @@ fn the_sample_is_told_as_pools_accounts_and_origins() {
     assert_eq!(exit, Exit::Done, "{text}");
     for line in [
         "StratumProxy mining/farm-east is valid (configuration ",
-        "  v1        3333  main   8192        512 to 16000000  a share per 6s\n",
+        "  v1        3333  main   8192        512 to 16000000  a share per 6s  no, in the clear\n",
         "  1  primary    eu.primary-pool.example.com:3333    0         as the pool allows\n",
         "  3  backup     stratum.backup-pool.example.com:25  10        as the pool allows\n",
         "  account paid by primary, primary/2: acme-mining\n    under the login acme-mining.farm-east\n",
@@ -72,6 +72,43 @@ fn the_sample_as_json_holds_every_value_with_its_origin() {
     assert_eq!(origin("routes[main].pools[primary].password"), pair("(secret)", "secret"));
     assert_eq!(origin("routes[main].pools[backup].timeouts.submitMs"), pair("60000", "default"));
     assert_eq!(json["secrets"][0]["place"], "a Secret document");
+}
+
+#[test]
+fn a_listener_with_tls_is_told_with_the_place_of_its_certificate_and_without_its_key() {
+    let (certificate, key) = crate::tls::tests::pair();
+    let disk = OnDisk::empty();
+    let tls = "port: 3333, tls: {secretRef: {name: miners-tls}, minVersion: TLS1_3}";
+    disk.write("farm.yaml", FARM.replace("port: 3333", tls));
+    disk.write("s/miners-tls/tls.crt", certificate);
+    disk.write("s/miners-tls/tls.key", &key);
+    let inputs = disk.inputs(&["farm.yaml"]);
+    let inputs = Inputs { secrets_dir: Some(disk.path("s")), ..inputs };
+    let said = all_said(&inputs, &with_password("x"));
+    for line in [
+        "a share per 6s  1.3\n",
+        "Secret mining/miners-tls key tls.crt, taken from the secrets directory, miners-tls/tls.crt\n    listeners[v1].tls.certificatePem  (secret)\n",
+        "Secret mining/miners-tls key tls.key, taken from the secrets directory, miners-tls/tls.key\n    listeners[v1].tls.keyPem  (secret)\n",
+    ] {
+        assert!(said.contains(line), "{line:?} is not in\n{said}");
+    }
+    let lines = key.lines().filter(|line| !line.starts_with("-----"));
+    assert!(lines.into_iter().all(|line| !said.contains(line)), "{said}");
+}
+
+#[test]
+fn a_key_of_another_certificate_is_told_at_the_reference() {
+    let (certificate, key) = (crate::tls::tests::pair().0, crate::tls::tests::pair().1);
+    let disk = OnDisk::empty();
+    disk.write("farm.yaml", FARM.replace("port: 3333", "port: 3333, tls: {secretRef: {name: t}}"));
+    disk.write("s/t/tls.crt", certificate);
+    disk.write("s/t/tls.key", key);
+    let inputs = Inputs { secrets_dir: Some(disk.path("s")), ..disk.inputs(&["farm.yaml"]) };
+    let (exit, json) = json(&inputs, &with_password("x"));
+    assert_eq!(exit, Exit::Failed);
+    assert_eq!(json["problems"][0]["path"], "spec.listeners[0].tls.secretRef", "{json:#}");
+    let message = "the private key does not match the certificate";
+    assert_eq!(json["problems"][0]["message"], message, "{json:#}");
 }
 
 /// Changes the farm and expects one problem with these parts.

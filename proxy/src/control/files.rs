@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::{ConfigFeed, Publisher};
+use super::{ConfigFeed, Offered, Provenance, Publisher, Refused};
 use crate::config::{Applied, ConfigError, Contents, Environment, Inputs, load};
 use crate::telemetry::Telemetry;
 
@@ -49,7 +49,7 @@ pub fn follow_files(
     let started = now();
     let contents = inputs.read()?;
     let first = apply(&inputs, &contents, &environment, started)?;
-    let (publisher, feed) = Publisher::new(first, telemetry);
+    let (publisher, feed) = Publisher::new(Some(Offered::from_files(first)), telemetry);
     let environment = Arc::new(environment);
     Ok((FollowFiles { inputs, environment, publisher, seen: Reading(Ok(contents)) }, feed))
 }
@@ -91,18 +91,24 @@ impl FollowFiles {
         }
         if reading != self.seen {
             self.seen = reading;
-            self.take(started);
+            self.take(started).await;
         }
     }
 
-    fn take(&self, started: Instant) {
+    async fn take(&mut self, started: Instant) {
         let loaded = match &self.seen.0 {
             Ok(contents) => apply(&self.inputs, contents, &self.environment, started),
             Err(error) => Err(error.clone()),
         };
         match loaded {
-            Ok(applied) => self.publisher.publish(applied),
-            Err(error) => self.publisher.refuse(&self.inputs.origin(), started, error),
+            // Ports are tried again, so that it is refused only when the proxy drains.
+            Ok(applied) => drop(self.publisher.publish(Offered::from_files(applied)).await),
+            Err(error) => {
+                let (origin, provenance) = (self.inputs.origin(), Provenance::files());
+                let origin = origin.as_str();
+                let refused = Refused { origin, provenance: &provenance, started, error };
+                self.publisher.refuse(refused);
+            }
         }
     }
 

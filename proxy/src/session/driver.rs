@@ -80,9 +80,10 @@ type Verdict = Result<(), CloseReason>;
 // === impl Session ===
 
 impl Session {
-    pub(crate) fn new(parts: SessionParts, io: Box<dyn Transport>) -> Self {
+    /// `accepted`: what has passed since then, in a handshake of TLS, counts into that of Stratum.
+    pub(crate) fn new(parts: SessionParts, io: Box<dyn Transport>, accepted: Now) -> Self {
         let SessionParts { context, feed, peer } = parts;
-        let now = context.clock.now();
+        let now = accepted;
         let pace = feed.borrow().pace;
         Self {
             wire: Wire::new(io, context.line_bytes_max),

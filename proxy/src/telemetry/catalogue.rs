@@ -115,6 +115,8 @@ metrics! {
         "Connections of miners that were accepted";
     MINER_REFUSED: Counter "loka_miner_refused" ["listener", "reason"]
         "Connections of miners that did not become a session";
+    MINER_TLS_FAILED: Counter "loka_miner_tls_failed" ["listener", "reason"]
+        "TLS handshakes of miners that came to nothing";
     MINER_HANDSHAKE: Histogram "loka_miner_handshake_seconds" ["listener"]
         "From the connection of a miner to its authorization";
     MINER_CLOSED: Counter "loka_miner_closed" ["listener", "reason"]
@@ -173,6 +175,12 @@ metrics! {
         "1 while the documents hold a change that was refused, and the last good configuration is in use";
     CONFIG_APPLY: Counter "loka_proxy_config_apply" ["result"]
         "Changes of configuration, by what became of them";
+    CONFIG_SEQUENCE: Gauge "loka_proxy_config_sequence" []
+        "Sequence of the snapshot in use; absent with documents";
+    CONFIG_SOURCE: Gauge "loka_proxy_config_source" ["source"]
+        "1 for where the configuration in use came from, 0 for the others";
+    CONFIG_STREAM_CONNECTED: Gauge "loka_proxy_config_stream_connected" []
+        "1 while the stream to the operator is up; absent without --control";
     DRAINING: Gauge "loka_proxy_draining" []
         "1 while the proxy lets its miners go";
     SPANS_EXPORTED: Counter "loka_proxy_spans_exported" ["result"]

@@ -102,6 +102,26 @@ labels! {
 }
 
 labels! {
+    /// Why a TLS handshake with a miner came to nothing.
+    TlsFailure {
+        /// The miner does not trust the certificate that it was shown.
+        CertificateRefused => "certificate_refused",
+        /// The connection ended, or broke.
+        Disconnected => "disconnected",
+        /// No version or cipher in common.
+        Incompatible => "incompatible",
+        /// It is TLS by its first byte only.
+        Malformed => "malformed",
+        /// The first byte is no TLS handshake: most likely Stratum in the clear.
+        NotTls => "not_tls",
+        /// The listener ended, or lets its miners go.
+        Stopped => "stopped",
+        /// Not done within the handshake timeout.
+        TimedOut => "timed_out",
+    }
+}
+
+labels! {
     /// Why a pool is no longer used.
     PoolDownReason {
         /// The document no longer names it, or names it differently.
@@ -208,6 +228,20 @@ labels! {
 }
 
 labels! {
+    /// Where a configuration came from.
+    ConfigSource {
+        /// The documents that the process was started with.
+        Files => "files",
+        /// The last known good snapshot of an earlier run.
+        LastGood => "last_good",
+        /// The mounted snapshot.
+        Mounted => "mounted",
+        /// The operator's stream.
+        Stream => "stream",
+    }
+}
+
+labels! {
     /// What became of spans handed to the exporter.
     ExportResult {
         /// The collector took them.
@@ -250,6 +284,7 @@ mod tests {
         check(&CloseReason::ALL.iter().map(|r| r.label()).collect::<Vec<_>>());
         check(&PoolDownReason::ALL.iter().map(|r| r.label()).collect::<Vec<_>>());
         check(&RefuseReason::ALL.iter().map(|r| r.label()).collect::<Vec<_>>());
+        check(&TlsFailure::ALL.iter().map(|r| r.label()).collect::<Vec<_>>());
         check(&SwitchCause::ALL.iter().map(|r| r.label()).collect::<Vec<_>>());
     }
 }

@@ -60,13 +60,7 @@ enum Waited {
 
 impl PoolTask {
     pub(crate) fn new(parts: TaskParts) -> Self {
-        Self {
-            parts,
-            held: Held::default(),
-            sessions: 0,
-            resume: None,
-            backoff: Backoff::default(),
-        }
+        Self { parts, held: Held::default(), sessions: 0, resume: None, backoff: Backoff::pool() }
     }
 
     /// Runs until told to stop.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::duration;
 use super::steps::Start;
+use crate::tools::Variable;
 use crate::workspace::display;
 
 /// How often a program is looked at.
@@ -26,13 +27,27 @@ const PROGRESS_WIDTH: usize = 76;
 /// How much of the end of a log is read for a line of progress.
 const GLANCE_BYTES: usize = 400;
 
-/// Runs `starts` in order, until one fails. Everything that they print goes to `log`.
-pub(super) fn run_all(name: &str, starts: &[Start], log: &Path) -> Result<(), String> {
+/// Runs `starts` in order, with these variables too, until one fails. Everything that they print goes to `log`.
+pub(super) fn run_all(
+    name: &str,
+    starts: &[Start],
+    variables: &[Variable],
+    log: &Path,
+) -> Result<(), String> {
     File::create(log).map_err(|error| format!("cannot write {}: {error}", log.display()))?;
     for start in starts {
-        run(name, start, log)?;
+        let mut command = start.command();
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
+        run(name, &mut command, log)?;
     }
     Ok(())
+}
+
+/// Runs one program that is no step, as one: watched, and with signs of life. What it prints is added to `log`.
+pub(crate) fn run_alone(name: &str, command: &mut Command, log: &Path) -> Result<(), String> {
+    let log_file = OpenOptions::new().create(true).append(true).open(log);
+    log_file.map_err(|error| format!("cannot write {}: {error}", log.display()))?;
+    run(name, command, log)
 }
 
 /// Appends a remark of ours to `log`.
@@ -45,11 +60,10 @@ fn append(log: &Path) -> std::io::Result<File> {
     OpenOptions::new().append(true).open(log)
 }
 
-fn run(name: &str, start: &Start, log: &Path) -> Result<(), String> {
-    let mut command = start.command();
-    let shown = display(&command);
+fn run(name: &str, command: &mut Command, log: &Path) -> Result<(), String> {
+    let shown = display(command);
     note(log, &format!("running {shown}"));
-    let child = spawn(&mut command, log).map_err(|error| format!("cannot run {shown}: {error}"))?;
+    let child = spawn(command, log).map_err(|error| format!("cannot run {shown}: {error}"))?;
     let status = watch(name, child, log)?;
     if status.success() { Ok(()) } else { Err(format!("{shown} ended with {status}")) }
 }
@@ -144,7 +158,7 @@ mod tests {
         let log = log("run");
         let starts = ["echo one; echo two >&2", "exit 3", "echo never"];
         let starts = starts.map(|script| Start::program("sh", &["-c", script]));
-        let error = run_all("a", &starts, &log).unwrap_err();
+        let error = run_all("a", &starts, &[], &log).unwrap_err();
         assert!(error.contains("exit 3") && error.contains("exit status: 3"), "{error}");
         let text = fs::read_to_string(&log).unwrap();
         assert!(text.contains("\none\ntwo\n") && !text.contains("\nnever"), "{text}");

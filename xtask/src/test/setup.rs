@@ -1,7 +1,8 @@
-//! What a step needs besides Rust itself: looked for, fetched where that is ours to do, else told.
+//! What a step needs besides Rust itself: looked for, fetched or built where that is ours to do, else told.
 
 use std::process::Command;
 
+use crate::tools::{self, Lack, Stage, Variable};
 use crate::workspace::{cargo, works};
 
 /// A tool that a fresh machine may lack.
@@ -11,18 +12,21 @@ pub(super) enum Tool {
     Clippy,
     /// Optional: minutes to build, so it is left to whoever wants it.
     CargoDeny,
+    /// The programs of Kubernetes, built from pinned sources.
+    Kubernetes(Stage),
 }
 
 /// Why something is not there, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Missing {
-    pub(super) why: String,
-    pub(super) remedy: String,
+pub(crate) struct Missing {
+    pub(crate) why: String,
+    pub(crate) remedy: String,
 }
 
-/// Makes sure that `tool` is there.
-pub(super) fn provide(tool: Tool) -> Result<(), Missing> {
-    match tool {
+/// Makes sure that `tool` is there, and says by which variables a step's programs find it.
+pub(super) fn provide(tool: Tool) -> Result<Vec<Variable>, Lack> {
+    let standing = match tool {
+        Tool::Kubernetes(stage) => return tools::provide(stage),
         Tool::Rustfmt => component("fmt", "rustfmt"),
         Tool::Clippy => component("clippy", "clippy"),
         Tool::CargoDeny if is_there("deny") => Ok(()),
@@ -30,7 +34,8 @@ pub(super) fn provide(tool: Tool) -> Result<(), Missing> {
             "cargo-deny is not installed",
             "`cargo install --locked cargo-deny` (a few minutes)",
         )),
-    }
+    };
+    standing.map(|()| Vec::new()).map_err(Lack::Missing)
 }
 
 /// A component of the toolchain, which rustup can add.
@@ -56,6 +61,6 @@ fn is_there(subcommand: &str) -> bool {
     cargo([subcommand, "--version"]).output().is_ok_and(|output| output.status.success())
 }
 
-fn missing(why: &str, remedy: &str) -> Missing {
+pub(crate) fn missing(why: &str, remedy: &str) -> Missing {
     Missing { why: why.to_owned(), remedy: remedy.to_owned() }
 }

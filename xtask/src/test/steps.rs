@@ -4,11 +4,12 @@ use std::env;
 use std::process::Command;
 
 use super::setup::Tool;
+use crate::tools::Stage;
 use crate::workspace::{self, PACKAGES, cargo};
 use crate::{codegen, tidy};
 
 /// The levels, from the cheapest to the dearest.
-pub(super) const LEVELS: [&str; 5] = ["house", "unit", "sim", "it", "demo"];
+pub(super) const LEVELS: [&str; 7] = ["house", "unit", "sim", "it", "demo", "api", "node"];
 
 /// How long the demo runs as a test: enough for both moves between pools.
 const DEMO_DURATION: &str = "20s";
@@ -16,6 +17,9 @@ const DEMO_DURATION: &str = "20s";
 /// Where the programs under test are, for the tests on real sockets.
 const PROXY_BIN: &str = "LOKA_PROXY_BIN";
 const DEMO_BIN: &str = "LOKA_DEMO_BIN";
+
+/// The operator in an image, for the tests in pods.
+const OPERATOR_BIN: &str = "LOKA_OPERATOR_BIN";
 
 /// Clippy and rustdoc look at the same build of everything.
 const EVERYTHING: [&str; 2] = ["--workspace", "--all-features"];
@@ -61,6 +65,7 @@ pub(super) fn all() -> Vec<Step> {
     steps.extend(unit());
     steps.extend(simulations());
     steps.extend(real());
+    steps.extend(kubernetes());
     steps
 }
 
@@ -197,6 +202,33 @@ fn real() -> Vec<Step> {
                 build().into_iter().chain([Start::program(&demo, &show)]).collect(),
             ),
         },
+    ]
+}
+
+/// A real Kubernetes: an API server alone, then machines and pods. The latter run in a network of their own, where cargo
+/// can fetch nothing: all is built before.
+fn kubernetes() -> Vec<Step> {
+    let test = ["test", "--package", "loka-tests", "--test", "k8s"];
+    let run =
+        |module| [test.as_slice(), &["--no-fail-fast", "--", module, "--show-output"]].concat();
+    let (proxy, operator) = (built("stratum-proxy"), built("stratum-operator"));
+    let binaries = [("loka-proxy", "stratum-proxy"), ("loka-operator", "stratum-operator")];
+    let mut node: Vec<Start> = binaries
+        .map(|(package, binary)| Start::cargo(&["build", "--package", package, "--bin", binary]))
+        .into();
+    node.push(Start::cargo(&[test.as_slice(), &["--no-run"]].concat()));
+    let fabric = workspace::root().join("tests/tools/fabric.sh").to_string_lossy().into_owned();
+    let cargo = env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let inside =
+        Start::program("sh", &[&[fabric.as_str(), &cargo], run("node::").as_slice()].concat());
+    node.push(
+        inside.with(PROXY_BIN, &proxy).with(OPERATOR_BIN, &operator).with("RUST_BACKTRACE", "0"),
+    );
+    let api = Start::cargo(&run("api::")).with("RUST_BACKTRACE", "0");
+    let needing = |stage, step| Step { needs: Some(Tool::Kubernetes(stage)), ..step };
+    vec![
+        needing(Stage::Api, tests("api", "api", "a real API server", vec![api])),
+        needing(Stage::Node, tests("node", "node", "a real cluster: machines and pods", node)),
     ]
 }
 

@@ -16,13 +16,16 @@ const TOPS: [&str; 4] = ["main", "lib", "run", "app"];
 
 /// Every other module of the proxy and those that it may use, from the top down. A new edge is a change of the
 /// architecture: it changes this table and ARCHITECTURE.md in one commit.
-const LAYERS: [(&str, &[&str]); 17] = [
+const LAYERS: [(&str, &[&str]); 18] = [
     ("args", &["config", "telemetry"]),
     ("check", &["args", "config"]),
     ("signals", &[]),
     ("admin", &["sink", "telemetry", "clock"]),
-    ("control", &["config", "telemetry", "clock"]),
-    ("listener", &["fleet", "session", "sink", "telemetry", "transport", "workers", "clock"]),
+    ("control", &["config", "policy", "telemetry", "clock"]),
+    (
+        "listener",
+        &["fleet", "session", "sink", "telemetry", "transport", "tls", "workers", "clock"],
+    ),
     ("fleet", &["upstream", "policy", "sink", "telemetry", "transport", "workers", "clock"]),
     ("session", &["upstream", "policy", "sink", "telemetry", "transport", "wire", "clock"]),
     ("upstream", &["policy", "sink", "telemetry", "transport", "wire", "clock"]),
@@ -30,8 +33,9 @@ const LAYERS: [(&str, &[&str]); 17] = [
     ("sink", &[]),
     ("policy", &[]),
     ("telemetry", &["config"]),
-    ("config", &["clock"]),
+    ("config", &["tls", "clock"]),
     ("workers", &[]),
+    ("tls", &[]),
     ("transport", &[]),
     ("clock", &[]),
 ];

@@ -14,7 +14,8 @@ const PLACEHOLDER: &str = concat!("//! place", "holder");
 const WRITTEN: [&str; 7] = [".rs", ".toml", ".yaml", ".yml", ".sh", ".json", "Dockerfile"];
 
 /// Tests that may wait in real time, and why.
-const MAY_SLEEP: [(&str, &str); 2] = [
+const MAY_SLEEP: [(&str, &str); 3] = [
+    ("tests/src/cluster.rs", "looks again at a cluster, up to a deadline"),
     ("tests/src/process.rs", "looks again at another process, up to a deadline"),
     (
         "farm/src/miner/tests/tiny.rs",

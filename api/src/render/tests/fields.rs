@@ -113,6 +113,7 @@ fn fields(schema: &Value, at: &str, found: &mut BTreeSet<String>) {
 fn each_value_of_the_config_is_explained() {
     let table = table();
     let edit = json!({"spec": {
+        "listeners": [{"tls": {"secretRef": {"name": "certificate"}}}],
         "routes": [{"extranonce": {"idBytes": 2, "minerBytes": 4}}],
         "observability": {"logLevel": "Warn", "tracing": {"samplingRatio": "0.5"}},
     }});

@@ -22,7 +22,7 @@ pub(in super::super) fn build(owner: &Owner<'_>, snapshot: &Snapshot) -> Secret 
         metadata,
         // Not `stringData`: who owns what it becomes is not tracked by server-side apply.
         data: Some(BTreeMap::from([(
-            names::SNAPSHOT_KEY.to_owned(),
+            names::SNAPSHOT_FILE.to_owned(),
             ByteString(snapshot.to_file().into_bytes()),
         )])),
         type_: Some("Opaque".to_owned()),
@@ -44,6 +44,6 @@ pub(in super::super) fn identity(metadata: &ObjectMeta) -> Option<Identity> {
 
 /// The snapshot in a Secret, if it can be read.
 pub(in super::super) fn snapshot(secret: &Secret) -> Option<Snapshot> {
-    let bytes = secret.data.as_ref()?.get(names::SNAPSHOT_KEY)?;
+    let bytes = secret.data.as_ref()?.get(names::SNAPSHOT_FILE)?;
     Snapshot::from_file(str::from_utf8(&bytes.0).ok()?, runtime_config::SCHEMA).ok()
 }

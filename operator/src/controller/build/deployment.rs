@@ -269,7 +269,7 @@ fn volumes(plan: &Plan<'_>) -> Vec<Volume> {
         ..Default::default()
     };
     let token = ServiceAccountTokenProjection {
-        audience: Some(names::TOKEN_AUDIENCE.to_owned()),
+        audience: Some(names::CONTROL_AUDIENCE.to_owned()),
         expiration_seconds: Some(TOKEN_SECONDS),
         path: TOKEN_FILE.to_owned(),
     };

@@ -229,7 +229,7 @@ fn pods_are_restricted() {
         assert_eq!(pod.get(absent), None);
     }
     let token = &pod["volumes"][2]["projected"]["sources"][0]["serviceAccountToken"];
-    assert_eq!(token["audience"], names::TOKEN_AUDIENCE);
+    assert_eq!(token["audience"], names::CONTROL_AUDIENCE);
     let allowed = ["secret", "configMap", "projected", "emptyDir"];
     for volume in pod["volumes"].as_array().unwrap() {
         assert!(allowed.iter().any(|kind| volume.get(kind).is_some()), "{volume}");

@@ -6,7 +6,7 @@ use prometheus_client::encoding::text;
 
 use super::*;
 use crate::admin::exposition::Exposition;
-use crate::admin::status::{ConfigStatus, ListenerStatus, RefusedStatus};
+use crate::admin::status::{ConfigStatus, ListenerStatus, RefusedStatus, StreamStatus};
 use crate::sink::ledger::Ledger;
 use crate::telemetry::catalogue::ALL;
 
@@ -60,8 +60,12 @@ fn status() -> Status {
         name: "mining/farm".to_owned(),
         config: ConfigStatus {
             hash: "3f2a".to_owned(),
-            origin: "farm.yaml".to_owned(),
+            epoch: Some("0b5e".to_owned()),
+            sequence: Some(7),
+            source: Some(ConfigSource::Stream),
+            origin: "operator:8443".to_owned(),
             applied_at: 1_700_000_000,
+            stream: Some(StreamStatus { connected: true, ..StreamStatus::default() }),
             refused: Some(RefusedStatus { at: 1, problems: vec!["x".to_owned()] }),
         },
         listeners: vec![ListenerStatus {
@@ -130,6 +134,10 @@ fn the_state_of_the_proxy_is_exposed() {
         ("loka_proxy_config_info{name=\"mining/farm\",hash=\"3f2a\"}", 1.0),
         ("loka_proxy_config_last_applied_timestamp_seconds", 1_700_000_000.0),
         ("loka_proxy_config_refused", 1.0),
+        ("loka_proxy_config_sequence", 7.0),
+        ("loka_proxy_config_source{source=\"stream\"}", 1.0),
+        ("loka_proxy_config_source{source=\"files\"}", 0.0),
+        ("loka_proxy_config_stream_connected", 1.0),
         ("loka_proxy_draining", 0.0),
         ("loka_listener_up{listener=\"v1\"}", 0.0),
         ("loka_miners_connected{listener=\"v1\"}", 17.0),

@@ -1,8 +1,11 @@
 use std::sync::Arc;
 
+use loka_api::DocumentId;
+
 use super::*;
 use crate::config::fixture::{FARM, OnDisk, with_password};
 use crate::config::load;
+use crate::tls::tests::{pair, wanted};
 
 /// A rendered configuration, with `text` in place of the listener or the beginning of the route.
 fn rendered(listener: &str, route: &str) -> RuntimeConfig {
@@ -19,15 +22,18 @@ fn rendered(listener: &str, route: &str) -> RuntimeConfig {
 fn problem(change: impl FnOnce(&mut RuntimeConfig)) -> String {
     let mut config = rendered("", "");
     change(&mut config);
-    let document = DocumentId {
+    let [problem] = check(&config, &document()).try_into().expect("one problem");
+    problem.to_string()
+}
+
+fn document() -> DocumentId {
+    DocumentId {
         source: Arc::from("farm.yaml"),
         index: 1,
         line: 1,
         kind: "StratumProxy".to_owned(),
         name: "farm".to_owned(),
-    };
-    let [problem] = check(&config, &document).try_into().expect("one problem");
-    problem.to_string()
+    }
 }
 
 #[test]
@@ -56,7 +62,7 @@ fn every_layout_that_the_contract_takes_is_one_of_the_core() {
 #[test]
 fn a_pushed_configuration_that_the_core_cannot_work_with_is_refused_at_its_field() {
     let cases = [
-        (problem(|config| config.schema = SCHEMA + 1), "has schema 2"),
+        (problem(|config| config.schema = SCHEMA + 1), "has schema 3"),
         (
             problem(|config| config.listeners[0].difficulty.min = "0".to_owned()),
             "spec.listeners[0].difficulty.min (\"0\")",
@@ -74,8 +80,28 @@ fn a_pushed_configuration_that_the_core_cannot_work_with_is_refused_at_its_field
             }),
             "spec.routes[0].extranonce: 5 id bytes and 1 miner bytes",
         ),
+        (
+            problem(|config| config.listeners[0].tls = Some(wanted(&pair().0, &pair().1))),
+            "spec.listeners[0].tls.secretRef: the private key does not match the certificate",
+        ),
+        (
+            problem(|config| config.listeners[0].tls = Some(wanted("", &pair().1))),
+            "spec.listeners[0].tls.secretRef: tls.crt holds no certificate in PEM",
+        ),
     ];
     for (text, expected) in cases {
         assert!(text.contains(expected) && text.contains("remedy: "), "{text}");
     }
+}
+
+#[test]
+fn a_certificate_that_has_ended_is_no_reason_to_refuse() {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(["proxy.test".to_owned()]).unwrap();
+    params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+    params.not_after = rcgen::date_time_ymd(2021, 1, 1);
+    let certificate = params.self_signed(&key).unwrap().pem();
+    let mut config = rendered("", "");
+    config.listeners[0].tls = Some(wanted(&certificate, &key.serialize_pem()));
+    assert_eq!(check(&config, &document()), []);
 }

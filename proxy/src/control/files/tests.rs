@@ -3,9 +3,11 @@ use std::fs;
 use tokio::task::JoinSet;
 use tokio::time::{Instant as Time, timeout};
 
+use super::super::Offer;
 use super::*;
 use crate::config::Blame;
 use crate::config::fixture::{FARM, OnDisk, VARIABLE, secret, with_password};
+use crate::telemetry::TraceRef;
 
 /// Far beyond the time that anything here may take, which is virtual.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -14,6 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 struct Followed {
     disk: OnDisk,
     feed: ConfigFeed,
+    in_use: Offered,
     reload: Arc<Notify>,
     stop: CancellationToken,
     tasks: JoinSet<()>,
@@ -22,10 +25,11 @@ struct Followed {
 impl Followed {
     fn start(disk: OnDisk, files: &[&str], environment: Environment) -> Self {
         let inputs = disk.inputs(files);
-        let (follow, feed) = follow_files(inputs, environment, Telemetry::silent()).unwrap();
+        let (follow, mut feed) = follow_files(inputs, environment, Telemetry::silent()).unwrap();
+        let in_use = feed.first.take().unwrap();
         let (reload, stop, mut tasks) = (Arc::default(), CancellationToken::new(), JoinSet::new());
         tasks.spawn(follow.run(Arc::clone(&reload), stop.clone()));
-        Self { disk, feed, reload, stop, tasks }
+        Self { disk, feed, in_use, reload, stop, tasks }
     }
 
     fn farm() -> Self {
@@ -38,23 +42,31 @@ impl Followed {
 
     /// The account of the configuration that comes next.
     async fn next(&mut self) -> String {
-        timeout(PATIENCE, self.feed.applied.changed()).await.expect("applied").unwrap();
+        let Offer { offered, answer } =
+            timeout(PATIENCE, self.feed.offers.recv()).await.expect("offered").unwrap();
+        answer.send(Ok(TraceRef::NONE)).unwrap();
+        self.in_use = offered;
         self.account()
+    }
+
+    fn assert_nothing_offered(&mut self) {
+        assert!(self.feed.offers.try_recv().is_err());
     }
 
     /// The account of the configuration in use.
     fn account(&self) -> String {
-        self.feed.applied.borrow().config.routes[0].pools[0].account.clone()
+        self.in_use.applied.config.routes[0].pools[0].account.clone()
     }
 
     /// What is wrong with the change that is refused next.
     async fn next_refusal(&mut self) -> ConfigError {
-        timeout(PATIENCE, self.feed.refused.changed()).await.expect("refused").unwrap();
-        self.feed.refused.borrow().as_ref().expect("a refusal").error.clone()
+        let refused = &mut self.feed.shown.refused;
+        timeout(PATIENCE, refused.changed()).await.expect("refused").unwrap();
+        refused.borrow().as_ref().expect("a refusal").error.clone()
     }
 
     async fn refusal_cleared(&mut self) {
-        let cleared = self.feed.refused.wait_for(Option::is_none);
+        let cleared = self.feed.shown.refused.wait_for(Option::is_none);
         drop(timeout(PATIENCE, cleared).await.expect("cleared").unwrap());
     }
 }
@@ -77,7 +89,7 @@ async fn a_changed_file_is_applied_within_a_second_and_a_half() {
     followed.write(&account("acme-2"));
     assert_eq!(followed.next().await, "acme-2");
     assert!(changed.elapsed() <= POLL_INTERVAL + SETTLE, "{:?}", changed.elapsed());
-    assert!(followed.feed.refused.borrow().is_none());
+    assert!(followed.feed.shown.refused.borrow().is_none());
 }
 
 #[tokio::test(start_paused = true)]
@@ -113,7 +125,7 @@ async fn a_half_written_file_that_is_invalid_is_not_refused() {
     pass(SETTLE / 2).await;
     followed.write(&account("whole"));
     assert_eq!(followed.next().await, "whole");
-    assert!(!followed.feed.refused.has_changed().unwrap());
+    assert!(!followed.feed.shown.refused.has_changed().unwrap());
 }
 
 #[tokio::test(start_paused = true)]
@@ -123,12 +135,12 @@ async fn an_invalid_change_is_refused_and_shown_until_it_is_put_right() {
     let error = followed.next_refusal().await;
     assert_eq!(error.blame, Blame::Documents);
     assert!(error.texts().iter().any(|text| text.contains("spec.listeners[0].port")), "{error}");
-    assert!(!followed.feed.applied.has_changed().unwrap());
+    followed.assert_nothing_offered();
     assert_eq!(followed.account(), "acme", "the last good one stays");
 
     followed.write(&account("acme-2"));
     assert_eq!(followed.next().await, "acme-2");
-    assert!(followed.feed.refused.borrow().is_none());
+    followed.refusal_cleared().await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -138,7 +150,8 @@ async fn a_refused_change_that_is_taken_back_is_no_longer_shown() {
     followed.next_refusal().await;
     followed.write(FARM);
     followed.refusal_cleared().await;
-    assert!(!followed.feed.applied.has_changed().unwrap(), "nothing changed in the end");
+    // Nothing changed in the end.
+    followed.assert_nothing_offered();
 }
 
 #[tokio::test(start_paused = true)]
@@ -161,8 +174,7 @@ async fn a_changed_secret_is_applied() {
     let mut followed = Followed::start(disk, &files, Environment::default());
     followed.disk.write("secret.yaml", secret("two"));
     followed.next().await;
-    let applied = followed.feed.applied.borrow().clone();
-    assert_eq!(applied.config.routes[0].pools[0].password.expose(), "two");
+    assert_eq!(followed.in_use.applied.config.routes[0].pools[0].password.expose(), "two");
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,8 +6,8 @@ use loka_stratum::share::Reject;
 use loka_stratum::upstream::PoolReject;
 
 use super::super::reasons::{
-    Clean, CloseReason, ConfigResult, ExportResult, Obeyed, PoolDownReason, PoolState,
-    RefuseReason, SwitchCause, Verdict,
+    Clean, CloseReason, ConfigResult, ConfigSource, ExportResult, Obeyed, PoolDownReason,
+    PoolState, RefuseReason, SwitchCause, TlsFailure, Verdict,
 };
 use super::{ALL, Metric};
 
@@ -83,13 +83,14 @@ pub fn markdown() -> String {
 }
 
 /// Each label whose values are a closed set, with these.
-pub(super) fn closed_sets() -> [(&'static Metric, &'static str, Vec<&'static str>); 14] {
+pub(super) fn closed_sets() -> [(&'static Metric, &'static str, Vec<&'static str>); 16] {
     [
         (&super::SHARES_REJECTED, "reason", of(&Reject::ALL, Reject::label)),
         (&super::SHARES_POOL_REJECTED, "reason", of(&PoolReject::ALL, PoolReject::label)),
         (&super::SHARES_UNANSWERED, "reason", UNANSWERED.to_vec()),
         (&super::SHARES_LOST, "reason", LOST.to_vec()),
         (&super::MINER_REFUSED, "reason", of(RefuseReason::ALL, RefuseReason::label)),
+        (&super::MINER_TLS_FAILED, "reason", of(TlsFailure::ALL, TlsFailure::label)),
         (&super::MINER_CLOSED, "reason", of(CloseReason::ALL, CloseReason::label)),
         (&super::POOL_STATE, "state", of(PoolState::ALL, PoolState::label)),
         (&super::POOL_DOWN, "reason", of(PoolDownReason::ALL, PoolDownReason::label)),
@@ -98,6 +99,7 @@ pub(super) fn closed_sets() -> [(&'static Metric, &'static str, Vec<&'static str
         (&super::JOBS_RECEIVED, "kind", of(Clean::ALL, Clean::label)),
         (&super::ROUTE_SWITCHES, "reason", of(SwitchCause::ALL, SwitchCause::label)),
         (&super::CONFIG_APPLY, "result", of(ConfigResult::ALL, ConfigResult::label)),
+        (&super::CONFIG_SOURCE, "source", of(ConfigSource::ALL, ConfigSource::label)),
         (&super::SPANS_EXPORTED, "result", of(ExportResult::ALL, ExportResult::label)),
     ]
 }

@@ -28,7 +28,7 @@ fn names_are_unique_prefixed_and_carry_their_unit_last() {
 fn no_label_can_hold_a_worker_or_an_address() {
     let allowed = [
         "account", "hash", "kind", "listener", "name", "obeyed", "pool", "reason", "result",
-        "route", "state", "version",
+        "route", "source", "state", "version",
     ];
     for metric in ALL {
         for label in metric.labels {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tracing::{debug, info, trace, warn};
 
-use super::super::reasons::{CloseReason, RefuseReason};
+use super::super::reasons::{CloseReason, RefuseReason, TlsFailure};
 use super::super::said::Said;
 use super::super::{Metrics, TraceRef};
 use super::seconds;
@@ -56,6 +56,8 @@ pub enum MinerEvent<'a> {
         reason: &'static str,
         trace: TraceRef,
     },
+    /// The connection never came to Stratum; `detail` is what TLS says of it.
+    TlsFailed { listener: &'a str, peer: SocketAddr, reason: TlsFailure, detail: &'a str },
 }
 
 // === impl MinerEvent ===
@@ -108,6 +110,18 @@ impl MinerEvent<'_> {
                 let _in_trace = trace.enter();
                 debug!(listener, %peer, worker = %Said(worker), reason, "share refused");
             }
+            Self::TlsFailed { listener, peer, reason: TlsFailure::Disconnected, detail } => {
+                metrics.miner_tls_failed.inc([listener, TlsFailure::Disconnected.label()]);
+                // Whoever looks whether the port is open does just this, every few seconds.
+                debug!(listener, %peer, detail = %Said(detail), "gone before TLS");
+            }
+            Self::TlsFailed { listener, peer, reason, detail } => {
+                metrics.miner_tls_failed.inc([listener, reason.label()]);
+                if let Some(unlogged) = metrics.miner_log.admit() {
+                    let (detail, remedy) = (Said(detail), tls_remedy(reason));
+                    warn!(listener, %peer, %reason, %detail, unlogged, remedy, "no TLS with a miner");
+                }
+            }
         }
     }
 }
@@ -121,6 +135,27 @@ const fn refusal_remedy(reason: RefuseReason) -> &'static str {
         RefuseReason::Draining => "none needed: the miner goes to another replica",
         RefuseReason::NoPool => {
             "see the pool's own log lines; onNoPool: Hold keeps miners connected"
+        }
+    }
+}
+
+const fn tls_remedy(reason: TlsFailure) -> &'static str {
+    match reason {
+        TlsFailure::CertificateRefused => {
+            "let the miner trust the issuer, or give the listener a certificate that it trusts, for the name that it dials"
+        }
+        TlsFailure::Disconnected | TlsFailure::Malformed => {
+            "look at the miner, or at who scans the port"
+        }
+        TlsFailure::Incompatible => {
+            "lower spec.listeners[].tls.minVersion, or bring the miner's firmware up to date"
+        }
+        TlsFailure::NotTls => {
+            "set the miner to TLS (often stratum+ssl://), or point it to a listener without tls"
+        }
+        TlsFailure::Stopped => "none needed: the miner goes to another listener or replica",
+        TlsFailure::TimedOut => {
+            "look at the network; spec.listeners[].limits.handshakeTimeout is the limit"
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Events of the proxy itself: its listeners, its configuration, its end.
 
+use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use tracing::{error, info, warn};
@@ -11,8 +13,12 @@ use super::super::{Metrics, TraceRef};
 use super::seconds;
 
 /// Something happened to the proxy itself.
-#[derive(Debug)]
 pub enum ProcessEvent<'a> {
+    /// Miners that look at it will refuse the certificate: it ended at this Unix time.
+    CertificateEnded { listener: &'a str, not_after: u64 },
+    /// A listener's certificate and key cannot be served, although they were checked: a defect, to be reported. The port
+    /// is shut, since it must not speak in the clear.
+    CertificateUnusable { listener: &'a str, error: &'a dyn Display },
     /// A configuration is in use, `after` it began to be read.
     ConfigApplied {
         name: &'a str,
@@ -23,6 +29,10 @@ pub enum ProcessEvent<'a> {
     },
     /// A configuration is invalid; the last good one stays.
     ConfigRefused { origin: &'a str, problems: &'a [String], trace: TraceRef },
+    /// A snapshot of another name has the content that is in use already.
+    ConfigAdopted { hash: &'a str, sequence: Option<u64>, origin: &'a str },
+    /// A snapshot runs, and could not be kept for the next start.
+    ConfigNotKept { path: &'a Path, error: &'a io::Error },
     /// Every miner left, or the time is up.
     Drained { after: Duration, miners_left: usize },
     /// The proxy lets its miners go and stops within `timeout`.
@@ -33,6 +43,10 @@ pub enum ProcessEvent<'a> {
     ListenerClosed { listener: &'a str, address: SocketAddr, miners: usize },
     /// A listener could not be opened.
     ListenerFailed { listener: &'a str, address: SocketAddr, error: &'a io::Error },
+    /// The stream to the operator is up.
+    StreamOpened { address: &'a str },
+    /// It was lost, or could not be had.
+    StreamLost { address: &'a str, error: &'a str, retry_in: Duration },
 }
 
 // === impl ProcessEvent ===
@@ -40,6 +54,13 @@ pub enum ProcessEvent<'a> {
 impl ProcessEvent<'_> {
     pub(super) fn observe(&self, metrics: &Metrics) {
         match *self {
+            Self::CertificateEnded { listener, not_after } => {
+                let remedy = "renew what spec.listeners[].tls.secretRef names; it is taken up without a restart";
+                warn!(listener, not_after, remedy, "the listener's certificate has ended");
+            }
+            Self::CertificateUnusable { listener, error } => {
+                error!(listener, %error, "certificate cannot be served: the listener takes no miners");
+            }
             Self::ConfigApplied { name, hash, origin, after, trace } => {
                 metrics.config_apply.inc([ConfigResult::Applied.label()]);
                 let _in_trace = trace.enter();
@@ -54,6 +75,16 @@ impl ProcessEvent<'_> {
                 for problem in problems {
                     error!(origin, problem, "configuration refused: the last good one stays");
                 }
+            }
+            Self::ConfigAdopted { hash, sequence, origin } => {
+                info!(
+                    hash,
+                    sequence, origin, "configuration in use already: its new name is taken over"
+                );
+            }
+            Self::ConfigNotKept { path, error } => {
+                let remedy = "give --state a directory that can be written to; until then a restart begins from the mounted snapshot";
+                warn!(path = %path.display(), %error, remedy, "cannot keep the last known good configuration");
             }
             Self::Drained { after, miners_left } if miners_left > 0 => {
                 let after_seconds = seconds(after);
@@ -77,6 +108,16 @@ impl ProcessEvent<'_> {
                 metrics.listener_failures.inc([listener]);
                 let remedy = listen_remedy(error);
                 error!(listener, %address, %error, remedy, "cannot listen for miners");
+            }
+            Self::StreamOpened { address } => {
+                info!(address, "the operator's stream is up");
+            }
+            Self::StreamLost { address, error, retry_in } => {
+                let retry_in_seconds = seconds(retry_in);
+                warn!(
+                    address,
+                    error, retry_in_seconds, "no stream to the operator: what runs, runs on"
+                );
             }
         }
     }

@@ -40,6 +40,11 @@ fn events_of_miners_are_counted_by_listener_and_reason() {
         MinerEvent::Refused { listener, peer, reason: RefuseReason::ConnectionLimit },
         "loka_miner_refused_total{listener=\"v1\",reason=\"connection_limit\"} 1",
     );
+    let (reason, detail) = (TlsFailure::NotTls, "");
+    check(
+        MinerEvent::TlsFailed { listener, peer, reason, detail },
+        "loka_miner_tls_failed_total{listener=\"v1\",reason=\"not_tls\"} 1",
+    );
     check(
         MinerEvent::Malformed { listener, peer, what: "not JSON" },
         "loka_miner_malformed_total{listener=\"v1\"} 1",

@@ -37,6 +37,7 @@ impl Metrics {
             route_no_pool,
             route_switches,
             spans_exported,
+            miner_tls_failed,
             miner_log: _,
         } = self;
         job_delivery.observe(second.as_secs_f64());
@@ -54,6 +55,7 @@ impl Metrics {
         for two in [
             miner_closed,
             miner_refused,
+            miner_tls_failed,
             pool_connects,
             pool_login_refused,
             pool_messages,

@@ -4,9 +4,11 @@
 use std::time::Instant;
 
 use opentelemetry::KeyValue;
-use opentelemetry::trace::Status;
+use opentelemetry::trace::{Link, Status};
 
+use super::super::reasons::ConfigSource;
 use super::super::said::cut;
+use super::reference::remote;
 use super::{SpanDraft, TraceRef, Traces, Wall};
 
 /// What became of a configuration.
@@ -25,6 +27,11 @@ pub struct ConfigTrace<'a> {
     pub origin: &'a str,
     /// Its hash; empty when it could not be read.
     pub hash: &'a str,
+    pub source: ConfigSource,
+    /// Of a snapshot.
+    pub sequence: Option<u64>,
+    /// W3C trace context of what published it, to be linked to; empty where nothing did.
+    pub published: &'a str,
     /// When it began to be read.
     pub started: Instant,
     pub outcome: ConfigOutcome,
@@ -41,7 +48,14 @@ impl Traces {
         span.attributes = vec![
             KeyValue::new("loka.config.origin", cut(trace.origin)),
             KeyValue::new("loka.config.hash", cut(trace.hash)),
+            KeyValue::new("loka.config.source", trace.source.label()),
         ];
+        if let Some(sequence) = trace.sequence {
+            let sequence = i64::try_from(sequence).unwrap_or(i64::MAX);
+            span.attributes.push(KeyValue::new("loka.config.sequence", sequence));
+        }
+        // A link and no parent: a thousand pods in the trace of one reconcile would be unreadable.
+        span.links = remote(trace.published).map(Link::with_context).into_iter().collect();
         match trace.outcome {
             ConfigOutcome::Applied => {
                 span.attributes.push(KeyValue::new("loka.config.outcome", "applied"));

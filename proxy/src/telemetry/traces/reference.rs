@@ -1,6 +1,6 @@
 //! The identity of a span: all that a session keeps of its trace.
 
-use opentelemetry::trace::{SpanContext, SpanId, TraceId};
+use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
 use tracing::span::EnteredSpan;
 
 /// Identity of a sampled span, or [`TraceRef::NONE`]. 24 bytes and `Copy`: an idle session holds
@@ -43,6 +43,14 @@ impl TraceRef {
         InTrace { _entered: Some(span.entered()) }
     }
 
+    /// As W3C trace context; empty for [`TraceRef::NONE`].
+    pub fn traceparent(self) -> String {
+        if self.is_none() {
+            return String::new();
+        }
+        format!("00-{}-{}-01", self.trace_id(), self.span_id())
+    }
+
     // Ids need to be unique, not secret; a zero id is invalid and as likely as any other.
     pub(super) fn random() -> Self {
         let trace = fastrand::u128(1..).to_be_bytes();
@@ -64,4 +72,20 @@ impl TraceRef {
     pub(super) fn span_id(self) -> SpanId {
         SpanId::from_bytes(self.span)
     }
+}
+
+/// The span that a W3C `traceparent` of another process names; `None` if it is none.
+pub(super) fn remote(traceparent: &str) -> Option<SpanContext> {
+    let mut parts = traceparent.split('-');
+    let (_version, trace, span, flags) =
+        (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let exact = trace.len() == 32 && span.len() == 16 && flags.len() == 2;
+    let context = SpanContext::new(
+        TraceId::from_hex(trace).ok()?,
+        SpanId::from_hex(span).ok()?,
+        TraceFlags::new(u8::from_str_radix(flags, 16).ok()?),
+        true,
+        TraceState::default(),
+    );
+    (exact && context.is_valid()).then_some(context)
 }

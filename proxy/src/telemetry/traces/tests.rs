@@ -3,7 +3,7 @@ use std::sync::Mutex;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SimpleSpanProcessor, SpanExporter};
 
-use super::super::reasons::CloseReason;
+use super::super::reasons::{CloseReason, ConfigSource};
 use super::share::SLOW_SHARE;
 use super::*;
 
@@ -206,11 +206,38 @@ fn a_configuration_is_recorded_with_its_hash_and_outcome() {
     let (traces, kept) = traces(0.0);
     let (origin, hash, started) = ("farm.yaml", "3f2a", start());
     let outcome = ConfigOutcome::Refused { problems: 2 };
-    traces.config_applied(ConfigTrace { origin, hash, started, outcome });
+    let published = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let (source, sequence) = (ConfigSource::Stream, Some(7));
+    let trace = ConfigTrace { origin, hash, source, sequence, published, started, outcome };
+    let reference = traces.config_applied(trace);
     let span = kept.named("config.apply");
     assert_eq!(attribute(&span, "loka.config.hash").as_deref(), Some("3f2a"));
     assert_eq!(attribute(&span, "loka.config.problems").as_deref(), Some("2"));
+    assert_eq!(attribute(&span, "loka.config.source").as_deref(), Some("stream"));
+    assert_eq!(attribute(&span, "loka.config.sequence").as_deref(), Some("7"));
     assert!(matches!(span.status, Status::Error { .. }));
+    let [link] = &span.links.links[..] else { panic!("{:?}", span.links) };
+    assert_eq!(link.span_context.trace_id().to_string(), "0af7651916cd43dd8448eb211c80319c");
+    assert_eq!(link.span_context.span_id().to_string(), "b7ad6b7169203331");
+    assert!(link.span_context.is_remote() && link.span_context.is_sampled());
+    // What we say of our own span can be read the same way.
+    let ours = reference::remote(&reference.traceparent()).unwrap();
+    assert_eq!((ours.trace_id(), ours.span_id()), (reference.trace_id(), reference.span_id()));
+}
+
+#[test]
+fn what_is_no_trace_context_is_linked_to_nothing() {
+    for text in [
+        "",
+        "00",
+        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331",
+        "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b71692033-01",
+        "00-zaf7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    ] {
+        assert!(reference::remote(text).is_none(), "{text}");
+    }
+    assert_eq!(TraceRef::NONE.traceparent(), "");
 }
 
 #[test]

@@ -1,46 +1,52 @@
-//! Pools, miners and documents of a farm on loopback.
+//! Pools and miners of a farm on real sockets: on loopback, or wherever the test stands.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use loka_farm::judge::Difficulty;
-use loka_farm::miner::dial::TcpDial;
+use loka_farm::miner::dial::{Dial, TcpDial};
 use loka_farm::miner::rack::Rack;
 use loka_farm::miner::ticket::{NoTickets, TicketSink};
 use loka_farm::miner::{MinerSetup, TICK};
 use loka_farm::pool::{DifficultyPolicy, PoolSettings, PracticePool, VersionRolling};
 use loka_farm::profile::Profile;
-use loka_tests::documents::{Documents, PoolDocument};
-use loka_tests::process::free_port;
+
+use crate::documents::{Documents, PoolDocument};
+use crate::process::free_port;
 
 /// Hashes a second of a miner.
-pub(crate) const RATE: u64 = 3_000;
+pub const RATE: u64 = 3_000;
 
 /// Difficulty of the pools: 860 hashes, three shares a second of a miner.
-pub(crate) const DIFFICULTY: f64 = 2e-7;
+pub const DIFFICULTY: f64 = 2e-7;
 
 /// The names of the pools' resources.
-pub(crate) const NAMES: [&str; 2] = ["alpha", "beta"];
+pub const NAMES: [&str; 2] = ["alpha", "beta"];
+
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// Two pools that differ in extranonce1, extranonce2, mask and difficulty, listening.
-pub(crate) struct Pools {
-    pub(crate) pools: [PracticePool; 2],
-    pub(crate) addresses: [SocketAddr; 2],
+pub struct Pools {
+    /// As [`NAMES`] has them.
+    pub pools: [PracticePool; 2],
+    /// Where each listens.
+    pub addresses: [SocketAddr; 2],
 }
 
 /// The wall clock, which practice pools and miners take as a setting.
-pub(crate) fn unix_now() -> u32 {
+pub fn unix_now() -> u32 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     u32::try_from(since.expect("after 1970").as_secs()).expect("before 2106")
 }
 
-pub(crate) fn difficulty(value: f64) -> Difficulty {
+/// A difficulty of practice work.
+pub fn difficulty(value: f64) -> Difficulty {
     Difficulty::rounded(value).expect("a difficulty")
 }
 
 /// Pool alpha.
-pub(crate) fn alpha() -> PoolSettings {
+pub fn alpha() -> PoolSettings {
     PoolSettings {
         extranonce1_bytes: 4,
         extranonce2_bytes: 4,
@@ -51,7 +57,7 @@ pub(crate) fn alpha() -> PoolSettings {
 }
 
 /// Pool beta.
-pub(crate) fn beta() -> PoolSettings {
+pub fn beta() -> PoolSettings {
     PoolSettings {
         extranonce1_bytes: 8,
         extranonce2_bytes: 7,
@@ -72,20 +78,27 @@ fn base(name: &str, seed: u64) -> PoolSettings {
 // === impl Pools ===
 
 impl Pools {
-    pub(crate) async fn start() -> Self {
+    /// [`alpha`] and [`beta`] on loopback.
+    pub async fn start() -> Self {
         Self::of([alpha(), beta()]).await
     }
 
-    pub(crate) async fn of(settings: [PoolSettings; 2]) -> Self {
+    /// Two pools on loopback.
+    pub async fn of(settings: [PoolSettings; 2]) -> Self {
+        Self::of_at(settings, LOOPBACK).await
+    }
+
+    /// Two pools on an address of this machine.
+    pub async fn of_at(settings: [PoolSettings; 2], address: IpAddr) -> Self {
         let [first, second] = settings.map(|s| PracticePool::start(s).expect("good settings"));
-        let free = SocketAddr::from(([127, 0, 0, 1], 0));
+        let free = SocketAddr::from((address, 0));
         let addresses =
             [first.listen(free).await.expect("a port"), second.listen(free).await.expect("a port")];
         Self { pools: [first, second], addresses }
     }
 
     /// The documents of a proxy before these pools.
-    pub(crate) async fn documents(&self) -> Documents {
+    pub async fn documents(&self) -> Documents {
         let pools = NAMES.into_iter().zip(self.addresses);
         let pools =
             pools.map(|(name, address)| PoolDocument::new(name, address.to_string(), "acct"));
@@ -95,25 +108,40 @@ impl Pools {
         }
     }
 
-    pub(crate) fn accepted(&self) -> [u64; 2] {
+    /// Shares that each has accepted.
+    pub fn accepted(&self) -> [u64; 2] {
         [self.pools[0].counts().accepted, self.pools[1].counts().accepted]
     }
 }
 
-/// So many miners, each firmware in turn, on the listener at `port`.
-pub(crate) fn miners(count: usize, port: u16) -> Rack {
+/// So many miners, each firmware in turn, on the listener at `port` of loopback.
+pub fn miners(count: usize, port: u16) -> Rack {
+    miners_at(count, SocketAddr::from((LOOPBACK, port)), RATE)
+}
+
+/// So many miners of this many hashes a second, each firmware in turn, on the listener at `address`.
+pub fn miners_at(count: usize, address: SocketAddr, hashes_per_second: u64) -> Rack {
+    miners_by(&TcpDial { address }, count, address, hashes_per_second)
+}
+
+/// The same, each by a way of its own.
+pub fn miners_by<D: Dial>(
+    dial: &D,
+    count: usize,
+    address: SocketAddr,
+    hashes_per_second: u64,
+) -> Rack {
     let setups =
         Profile::all().iter().cycle().take(count).enumerate().map(|(place, profile)| MinerSetup {
             profile,
             worker: format!("acct.rig{place}"),
             password: "x".to_owned(),
-            hashes_per_second: RATE,
+            hashes_per_second,
             seed: place as u64,
             unix_base: unix_now(),
-            pool_url: format!("stratum+tcp://127.0.0.1:{port}"),
+            pool_url: format!("stratum+tcp://{address}"),
             tick: TICK,
         });
     let sink: Arc<dyn TicketSink> = Arc::new(NoTickets);
-    let dial = |_| TcpDial { address: SocketAddr::from(([127, 0, 0, 1], port)) };
-    Rack::power_on(setups.collect(), dial, &sink).expect("short names")
+    Rack::power_on(setups.collect(), |_| dial.clone(), &sink).expect("short names")
 }

@@ -1,0 +1,16 @@
+//! Whole clusters: machines, pods, Services, names.
+
+mod chart;
+mod edits;
+mod install;
+mod outages;
+mod parts;
+mod processes;
+mod propagation;
+mod refusals;
+mod rollouts;
+mod site;
+mod smoke;
+mod stream;
+mod traces;
+mod truth;

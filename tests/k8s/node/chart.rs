@@ -1,0 +1,103 @@
+//! The chart: what it renders is taken by a real API server, and its life cycle leaves the resources alone.
+
+use loka_tests::cluster::{Cluster, Image, eventually};
+use loka_tests::rig::miners_at;
+use serde_json::Value;
+
+use super::site::{CHART, FARM, PATIENCE, Site, image_settings, uid_of};
+
+/// Values under which every template renders.
+const VARIANTS: [&[&str]; 4] = [
+    &[],
+    &["watchNamespaces={chart}", "replicas=1"],
+    &["networkPolicy.enabled=false", "rbac.aggregate=false", "crds.keep=false"],
+    &[
+        "image.digest=sha256:0000000000000000000000000000000000000000000000000000000000000000",
+        "global.imageRegistry=registry.test",
+    ],
+];
+
+#[tokio::test]
+async fn every_rendered_object_is_taken_by_the_api_server() {
+    let Some(cluster) = Cluster::shared().await else { return };
+    println!("{}", cluster.helm(&["lint", "--strict", CHART]).await);
+    let namespace = cluster.namespace("chart").await;
+    for variant in VARIANTS {
+        let mut arguments = vec!["template", "stratum", CHART, "--namespace", &*namespace];
+        for setting in variant {
+            arguments.extend(["--set", setting]);
+        }
+        let rendered = cluster.helm(&arguments).await;
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("rendered.yaml");
+        std::fs::write(
+            &file,
+            rendered.replace("namespace: chart\n", &format!("namespace: {}\n", &*namespace)),
+        )
+        .expect("a file");
+        let file = file.to_str().expect("UTF-8");
+        cluster
+            .kubectl(&[
+                "apply",
+                "--server-side",
+                "--force-conflicts",
+                "--dry-run=server",
+                "--validate=strict",
+                "--filename",
+                file,
+            ])
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn a_value_that_the_schema_does_not_know_is_refused_by_its_name() {
+    let Some(cluster) = Cluster::shared().await else { return };
+    for (setting, name) in [
+        ("replicaz=3", "replicaz"),
+        ("image.pullPolicy=Sometimes", "pullPolicy"),
+        ("replicas=-1", "replicas"),
+    ] {
+        let refused = cluster.try_helm(&["template", "stratum", CHART, "--set", setting]).await;
+        let said = refused.expect_err(setting);
+        assert!(said.contains(name), "{setting}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn an_upgrade_and_an_uninstall_leave_the_farm_mining() {
+    let Some(cluster) = Cluster::shared().await else { return };
+    let Some(site) = Site::install(&cluster, "life", &[]).await else { return };
+    site.farm(2).await;
+    let before = site.ready_pods(2).await;
+    site.ready().await;
+    let rack = miners_at(8, site.service().await, 400);
+    site.pays(0, 4).await;
+
+    let next = Image::operator().tagged("next");
+    cluster.load(&next).await;
+    let settings = image_settings("image", &next);
+    let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+    site.helm("upgrade", &settings).await;
+    site.ready().await;
+    site.pays(0, 4).await;
+
+    site.cluster.helm(&["uninstall", "stratum", "--namespace", &site.namespace, "--wait"]).await;
+    eventually("no operator", PATIENCE, async || {
+        let left = site.kubectl(&["get", "deployments", "--output", "name"]).await;
+        if left.contains("stratum-operator") { Err(left) } else { Ok(()) }
+    })
+    .await;
+    site.pays(0, 8).await;
+    let after = site.ready_pods(2).await;
+    assert_eq!(
+        before.iter().map(uid_of).collect::<Vec<_>>(),
+        after.iter().map(uid_of).collect::<Vec<_>>()
+    );
+    let kept: Value = serde_json::from_str(
+        &site.kubectl(&["get", "stratumproxy", FARM, "--output", "json"]).await,
+    )
+    .expect("JSON");
+    assert_eq!(kept["metadata"]["name"], FARM);
+    assert!(rack.power_off().await.iter().all(|miner| miner.counts.connects == 1));
+}
