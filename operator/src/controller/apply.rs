@@ -192,15 +192,15 @@ fn held_replicas(deployment: &Deployment) -> Option<i32> {
 
 /// The default, as long as nobody ever said how many there are to be.
 fn first_replicas(deployment: &Deployment) -> Option<i32> {
-    replica_managers(deployment).next().is_none().then_some(REPLICAS_DEFAULT)
+    holders_of_replicas(deployment).next().is_none().then_some(REPLICAS_DEFAULT)
 }
 
 fn manages_replicas(deployment: &Deployment, manager: &str) -> bool {
-    replica_managers(deployment).any(|it| it == manager)
+    holders_of_replicas(deployment).any(|it| it == manager)
 }
 
 /// Who holds the number of replicas. A number that the API server put in has no holder.
-fn replica_managers(deployment: &Deployment) -> impl Iterator<Item = &str> {
+fn holders_of_replicas(deployment: &Deployment) -> impl Iterator<Item = &str> {
     let all = deployment.metadata.managed_fields.as_deref().unwrap_or_default();
     let names_them = |fields: &Value| fields.pointer("/f:spec/f:replicas").is_some();
     all.iter()

@@ -216,19 +216,18 @@ fn observe(
 
 /// The sum: the first that does not hold, in the order in which they depend on each other.
 fn ready(verdicts: &[Verdict], obstacle: Obstacle) -> Verdict {
-    let summed = |verdict: &&Verdict| {
+    let fails = |verdict: &&Verdict| {
         verdict.type_ != PROGRESSING && verdict.status != ConditionStatus::True
     };
-    if let Some(Verdict { status, reason, message, .. }) = verdicts.iter().find(summed) {
+    // That no pod is ready follows from why none is.
+    let tells = |verdict: &&Verdict| verdict.reason != programmed::NO_PODS;
+    let mut failing = verdicts.iter().filter(fails);
+    let first = failing.clone().find(tells).or_else(|| failing.next());
+    if let Some(Verdict { status, reason, message, .. }) = first {
         return condition(READY, *status, reason, message.as_str());
     }
     match obstacle {
         Some((reason, message)) => condition(READY, ConditionStatus::False, &reason, message),
-        None => condition(
-            READY,
-            ConditionStatus::True,
-            READY,
-            "every ready pod runs the config and has work",
-        ),
+        None => condition(READY, ConditionStatus::True, READY, "every ready pod runs the config"),
     }
 }

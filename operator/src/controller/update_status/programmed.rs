@@ -21,6 +21,9 @@ const PODS_SHOWN_MAX: usize = 5;
 /// The type of the condition.
 pub(super) const PROGRAMMED: &str = "Programmed";
 
+/// The reason of a StratumProxy of which no pod is ready.
+pub(super) const NO_PODS: &str = "NoPods";
+
 /// The count.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Count {
@@ -94,7 +97,7 @@ pub(super) fn verdict(
         return condition(PROGRAMMED, False, "Rejected", refusal_message(pod, refusal));
     }
     if total == 0 {
-        return condition(PROGRAMMED, False, "NoPods", "no pod is ready to run the config");
+        return condition(PROGRAMMED, False, NO_PODS, "no pod is ready to run the config");
     }
     if synced == total {
         let message = format!("{synced} of {total} ready pods run it");

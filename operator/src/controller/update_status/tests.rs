@@ -304,7 +304,12 @@ fn pods_that_do_not_come_say_why() {
 
         scene.pods.facts.clear();
         let status = scene.status();
-        assert_said(&status, &[("Available", False, reason), ("Progressing", False, reason)]);
+        let expected = [
+            ("Available", False, reason),
+            ("Progressing", False, reason),
+            ("Ready", False, reason),
+        ];
+        assert_said(&status, &expected);
         assert!(said(&status, "Available").2.contains("what to look at"));
     }
 }
