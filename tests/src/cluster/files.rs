@@ -1,8 +1,10 @@
 //! What the programs of a cluster are told, and where they log.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 /// Pods that are not modest in what they want are refused, as a careful cluster refuses them; only the cluster's own may.
 pub(super) const ADMISSION: &str = r#"
@@ -17,14 +19,19 @@ plugins:
     exemptions: {namespaces: [kube-system]}
 "#;
 
-/// Where logs of this name go: kept until the next run, empty now.
+/// Names whose logs are of this run.
+static OURS: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+/// Where logs of this name go. They are kept until the next run, even if this one starts another of the same name: the
+/// first may have seen a test fail.
 pub(super) fn logs(name: &str) -> PathBuf {
     let all = env::var_os("LOKA_LOGS").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/k8s-logs"),
         PathBuf::from,
     );
     let logs = all.join(name);
-    if logs.exists() {
+    let old = OURS.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
+    if old && logs.exists() {
         fs::remove_dir_all(&logs).expect("old logs can be removed");
     }
     fs::create_dir_all(&logs).expect("a directory for logs");
