@@ -78,10 +78,11 @@ async fn the_table_is_true_when_all_is_well_and_when_a_pool_is_down() {
     shows(&site, FARM, "POOLS", "2/2").await;
     shows(&site, FARM, "ACCOUNTS", "acct").await;
     shows(&site, "alpha", "AVAILABLE", "True").await;
-    // What a miner must be given: it works when given.
+    // What a miner of the cluster must be given: it works when given.
     let address = cell(&site, FARM, "ADDRESS").await;
-    let address = address.parse().unwrap_or_else(|_| panic!("{address} is no address"));
-    let rack = miners_at(4, address, 400);
+    let (name, port) = address.split_once(':').expect("HOST:PORT");
+    assert_eq!((name, port), (&*format!("{FARM}.{}.svc", &*site.namespace), "3333"));
+    let rack = miners_at(4, site.service().await, 400);
     site.pays(0, 4).await;
 
     site.pools.pools[0].control().kill();
