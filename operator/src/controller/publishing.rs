@@ -5,13 +5,15 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use k8s_openapi::jiff::Timestamp;
+use loka_api::conditions::{Condition, ConditionStatus};
 use loka_api::control::{Identity, Snapshot};
 use loka_api::stratum_proxy::StratumProxyStatus;
 
 use super::apply::Applier;
 use super::build::config_secret;
 use super::facts::Pods;
-use super::update_status::Writer;
+use super::update_status::{PROGRAMMED, PROPAGATING, Writer, condition};
 use super::validate::Validated;
 use super::{Error, trace};
 use crate::fleet::Fleet;
@@ -148,6 +150,7 @@ impl Publisher<'_> {
         config.hash.clone_from(&identity.hash);
         config.generation = self.generation;
         config.summary = format!("0/{}", config.pods.total);
+        unsay(&mut next.conditions, self.generation);
         let version = self.writer.write(&next).await?;
         let Applier { memory, key, owner, .. } = self.applier;
         memory.wrote_status(key, owner.uid, &next, version.as_deref());
@@ -176,6 +179,16 @@ impl Publisher<'_> {
             std::process::abort();
         }
     }
+}
+
+/// No pod runs what was just persisted. Said in the same write: a leader that takes over right after it must not read that
+/// all is programmed, and presume it of the new config.
+fn unsay(conditions: &mut Vec<Condition>, generation: i64) {
+    let message = "a config is to be published";
+    let verdict = condition(PROGRAMMED, ConditionStatus::Unknown, PROPAGATING, message);
+    let said = verdict.since(conditions, Some(generation), Timestamp::now());
+    conditions.retain(|condition| condition.type_ != PROGRAMMED);
+    conditions.push(said);
 }
 
 /// The identity that a status holds.

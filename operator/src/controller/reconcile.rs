@@ -22,7 +22,7 @@ use super::dereference::dereference;
 use super::events::happenings;
 use super::facts::Pods;
 use super::publishing::{Published, Publisher};
-use super::update_status::{Outcome, Sight, Target, Writer, compute, same_but_times};
+use super::update_status::{Outcome, PROGRAMMED, Sight, Target, Writer, compute, same_but_times};
 use super::validate::{Validated, validate};
 use super::watches::{Proxy, key_of};
 use super::{Context, Error, RECONCILE_MAX};
@@ -261,7 +261,7 @@ impl Turn<'_> {
             .before
             .conditions
             .iter()
-            .any(|it| it.type_ == "Programmed" && it.status == ConditionStatus::True);
+            .any(|it| it.type_ == PROGRAMMED && it.status == ConditionStatus::True);
         let persisted = super::publishing::persisted(&self.before, self.owner.uid);
         let Some(persisted) = persisted.filter(|_| was_synced) else { return };
         for pod in pods.ready().filter(|pod| pod.link.is_none()) {

@@ -9,6 +9,7 @@ mod programmed;
 
 pub(super) use compute::{Outcome, Sight, compute};
 pub(super) use conditions::{Verdict, condition, same_but_times};
+pub(super) use programmed::{PROGRAMMED, PROPAGATING};
 
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, PoisonError};

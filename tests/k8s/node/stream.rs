@@ -82,7 +82,7 @@ async fn token(site: &Site, account: &str, audience: &str, pod: Option<&Pod>) ->
 #[tokio::test]
 async fn only_a_pods_own_token_opens_a_stream() {
     let Some(cluster) = Cluster::shared().await else { return };
-    let Some(site) = Site::install(&cluster, "tokens", &[]).await else { return };
+    let Some(site) = Site::install(&cluster, "tokens", &["replicas=1"]).await else { return };
     site.farm(1).await;
     let pods = site.ready_pods(1).await;
     site.ready().await;
@@ -130,7 +130,7 @@ async fn only_a_pods_own_token_opens_a_stream() {
 #[tokio::test]
 async fn a_plain_connection_learns_nothing() {
     let Some(cluster) = Cluster::shared().await else { return };
-    let Some(site) = Site::install(&cluster, "plain", &[]).await else { return };
+    let Some(site) = Site::install(&cluster, "plain", &["replicas=1"]).await else { return };
     site.farm(1).await;
     site.ready_pods(1).await;
     let caller = Caller::of(&site).await;

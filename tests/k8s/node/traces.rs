@@ -20,13 +20,7 @@ async fn each_pods_config_apply_is_linked_to_the_reconcile_that_published_it() {
     let address = SocketAddr::new(host, 4317);
     let Some(collector) = Collector::start(address, directory.path()).await else { return };
     let endpoint = collector.endpoint();
-    let settings = [
-        format!("proxy.otlpEndpoint={endpoint}"),
-        "extraEnv[0].name=OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(),
-        format!("extraEnv[0].value={endpoint}"),
-        "extraEnv[1].name=OTEL_BSP_SCHEDULE_DELAY".to_owned(),
-        "extraEnv[1].value=200".to_owned(),
-    ];
+    let settings = [format!("proxy.otlpEndpoint={endpoint}"), format!("otlpEndpoint={endpoint}")];
     let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
     let Some(site) = Site::install(&cluster, "traces", &settings).await else { return };
     site.farm(2).await;

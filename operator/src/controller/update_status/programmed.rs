@@ -19,7 +19,10 @@ pub(super) const PROPAGATION_MAX: Duration = Duration::from_secs(60);
 const PODS_SHOWN_MAX: usize = 5;
 
 /// The type of the condition.
-pub(super) const PROGRAMMED: &str = "Programmed";
+pub(in super::super) const PROGRAMMED: &str = "Programmed";
+
+/// The reason while pods are on their way to it.
+pub(in super::super) const PROPAGATING: &str = "Propagating";
 
 /// The reason of a StratumProxy of which no pod is ready.
 pub(super) const NO_PODS: &str = "NoPods";
@@ -108,7 +111,7 @@ pub(super) fn verdict(
     if is_late(before, now) {
         return condition(PROGRAMMED, False, "PropagationDeadlineExceeded", message);
     }
-    condition(PROGRAMMED, Unknown, "Propagating", message)
+    condition(PROGRAMMED, Unknown, PROPAGATING, message)
 }
 
 /// Whether it has been under way for too long, or was late already.
@@ -116,7 +119,7 @@ fn is_late(before: &[Condition], now: Timestamp) -> bool {
     let Some(held) = before.iter().find(|old| old.type_ == PROGRAMMED) else { return false };
     match (held.status, held.reason.as_str()) {
         (ConditionStatus::False, "PropagationDeadlineExceeded") => true,
-        (ConditionStatus::Unknown, "Propagating") => {
+        (ConditionStatus::Unknown, PROPAGATING) => {
             let since = held_since(before, PROGRAMMED);
             since.is_some_and(|since| {
                 let under_way = now.duration_since(since);
