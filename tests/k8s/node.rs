@@ -2,6 +2,7 @@
 
 mod chart;
 mod edits;
+mod forged;
 mod install;
 mod outages;
 mod parts;

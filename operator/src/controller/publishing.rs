@@ -16,7 +16,7 @@ use super::facts::Pods;
 use super::update_status::{PROGRAMMED, PROPAGATING, Writer, condition};
 use super::validate::Validated;
 use super::{Error, trace};
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, PodLink};
 use crate::publish::{self, Observed, Step};
 
 /// More steps than the longest way from a change to its end: persist, canary, mounted, push, wait.
@@ -30,7 +30,7 @@ pub const ABORT_AFTER_VARIABLE: &str = "STRATUM_OPERATOR_ABORT_AFTER";
 pub enum AbortAfter {
     /// The next sequence was persisted.
     Persist,
-    /// The canary was sent the snapshot.
+    /// The canary runs the snapshot, which is not mounted yet.
     Canary,
     /// The mounted Secret was written.
     Mounted,
@@ -92,9 +92,11 @@ impl Publisher<'_> {
                     let snapshot = named(&mut snapshot, validated, identity);
                     tracing::info!(pod = pod.name, config = %identity, "the canary is sent the config");
                     self.fleet.send(self.applier.key, &pod.uid, snapshot);
-                    self.abort_if(AbortAfter::Canary);
                 }
                 Step::WriteMounted(identity) => {
+                    if self.fleet.links(self.applier.key).iter().any(|link| runs(link, identity)) {
+                        self.abort_if(AbortAfter::Canary);
+                    }
                     let snapshot = named(&mut snapshot, validated, identity);
                     self.mount(snapshot).await?;
                     self.abort_if(AbortAfter::Mounted);
@@ -179,6 +181,10 @@ impl Publisher<'_> {
             std::process::abort();
         }
     }
+}
+
+fn runs(link: &PodLink, identity: &Identity) -> bool {
+    link.running.as_ref() == Some(identity)
 }
 
 /// No pod runs what was just persisted. Said in the same write: a leader that takes over right after it must not read that

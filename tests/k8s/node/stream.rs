@@ -4,19 +4,21 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use k8s_openapi::api::authentication::v1::TokenRequest;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service, ServiceAccount};
 use kube::api::{Api, PostParams};
 use loka_api::control::control_client::ControlClient;
 use loka_api::control::{FromProxy, Hello, from_proxy};
-use loka_tests::cluster::Cluster;
+use loka_tests::cluster::{Cluster, eventually};
+use loka_tests::rig::unix_now;
 use loka_tests::secured::dial;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tonic::{Code, Request, Status};
 
-use super::site::{FARM, OPERATOR, PATIENCE, Site, name_of, uid_of};
+use super::forged::forged;
+use super::site::{FARM, OPERATOR, PATIENCE, Site, name_of, proxy, uid_of};
 
 /// Seconds; the least that an API server gives.
 const SHORTEST: i64 = 600;
@@ -66,8 +68,7 @@ impl Caller {
 }
 
 async fn token(site: &Site, account: &str, audience: &str, pod: Option<&Pod>) -> String {
-    let accounts: Api<k8s_openapi::api::core::v1::ServiceAccount> =
-        Api::namespaced(site.client.clone(), &site.namespace);
+    let accounts: Api<ServiceAccount> = Api::namespaced(site.client.clone(), &site.namespace);
     let bound = pod.map(|pod| {
         json!({ "apiVersion": "v1", "kind": "Pod", "name": name_of(pod), "uid": uid_of(pod) })
     });
@@ -77,6 +78,16 @@ async fn token(site: &Site, account: &str, audience: &str, pod: Option<&Pod>) ->
     .expect("a request");
     let made = accounts.create_token_request(account, &PostParams::default(), &request).await;
     made.expect("a token").status.and_then(|status| status.token).expect("a token")
+}
+
+/// Uid of a ServiceAccount, once the operator has made it.
+async fn account_of(site: &Site, name: &str) -> String {
+    let accounts: Api<ServiceAccount> = Api::namespaced(site.client.clone(), &site.namespace);
+    eventually("the account", PATIENCE, async || {
+        let found = accounts.get(name).await.map_err(|error| error.to_string())?;
+        found.metadata.uid.ok_or_else(|| "no uid".to_owned())
+    })
+    .await
 }
 
 #[tokio::test]
@@ -96,7 +107,30 @@ async fn only_a_pods_own_token_opens_a_stream() {
     let elsewhere = token(&site, FARM, "https://kubernetes.default.svc", Some(&pods[0])).await;
     assert_eq!(refused(caller.call(Some(&elsewhere)).await), Code::Unauthenticated);
     let unbound = token(&site, FARM, AUDIENCE, None).await;
-    assert_eq!(refused(caller.call(Some(&unbound)).await), Code::PermissionDenied);
+    assert_eq!(refused(caller.call(Some(&unbound)).await), Code::Unauthenticated);
+
+    let now = i64::from(unix_now());
+    if let Some(copy) = forged(&good, |_| {}) {
+        caller.call(Some(&copy)).await.expect("the same claims, signed again");
+        let expired = |claims: &mut Value| {
+            (claims["iat"], claims["nbf"]) = (json!(now - 1000), json!(now - 1000));
+            claims["exp"] = json!(now - 100);
+        };
+        let expired = forged(&good, expired).expect("the key");
+        assert_eq!(refused(caller.call(Some(&expired)).await), Code::Unauthenticated);
+
+        // The account of another StratumProxy, with a pod of this one.
+        let mut other = proxy(&json!({ "replicas": 0 }));
+        other["metadata"]["name"] = json!("other");
+        site.apply(&other).await;
+        let account = account_of(&site, "other").await;
+        let claim = |claims: &mut Value| {
+            claims["sub"] = json!(format!("system:serviceaccount:{}:other", &*site.namespace));
+            claims["kubernetes.io"]["serviceaccount"] = json!({ "name": "other", "uid": account });
+        };
+        let others = forged(&good, claim).expect("the key");
+        assert_eq!(refused(caller.call(Some(&others)).await), Code::PermissionDenied);
+    }
 
     // Another account of the namespace, and a pod of it: no StratumProxy's.
     let stranger = json!({
@@ -115,14 +149,15 @@ async fn only_a_pods_own_token_opens_a_stream() {
 
     // A pod that has gone takes its token with it.
     site.kubectl(&["delete", "pod", &name_of(&pods[0]), "--grace-period=1"]).await;
-    loka_tests::cluster::eventually("the token is worth nothing", PATIENCE, async || match caller
-        .call(Some(&good))
-        .await
-    {
-        Err(status) if matches!(status.code(), Code::Unauthenticated | Code::PermissionDenied) => {
-            Ok(())
+    eventually("the token is worth nothing", PATIENCE, async || {
+        match caller.call(Some(&good)).await {
+            Err(status)
+                if matches!(status.code(), Code::Unauthenticated | Code::PermissionDenied) =>
+            {
+                Ok(())
+            }
+            other => Err(format!("{other:?}")),
         }
-        other => Err(format!("{other:?}")),
     })
     .await;
 }
