@@ -10,9 +10,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use loka_ops::log::{LogFormat, LogSettings};
 
 use self::values::NamespaceList;
-use crate::telemetry::{LogFormat, LogSettings};
 
 /// Lines of these texts are not wrapped again below this width.
 const HELP_WIDTH: usize = 100;

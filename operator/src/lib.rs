@@ -5,11 +5,11 @@
 pub mod admin;
 pub mod args;
 pub mod controller;
-pub mod environment;
 pub mod fleet;
 pub mod leader;
 pub mod publish;
 pub mod push;
 pub mod run;
-pub mod signals;
 pub mod telemetry;
+
+use loka_ops::{environment, signals};

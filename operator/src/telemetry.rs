@@ -7,21 +7,18 @@
 pub mod catalogue;
 pub mod context;
 mod events;
-mod export;
 mod init;
 mod metrics;
-mod otlp;
 pub mod reasons;
-mod said;
-mod throttle;
 
 pub use events::Event;
-pub use init::{InitError, LogFormat, LogSettings, init};
+pub use init::init;
 pub use metrics::Metrics;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use loka_ops::said;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 
 /// Longest that the last spans may take on their way out.

@@ -8,10 +8,10 @@ use std::str::FromStr;
 
 use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
 use loka_api::runtime_config::SCHEMA;
+use loka_ops::log::{LogFormat, LogSettings};
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use crate::config::Inputs;
-use crate::telemetry::{LogFormat, LogSettings};
 
 /// Lines of these texts are not wrapped again below this width.
 const HELP_WIDTH: usize = 100;

@@ -15,7 +15,9 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::args::{Exit, Output};
-use crate::config::{Blame, ConfigError, Environment, Inputs, Loaded, load};
+use loka_ops::environment::Environment;
+
+use crate::config::{Blame, ConfigError, Inputs, Loaded, load};
 
 /// Checks and tells `out`.
 ///

@@ -6,7 +6,6 @@
 //! and the checks that need the protocol core. It follows nothing ([`crate::control`] does) and
 //! logs nothing.
 
-mod environment;
 mod files;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -14,7 +13,6 @@ mod load;
 mod secrets;
 mod values;
 
-pub use environment::Environment;
 pub use files::{Contents, Inputs};
 pub use load::{Applied, Loaded, load};
 pub(crate) use values::check as check_values;

@@ -21,7 +21,6 @@ mod listener;
 mod policy;
 pub mod run;
 mod session;
-pub mod signals;
 pub mod sink;
 pub mod telemetry;
 mod tls;

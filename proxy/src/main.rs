@@ -6,9 +6,10 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use loka_ops::environment::Environment;
 use loka_proxy::args::{Args, Command, Document, Exit};
 use loka_proxy::check::check;
-use loka_proxy::config::{Environment, Inputs};
+use loka_proxy::config::Inputs;
 use loka_proxy::run::run;
 use loka_proxy::telemetry::catalogue;
 

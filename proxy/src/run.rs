@@ -9,20 +9,22 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use loka_ops::admin::Admin;
+use loka_ops::environment::Environment;
+use loka_ops::signals::{Signals, reload_on_hangup};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::admin::Admin;
+use crate::admin;
 use crate::app::{App, Seams};
 use crate::args::{Exit, RunArgs, SnapshotArgs};
 use crate::clock::Clock;
-use crate::config::{Blame, ConfigError, Environment, Inputs};
+use crate::config::{Blame, ConfigError, Inputs};
 use crate::control::{
     ConfigFeed, ControlStream, FollowFiles, FollowSnapshots, ReportSource, SnapshotSettings,
     StreamSettings, follow_files, follow_snapshots,
 };
-use crate::signals::{Signals, reload_on_hangup};
 use crate::telemetry::reasons::DrainCause;
 use crate::telemetry::{self, Telemetry};
 use crate::transport::Tcp;
@@ -85,7 +87,8 @@ async fn serve(args: RunArgs, environment: Environment) -> anyhow::Result<Exit> 
     let background = Tasks::default();
     source.follow(&app, Arc::clone(&reload), &stop, &background);
     background.spawn(hangups(reload, stop.clone()));
-    background.spawn(admin.serve(Arc::new(app.status()), telemetry.clone(), stop.clone()));
+    let pages = admin::router(Arc::new(app.status()), telemetry.clone());
+    background.spawn(admin.serve(pages, stop.clone()));
     let exit = until_stopped(&app, &mut signals).await;
     stop.cancel();
     background.join().await;

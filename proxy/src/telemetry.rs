@@ -6,17 +6,14 @@
 
 pub mod catalogue;
 pub mod events;
-mod export;
 mod init;
 mod metrics;
-mod otlp;
 pub mod reasons;
-mod said;
-mod throttle;
+mod sampler;
 pub mod traces;
 
 pub use events::{Event, MinerEvent, PoolEvent, ProcessEvent, RouteEvent};
-pub use init::{InitError, LogFormat, LogSettings, init};
+pub use init::init;
 pub(crate) use metrics::Labels;
 pub use metrics::Metrics;
 pub use traces::{TraceRef, Traces};

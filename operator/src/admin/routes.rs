@@ -4,15 +4,13 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
+use axum::response::Response;
 use axum::routing;
+use loka_ops::admin::{open_metrics, verdict};
 
 use super::health::Health;
 use crate::telemetry::Telemetry;
-
-/// As the OpenMetrics specification has it.
-const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 const INDEX: &str = "\
 stratum-operator
@@ -46,17 +44,6 @@ async fn readyz(State(shown): State<Shown>) -> Response {
     verdict(&shown.health.unready())
 }
 
-fn verdict(problems: &[String]) -> Response {
-    if problems.is_empty() {
-        return "ok\n".into_response();
-    }
-    (StatusCode::SERVICE_UNAVAILABLE, problems.join("\n") + "\n").into_response()
-}
-
 async fn metrics(State(shown): State<Shown>) -> Response {
-    let mut text = String::new();
-    match shown.telemetry.metrics().encode(&mut text) {
-        Ok(()) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
-    }
+    open_metrics(|text| shown.telemetry.metrics().encode(text))
 }

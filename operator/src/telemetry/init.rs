@@ -3,84 +3,55 @@
 //! Logs go to standard error, so that standard output stays free for what a command prints. Trouble
 //! with traces never keeps the operator from starting: it is logged, and it runs without them.
 
-use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use loka_ops::environment::Environment;
+use loka_ops::log::{LogError, LogSettings};
+use loka_ops::otlp::{Otlp, OtlpError, Service};
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use tracing::{Subscriber, error, info};
-use tracing_subscriber::filter::{EnvFilter, LevelFilter, Targets};
+use tracing::{error, info};
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::{Layer, SubscriberExt as _};
-use tracing_subscriber::registry::{LookupSpan, Registry};
-use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
+use tracing_subscriber::registry::Registry;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::Telemetry;
-use super::export;
 use super::metrics::Metrics;
-use super::otlp::{Otlp, OtlpError};
-use crate::environment::Environment;
 
-/// Level when neither flag nor environment gives one.
-const LEVEL_DEFAULT: &str = "info";
-
-/// The only crate of ours that logs.
+/// This crate, whose lines and those of `loka_ops` a bare level is about.
 const OURS: &str = "loka_operator";
 
 /// Where kube opens the span of each reconcile, the root of its trace.
 const RECONCILES: &str = "kube_runtime::controller";
 
-/// How log lines look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum LogFormat {
-    /// One JSON object per line, for collectors.
-    Json,
-    /// For reading.
-    Human,
-}
-
-/// How to log.
-#[derive(Clone, Debug, Default)]
-pub struct LogSettings {
-    /// Default: human on a terminal, else JSON.
-    pub format: Option<LogFormat>,
-    /// A level, or directives such as `info,loka_operator=debug`.
-    pub filter: Option<String>,
-}
-
-/// Logs could not be set up.
-#[derive(Debug, thiserror::Error)]
-pub enum InitError {
-    /// The filter does not parse.
-    #[error(
-        "--log-level {value:?}: {reason}; give a level (error, warn, info, debug, trace) or directives such as \
-         info,loka_operator=debug"
-    )]
-    Filter { value: String, reason: String },
-    /// Somebody else has set up logs in this process.
-    #[error("logs are set up already: {0}")]
-    Taken(#[from] TryInitError),
-}
+/// Who traces come from when the environment does not say it; the downward API gives the rest.
+const SERVICE: Service = Service {
+    name: "loka-operator",
+    version: env!("CARGO_PKG_VERSION"),
+    attributes: &[
+        ("k8s.namespace.name", "POD_NAMESPACE"),
+        ("k8s.pod.name", "POD_NAME"),
+        ("k8s.pod.uid", "POD_UID"),
+        ("k8s.node.name", "NODE_NAME"),
+    ],
+};
 
 /// Sets up logs for the process, and traces if the environment names a collector. Must be called
 /// within the runtime that the exporter is to use.
 ///
 /// # Errors
-/// [`InitError`] when the filter does not parse or logs are set up already.
-pub fn init(log: &LogSettings, environment: &Environment) -> Result<Telemetry, InitError> {
-    let wanted = log.filter.as_deref().unwrap_or(LEVEL_DEFAULT);
-    let filter =
-        parse(wanted).map_err(|reason| InitError::Filter { value: wanted.to_owned(), reason })?;
-    let format = log.format.unwrap_or_else(|| {
-        if io::stderr().is_terminal() { LogFormat::Human } else { LogFormat::Json }
-    });
+/// [`LogError`] when the filter does not parse or logs are set up already.
+pub fn init(log: &LogSettings, environment: &Environment) -> Result<Telemetry, LogError> {
+    let filter = log.wanted(OURS)?;
     let metrics = Arc::new(Metrics::new(SystemTime::now()));
     // Told once there is a log to tell it.
     let traces = start_traces(environment, &metrics);
     let provider = traces.as_ref().ok().and_then(Option::as_ref).map(|(_, provider)| provider);
     tracing_subscriber::registry()
         .with(provider.map(spans))
-        .with(lines(format).with_filter(filter))
+        .with(log.lines().with_filter(filter))
         .try_init()?;
     let provider = match traces {
         Ok(None) => None,
@@ -100,8 +71,11 @@ fn start_traces(
     environment: &Environment,
     metrics: &Arc<Metrics>,
 ) -> Result<Option<(Otlp, SdkTracerProvider)>, OtlpError> {
-    let Some(otlp) = Otlp::read(environment)? else { return Ok(None) };
-    let provider = export::start(&otlp, metrics)?;
+    let Some(otlp) = Otlp::read(environment, &SERVICE)? else { return Ok(None) };
+    let provider = SdkTracerProvider::builder()
+        .with_batch_exporter(otlp.exporter(Arc::<Metrics>::clone(metrics))?)
+        .with_resource(otlp.resource())
+        .build();
     Ok(Some((otlp, provider)))
 }
 
@@ -119,29 +93,6 @@ fn spans(provider: &SdkTracerProvider) -> impl Layer<Registry> + Send + Sync + u
         .with_location(false)
         .with_threads(false)
         .with_filter(wanted)
-}
-
-/// A bare level is one of our own lines: what libraries have to say below INFO would drown them.
-/// Who wants it writes directives.
-fn parse(filter: &str) -> Result<EnvFilter, String> {
-    let builder = EnvFilter::builder();
-    let parsed = match filter.parse::<LevelFilter>() {
-        Ok(level) if level > LevelFilter::INFO => builder.parse(format!("info,{OURS}={filter}")),
-        Ok(_) | Err(_) => builder.parse(filter),
-    };
-    parsed.map_err(|error| error.to_string())
-}
-
-fn lines<S>(format: LogFormat) -> Box<dyn Layer<S> + Send + Sync>
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-{
-    let terminal = io::stderr().is_terminal();
-    let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(terminal);
-    match format {
-        LogFormat::Json => layer.json().flatten_event(true).with_span_list(false).boxed(),
-        LogFormat::Human => layer.with_target(false).boxed(),
-    }
 }
 
 #[cfg(test)]
@@ -164,24 +115,20 @@ mod tests {
         }
     }
 
-    fn check(given: &str, expected: &str) {
-        assert_eq!(parse(given).unwrap().to_string(), expected, "{given}");
-    }
-
     #[test]
-    fn a_bare_level_is_for_our_own_lines_and_directives_are_taken_as_they_are() {
-        check("warn", "warn");
-        check("info", "info");
-        check("debug", "loka_operator=debug,info");
-        check("h2=trace", "h2=trace");
-    }
-
-    #[test]
-    fn a_filter_that_does_not_parse_is_told_with_the_value_and_the_remedy() {
-        let settings = LogSettings { format: None, filter: Some("info,loka=loud".to_owned()) };
-        let error = init(&settings, &Environment::default()).unwrap_err().to_string();
-        assert!(error.starts_with("--log-level \"info,loka=loud\": "), "{error}");
-        assert!(error.contains("give a level (error, warn, info, debug, trace)"), "{error}");
+    fn traces_name_the_operator_and_its_pod_where_the_downward_api_names_it() {
+        let environment = [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4317"),
+            ("POD_NAME", "op-1"),
+            ("POD_NAMESPACE", "loka"),
+        ];
+        let otlp = Otlp::read(&environment.into_iter().collect(), &SERVICE).unwrap().unwrap();
+        let resource = otlp.resource();
+        let value = |key: &'static str| resource.get(&key.into()).map(|value| value.to_string());
+        assert_eq!(value("service.name").as_deref(), Some("loka-operator"));
+        assert_eq!(value("k8s.pod.name").as_deref(), Some("op-1"));
+        assert_eq!(value("k8s.namespace.name").as_deref(), Some("loka"));
+        assert_eq!(value("k8s.node.name"), None);
     }
 
     #[test]

@@ -4,19 +4,20 @@
 //! that begins at zero, and none can come later.
 
 use std::fmt;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
+use loka_ops::catalogue::register_constants;
+use loka_ops::otlp::{ExportResult, SpanCount};
+use loka_ops::throttle::Throttle;
 use prometheus_client::encoding::{EncodeLabel as _, EncodeLabelSet, LabelSetEncoder, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::exemplar::HistogramWithExemplars;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric as Registered, Registry};
 
 use super::catalogue::{self as names, Metric};
-use super::throttle::Throttle;
 
 /// Bounds of the buckets, in seconds: a reconcile takes a few requests, a configuration up to a
 /// canary's patience.
@@ -69,7 +70,8 @@ struct Labels<const N: usize>([(&'static str, String); N]);
 impl Metrics {
     pub(super) fn new(started: SystemTime) -> Self {
         let mut registry = Registry::default();
-        constants(&mut registry, started);
+        let build = (&names::BUILD, env!("CARGO_PKG_VERSION"));
+        register_constants(&mut registry, build, (&names::PROCESS_START, started));
         Self {
             config_acks: Counts::register(&mut registry, &names::CONFIG_ACKS, one),
             config_propagation: register(
@@ -103,6 +105,12 @@ impl Metrics {
     /// Only those of `out`.
     pub fn encode(&self, out: &mut impl fmt::Write) -> fmt::Result {
         text::encode(out, &self.registry)
+    }
+}
+
+impl SpanCount for Metrics {
+    fn count(&self, result: ExportResult, spans: u64) {
+        self.spans_exported.add([result.label()], spans);
     }
 }
 
@@ -186,12 +194,4 @@ fn two(metric: &Metric) -> Vec<[&'static str; 2]> {
 fn register<M: Registered + Clone>(registry: &mut Registry, metric: &Metric, made: M) -> M {
     registry.register(metric.name, metric.help, made.clone());
     made
-}
-
-fn constants(registry: &mut Registry, started: SystemTime) {
-    let version = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
-    registry.register(names::BUILD.name, names::BUILD.help, version);
-    let seconds = started.duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
-    let start = ConstGauge::new(seconds);
-    registry.register(names::PROCESS_START.name, names::PROCESS_START.help, start);
 }

@@ -1,35 +1,7 @@
 //! The closed sets that events carry and metrics are labelled with. Each member has one label and
 //! is never made of a peer's text, so that nobody can widen a metric.
 
-use std::fmt;
-
-/// Declares an enum whose variants are labels: `ALL`, `label()`, `Display`.
-macro_rules! labels {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident => $label:literal,)+ }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum $name { $($(#[$variant_doc])* $variant,)+ }
-
-        impl $name {
-            /// Every member, for exposition and tests.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
-
-            /// Every label, in the same order.
-            pub const LABELS: &'static [&'static str] = &[$($label,)+];
-
-            /// The label.
-            pub const fn label(self) -> &'static str {
-                match self { $(Self::$variant => $label,)+ }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.label())
-            }
-        }
-    };
-}
+use loka_ops::labels;
 
 labels! {
     /// What is reconciled.
@@ -141,16 +113,6 @@ labels! {
     }
 }
 
-labels! {
-    /// What became of spans.
-    ExportResult {
-        /// Taken by the collector.
-        Exported => "exported",
-        /// Lost: the collector did not take them.
-        Failed => "failed",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -170,6 +132,5 @@ mod tests {
         check(Publish::ALL, Publish::LABELS, Publish::label);
         check(Answer::ALL, Answer::LABELS, Answer::label);
         check(StreamRefusal::ALL, StreamRefusal::LABELS, StreamRefusal::label);
-        check(ExportResult::ALL, ExportResult::LABELS, ExportResult::label);
     }
 }

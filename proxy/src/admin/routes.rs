@@ -3,16 +3,14 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router, routing};
+use loka_ops::admin::{open_metrics, verdict};
 
 use super::scrape;
 use super::status::StatusSource;
 use crate::telemetry::Telemetry;
-
-/// As the OpenMetrics specification has it.
-const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 const INDEX: &str = "\
 stratum-proxy
@@ -30,7 +28,8 @@ struct Shown {
     telemetry: Telemetry,
 }
 
-pub(super) fn router(source: Arc<dyn StatusSource>, telemetry: Telemetry) -> Router {
+/// What each path answers, from what `source` and `telemetry` say at that moment.
+pub fn router(source: Arc<dyn StatusSource>, telemetry: Telemetry) -> Router {
     Router::new()
         .route("/", routing::get(async || INDEX))
         .route("/livez", routing::get(async || "ok\n"))
@@ -43,20 +42,12 @@ pub(super) fn router(source: Arc<dyn StatusSource>, telemetry: Telemetry) -> Rou
 }
 
 async fn readyz(State(shown): State<Shown>) -> Response {
-    let unready = shown.source.status().unready();
-    if unready.is_empty() {
-        return "ok\n".into_response();
-    }
-    (StatusCode::SERVICE_UNAVAILABLE, unready.join("\n") + "\n").into_response()
+    verdict(&shown.source.status().unready())
 }
 
 async fn metrics(State(shown): State<Shown>) -> Response {
     let scraped = scrape::scraped(&shown.source.status(), &shown.source.ledger());
-    let mut text = String::new();
-    match shown.telemetry.metrics().encode(&mut text, &scraped) {
-        Ok(()) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
-    }
+    open_metrics(|text| shown.telemetry.metrics().encode(text, &scraped))
 }
 
 async fn ledger(State(shown): State<Shown>) -> Response {

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use super::{Environment, Inputs};
+use loka_ops::environment::Environment;
+
+use super::Inputs;
 
 /// One listener, one route, a pool whose password is the key `password` of the Secret `pool-a`.
 pub(crate) const FARM: &str = "\

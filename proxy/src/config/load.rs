@@ -7,7 +7,9 @@ use loka_api::runtime_config::RuntimeConfig;
 use loka_api::{Explained, Layered, Origin, Resources, SecretRef, render};
 
 use super::secrets::Secrets;
-use super::{ConfigError, Contents, Environment, Inputs, values};
+use loka_ops::environment::Environment;
+
+use super::{ConfigError, Contents, Inputs, values};
 
 /// A configuration that is valid and to be run.
 #[derive(Clone, Debug)]

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use loka_api::names::secret_variable;
 use loka_api::{DocumentSecrets, Secret, SecretMiss, SecretRef, SecretSource};
 
-use super::{Contents, Environment};
+use loka_ops::environment::Environment;
+
+use super::Contents;
 
 /// One environment variable per key: `STRATUM_SECRET_<SECRET>_<KEY>`.
 pub(super) struct EnvironmentSecrets<'a>(pub(super) &'a Environment);

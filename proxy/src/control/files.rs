@@ -10,7 +10,9 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::{ConfigFeed, Offered, Provenance, Publisher, Refused};
-use crate::config::{Applied, ConfigError, Contents, Environment, Inputs, load};
+use loka_ops::environment::Environment;
+
+use crate::config::{Applied, ConfigError, Contents, Inputs, load};
 use crate::telemetry::Telemetry;
 
 /// How often the files are read. They are small, and there are few.

@@ -6,78 +6,12 @@ mod document;
 
 pub use document::markdown;
 
-/// What kind of number a metric is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Only rises; exposed with the suffix `_total`.
-    Counter,
-    /// Rises and falls.
-    Gauge,
-    /// Durations in buckets; exposed with `_bucket`, `_sum` and `_count`.
-    Histogram,
-    /// Always 1, with the information in its labels; exposed with the suffix `_info`.
-    Info,
-}
+/// One metric, with the names of its labels.
+pub type Metric = loka_ops::catalogue::Metric<&'static str>;
 
-/// One metric.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Metric {
-    /// Its name without the suffix of its kind.
-    pub name: &'static str,
-    /// What kind of number it is.
-    pub kind: Kind,
-    /// Its labels.
-    pub labels: &'static [&'static str],
-    /// What it says, without a full stop.
-    pub help: &'static str,
-}
+loka_ops::metrics! {
+    Metric;
 
-// === impl Kind ===
-
-impl Kind {
-    /// The kind as OpenMetrics spells it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Counter => "counter",
-            Self::Gauge => "gauge",
-            Self::Histogram => "histogram",
-            Self::Info => "info",
-        }
-    }
-
-    const fn suffix(self) -> &'static str {
-        match self {
-            Self::Counter => "_total",
-            Self::Gauge | Self::Histogram => "",
-            Self::Info => "_info",
-        }
-    }
-}
-
-// === impl Metric ===
-
-impl Metric {
-    /// The name that a query uses.
-    pub fn exposed(&self) -> String {
-        format!("{}{}", self.name, self.kind.suffix())
-    }
-}
-
-/// Declares the constants and [`ALL`] in one go, so that none can be left out.
-macro_rules! metrics {
-    ($($constant:ident: $kind:ident $name:literal [$($label:literal),*] $help:literal;)+) => {
-        $(
-            #[doc = $help]
-            pub const $constant: Metric =
-                Metric { name: $name, kind: Kind::$kind, labels: &[$($label),*], help: $help };
-        )+
-
-        /// The whole catalogue, in the order of the documentation.
-        pub const ALL: &[Metric] = &[$($constant,)+];
-    };
-}
-
-metrics! {
     SHARES_RECEIVED: Counter "loka_shares_received" ["listener", "route", "pool", "account"]
         "Submits of miners that could be read as such; received = rejected + accepted";
     SHARES_REJECTED: Counter "loka_shares_rejected" ["listener", "route", "pool", "account", "reason"]

@@ -10,18 +10,18 @@ pub(crate) use family::Labels;
 use family::SERIES_MAX;
 
 use std::fmt;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
+use loka_ops::catalogue::register_constants;
+use loka_ops::otlp::{ExportResult, SpanCount};
+use loka_ops::throttle::Throttle;
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use self::family::Series;
 use super::catalogue as names;
-use super::throttle::Throttle;
 
 /// Bounds of the buckets of durations inside the process or on a local network, in seconds.
 const LOCAL_SECONDS: [f64; 10] =
@@ -73,7 +73,8 @@ impl Metrics {
         let job_delivery = Histogram::new(LOCAL_SECONDS);
         let (name, help) = (names::JOB_DELIVERY.name, names::JOB_DELIVERY.help);
         registry.register(name, help, job_delivery.clone());
-        register_constants(&mut registry, started);
+        let build = (&names::BUILD, env!("CARGO_PKG_VERSION"));
+        register_constants(&mut registry, build, (&names::PROCESS_START, started));
         Self {
             config_apply: Series::counts(&mut registry, &names::CONFIG_APPLY),
             job_delivery,
@@ -117,12 +118,10 @@ impl Metrics {
     }
 }
 
-fn register_constants(registry: &mut Registry, started: SystemTime) {
-    let version = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
-    registry.register(names::BUILD.name, names::BUILD.help, version);
-    let seconds = started.duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
-    let start = ConstGauge::new(seconds);
-    registry.register(names::PROCESS_START.name, names::PROCESS_START.help, start);
+impl SpanCount for Metrics {
+    fn count(&self, result: ExportResult, spans: u64) {
+        self.spans_exported.add([result.label()], spans);
+    }
 }
 
 #[cfg(test)]

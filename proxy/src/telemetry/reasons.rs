@@ -4,48 +4,7 @@
 //! peer could widen would let it fill the memory of whoever scrapes us. What the peer said is a log
 //! field.
 
-use std::fmt;
-
-use prometheus_client::encoding::{EncodeLabelValue, LabelValueEncoder};
-use serde::{Serialize, Serializer};
-
-/// Declares an enum whose variants are labels: `ALL`, `label()`, `Display`, JSON and the metric
-/// encoding.
-macro_rules! labels {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident => $label:literal,)+ }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum $name { $($(#[$variant_doc])* $variant,)+ }
-
-        impl $name {
-            /// Every member, for exposition and tests.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
-
-            /// The label, snake case.
-            pub const fn label(self) -> &'static str {
-                match self { $(Self::$variant => $label,)+ }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.label())
-            }
-        }
-
-        impl Serialize for $name {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(self.label())
-            }
-        }
-
-        impl EncodeLabelValue for $name {
-            fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
-                EncodeLabelValue::encode(&self.label(), encoder)
-            }
-        }
-    };
-}
+use loka_ops::labels;
 
 labels! {
     /// Why a connection did not become a session.
@@ -238,16 +197,6 @@ labels! {
         Mounted => "mounted",
         /// The operator's stream.
         Stream => "stream",
-    }
-}
-
-labels! {
-    /// What became of spans handed to the exporter.
-    ExportResult {
-        /// The collector took them.
-        Exported => "exported",
-        /// It did not; they are gone.
-        Failed => "failed",
     }
 }
 

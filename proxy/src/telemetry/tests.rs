@@ -1,6 +1,7 @@
 use std::io;
 use std::sync::Mutex;
 
+use loka_ops::log::json_lines;
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::reasons::CloseReason;
@@ -25,7 +26,7 @@ impl io::Write for Written {
 fn logged(work: impl FnOnce()) -> Vec<serde_json::Value> {
     let written = Written::default();
     let writer = written.clone();
-    let subscriber = tracing_subscriber::registry().with(init::json_lines(move || writer.clone()));
+    let subscriber = tracing_subscriber::registry().with(json_lines(move || writer.clone()));
     tracing::subscriber::with_default(subscriber, work);
     let bytes = written.0.lock().unwrap().clone();
     let text = String::from_utf8(bytes).unwrap();

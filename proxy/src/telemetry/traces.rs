@@ -23,11 +23,10 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use loka_ops::throttle::Throttle;
 use opentelemetry::trace::{Link, SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceState};
 use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks, SpanProcessor};
-
-use super::throttle::Throttle;
 
 /// Spans kept although the ratio would not keep them (refused or slow shares), per second: a miner
 /// that only sends bad shares must not fill the exporter's queue.

@@ -5,11 +5,12 @@ use super::references::join;
 use super::tree::{File, Tree};
 
 /// The rooms of the tree: a word in code type that begins with one of these is a path.
-const ROOMS: [&str; 13] = [
+const ROOMS: [&str; 14] = [
     "stratum/",
     "api/",
     "proxy/",
     "operator/",
+    "ops/",
     "farm/",
     "tests/",
     "xtask/",

@@ -16,10 +16,9 @@ const TOPS: [&str; 4] = ["main", "lib", "run", "app"];
 
 /// Every other module of the proxy and those that it may use, from the top down. A new edge is a change of the
 /// architecture: it changes this table and ARCHITECTURE.md in one commit.
-const LAYERS: [(&str, &[&str]); 18] = [
-    ("args", &["config", "telemetry"]),
+const LAYERS: [(&str, &[&str]); 17] = [
+    ("args", &["config"]),
     ("check", &["args", "config"]),
-    ("signals", &[]),
     ("admin", &["sink", "telemetry", "clock"]),
     ("control", &["config", "policy", "telemetry", "clock"]),
     (
@@ -32,7 +31,7 @@ const LAYERS: [(&str, &[&str]); 18] = [
     ("wire", &["transport"]),
     ("sink", &[]),
     ("policy", &[]),
-    ("telemetry", &["config"]),
+    ("telemetry", &[]),
     ("config", &["tls", "clock"]),
     ("workers", &[]),
     ("tls", &[]),

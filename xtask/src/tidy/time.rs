@@ -6,13 +6,16 @@ use super::tree::Tree;
 
 const REMEDY: &str = "take the time from the Clock that is passed in (ADR 0002)";
 
+/// What runs in a simulation.
+const SIMULATED: [&str; 2] = ["proxy/src/", "ops/src/"];
+
 /// Files that may read a clock of their own, and why it cannot change what a simulation does.
 const MAY_READ: [(&str, &str); 6] = [
     ("proxy/src/clock.rs", "it is the clock"),
     ("proxy/src/telemetry.rs", "stamps the start of the registry; nothing decides by it"),
     ("proxy/src/telemetry/init.rs", "stamps the start of the registry; nothing decides by it"),
     ("proxy/src/control.rs", "stamps a refused change for status pages; nothing decides by it"),
-    ("proxy/src/telemetry/throttle.rs", "rations log lines and spans; nothing else decides by it"),
+    ("ops/src/throttle.rs", "rations log lines and spans; nothing else decides by it"),
     ("proxy/src/telemetry/traces.rs", "stamps spans for a collector; nothing decides by it"),
 ];
 
@@ -20,7 +23,7 @@ const MAY_READ: [(&str, &str); 6] = [
 pub(super) fn check(tree: &Tree) -> Vec<Problem> {
     tree.sources
         .iter()
-        .filter(|source| source.path.starts_with("proxy/src/"))
+        .filter(|source| SIMULATED.iter().any(|path| source.path.starts_with(path)))
         .filter(|source| MAY_READ.iter().all(|(path, _)| *path != source.path))
         .flat_map(check_source)
         .collect()
@@ -73,6 +76,7 @@ mod tests {
         check_file("proxy/src/a.rs", "a b c d e f\nlet x = SystemTime::now();", &[2]);
         check_file("proxy/src/a.rs", "use std::time::Instant;\nlet x = Instant::now();", &[2]);
         check_file("proxy/src/a.rs", "let x = std::time::Instant::now();", &[1]);
+        check_file("ops/src/a.rs", "let x = SystemTime::now();", &[1]);
     }
 
     #[test]

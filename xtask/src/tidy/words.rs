@@ -104,7 +104,7 @@ fn sleeps(source: &Source) -> Vec<Problem> {
 
 /// An unbiased `select!` draws lots, and a simulation no longer follows from its seed (ADR 0002).
 fn unordered_selects(source: &Source) -> Vec<Problem> {
-    if !source.path.starts_with("proxy/src/") {
+    if !["proxy/src/", "ops/src/"].iter().any(|path| source.path.starts_with(path)) {
         return Vec::new();
     }
     let selects = source.find(&["select", "!", "{"]);
@@ -166,6 +166,7 @@ mod tests {
         check_file("proxy/src/a.rs", "//!\nselect! { biased; a => b }", &[]);
         let unordered = [(2, "a select! without an order")];
         check_file("proxy/src/a.rs", "//!\ntokio::select! { a => b }", &unordered);
+        check_file("ops/src/a.rs", "//!\ntokio::select! { a => b }", &unordered);
         check_file("farm/src/a.rs", "//!\ntokio::select! { a => b }", &[]);
         check_file("proxy/src/a/tests.rs", "select! { a => b }", &[]);
     }

@@ -1,7 +1,5 @@
 //! The catalogue as the text of `docs/operator-metrics.md`, for whoever writes a query.
 
-use std::fmt::Write as _;
-
 use super::ALL;
 
 const INTRODUCTION: &str = "\
@@ -30,35 +28,13 @@ increase(loka_operator_config_publish_total{result=\"rejected\"}[1h])
 histogram_quantile(0.99, sum by (le) (rate(loka_operator_config_propagation_seconds_bucket[1h])))
 ```
 
-## All metrics
-
-| Metric | Kind | Labels | Meaning |
-|---|---|---|---|
 ";
 
 /// The catalogue as the text of `docs/operator-metrics.md`.
 pub fn markdown() -> String {
-    let mut out = String::from(INTRODUCTION);
-    for metric in ALL {
-        let labels: Vec<_> = metric.labels.iter().map(|label| label.name).collect();
-        let (name, kind) = (metric.exposed(), metric.kind.as_str());
-        line(&mut out, &format!("`{name}` | {kind} | {} | {}", code(&labels), metric.help));
-    }
-    out.push_str("\n## Values of labels\n\n| Metric | Label | Values |\n|---|---|---|\n");
-    for metric in ALL {
-        for label in metric.labels.iter().filter(|label| !label.values.is_empty()) {
-            let (name, values) = (label.name, code(label.values));
-            line(&mut out, &format!("`{}` | `{name}` | {values}", metric.exposed()));
-        }
-    }
-    out
-}
-
-fn code(names: &[&str]) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
-}
-
-fn line(out: &mut String, cells: &str) {
-    // Writing to a String cannot fail.
-    let _written = writeln!(out, "| {cells} |");
+    let closed = ALL.iter().flat_map(|metric| {
+        let labels = metric.labels.iter().filter(|label| !label.values.is_empty());
+        labels.map(|label| (metric.exposed(), label.name, label.values.to_vec()))
+    });
+    loka_ops::catalogue::markdown(INTRODUCTION, ALL, closed)
 }

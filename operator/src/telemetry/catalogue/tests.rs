@@ -1,6 +1,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use loka_ops::catalogue::Kind;
+
 use super::super::Telemetry;
 use super::*;
 

@@ -1,13 +1,12 @@
 //! The catalogue as the text of `docs/metrics.md`, for whoever writes a query.
 
-use std::fmt::Write as _;
-
+use loka_ops::otlp::ExportResult;
 use loka_stratum::share::Reject;
 use loka_stratum::upstream::PoolReject;
 
 use super::super::reasons::{
-    Clean, CloseReason, ConfigResult, ConfigSource, ExportResult, Obeyed, PoolDownReason,
-    PoolState, RefuseReason, SwitchCause, TlsFailure, Verdict,
+    Clean, CloseReason, ConfigResult, ConfigSource, Obeyed, PoolDownReason, PoolState,
+    RefuseReason, SwitchCause, TlsFailure, Verdict,
 };
 use super::{ALL, Metric};
 
@@ -62,24 +61,13 @@ sum by (route, reason) (rate(loka_shares_rejected_total[10m]))
 sum by (pool, reason) (rate(loka_shares_pool_rejected_total[10m]))
 ```
 
-## All metrics
-
-| Metric | Kind | Labels | Meaning |
-|---|---|---|---|
 ";
 
 /// The catalogue as the text of `docs/metrics.md`.
 pub fn markdown() -> String {
-    let mut out = String::from(INTRODUCTION);
-    for metric in ALL {
-        let (name, kind) = (metric.exposed(), metric.kind.as_str());
-        line(&mut out, &format!("`{name}` | {kind} | {} | {}", code(metric.labels), metric.help));
-    }
-    out.push_str("\n## Values of labels\n\n| Metric | Label | Values |\n|---|---|---|\n");
-    for (metric, label, values) in closed_sets() {
-        line(&mut out, &format!("`{}` | `{label}` | {}", metric.exposed(), code(&values)));
-    }
-    out
+    let closed = closed_sets().into_iter();
+    let closed = closed.map(|(metric, label, values)| (metric.exposed(), label, values));
+    loka_ops::catalogue::markdown(INTRODUCTION, ALL, closed)
 }
 
 /// Each label whose values are a closed set, with these.
@@ -106,13 +94,4 @@ pub(super) fn closed_sets() -> [(&'static Metric, &'static str, Vec<&'static str
 
 fn of<T: Copy>(all: &[T], label: fn(T) -> &'static str) -> Vec<&'static str> {
     all.iter().map(|member| label(*member)).collect()
-}
-
-fn code(names: &[&str]) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
-}
-
-fn line(out: &mut String, cells: &str) {
-    // Writing to a String cannot fail.
-    let _written = writeln!(out, "| {cells} |");
 }

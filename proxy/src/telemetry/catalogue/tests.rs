@@ -1,6 +1,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use loka_ops::catalogue::Kind;
+
 use super::document::{LOST, UNANSWERED, closed_sets};
 use super::*;
 use crate::sink::ledger::{Lost, Unanswered};

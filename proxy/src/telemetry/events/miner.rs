@@ -4,10 +4,10 @@ use std::fmt::Display;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use loka_ops::said::Said;
 use tracing::{debug, info, trace, warn};
 
 use super::super::reasons::{CloseReason, RefuseReason, TlsFailure};
-use super::super::said::Said;
 use super::super::{Metrics, TraceRef};
 use super::seconds;
 

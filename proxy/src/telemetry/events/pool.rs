@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use loka_ops::said::Said;
 use tracing::{debug, error, info, trace, warn};
 
 use super::super::Metrics;
 use super::super::reasons::{Clean, Obeyed, PoolDownReason, Verdict};
-use super::super::said::Said;
 use super::seconds;
 
 /// Something happened to a pool's connection. Every variant names the route and the pool.

@@ -125,14 +125,5 @@ impl ProcessEvent<'_> {
 
 /// What to do about an address that cannot be listened on.
 pub(crate) fn listen_remedy(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            "stop the process that holds the port (ss -ltnp shows it), or choose another port"
-        }
-        io::ErrorKind::PermissionDenied => {
-            "choose a port above 1023, or allow this process to bind low ports"
-        }
-        io::ErrorKind::AddrNotAvailable => "give --bind an address that this machine has",
-        _ => "check the address, the port and the limit of open files (ulimit -n)",
-    }
+    loka_ops::admin::listen_remedy(error, "give --bind an address that this machine has")
 }

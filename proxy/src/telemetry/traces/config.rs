@@ -3,11 +3,11 @@
 
 use std::time::Instant;
 
+use loka_ops::said::cut;
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{Link, Status};
 
 use super::super::reasons::ConfigSource;
-use super::super::said::cut;
 use super::reference::remote;
 use super::{SpanDraft, TraceRef, Traces, Wall};
 

@@ -4,11 +4,11 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use loka_ops::said::cut;
 use opentelemetry::KeyValue;
 use opentelemetry::trace::SpanKind;
 
 use super::super::reasons::CloseReason;
-use super::super::said::cut;
 use super::{SpanDraft, TraceRef, Traces, Wall};
 
 /// A finished handshake.

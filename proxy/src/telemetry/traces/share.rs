@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use loka_ops::said::cut;
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{Link, SpanKind, Status};
 
-use super::super::said::cut;
 use super::{Recorder, SpanDraft, TraceRef, Traces, Wall};
 
 /// A share that took longer than this from its arrival to its last word is always recorded: pools

@@ -1,35 +1,66 @@
 //! The standard `OTEL_*` variables, as far as they decide whether and how traces are exported. The
-//! rest (headers, timeouts, batch sizes, resource attributes) is read by the SDK itself.
+//! rest (headers, timeouts, batch sizes, resource attributes) is read by the SDK itself. A collector
+//! that is away costs spans and nothing else.
 
-use crate::config::Environment;
+mod export;
 
-/// Name of the service when the environment gives none.
-const SERVICE_NAME: &str = "loka-proxy";
+pub use export::{Exporter, SpanCount};
 
-/// Where traces go and how many.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Otlp {
-    pub(super) endpoint: String,
-    /// The ratio of `OTEL_TRACES_SAMPLER`, if that is set.
-    pub(super) ratio: Option<f64>,
+use opentelemetry::KeyValue;
+use opentelemetry_sdk::Resource;
+
+use crate::environment::Environment;
+
+crate::labels! {
+    /// What became of spans.
+    ExportResult {
+        /// The collector took them.
+        Exported => "exported",
+        /// It did not; they are gone.
+        Failed => "failed",
+    }
+}
+
+/// What traces say of their origin unless the environment does.
+#[derive(Clone, Copy, Debug)]
+pub struct Service {
+    /// Its name.
+    pub name: &'static str,
+    /// Its version.
+    pub version: &'static str,
+    /// Further attributes, each with the variable that its value is in.
+    pub attributes: &'static [(&'static str, &'static str)],
+}
+
+/// Where traces go and what they say of their origin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Otlp {
+    /// The collector's.
+    pub endpoint: String,
     /// Resource attributes that the environment does not give.
-    pub(super) resource: Vec<(&'static str, String)>,
+    resource: Vec<(&'static str, String)>,
 }
 
 /// A variable that asks for something that cannot be had.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{variable}={value:?}: {remedy}")]
-pub(super) struct OtlpError {
-    pub(super) variable: &'static str,
-    pub(super) value: String,
-    pub(super) remedy: &'static str,
+pub struct OtlpError {
+    /// Its name.
+    pub variable: &'static str,
+    /// What it says.
+    pub value: String,
+    /// What it should say.
+    pub remedy: &'static str,
 }
 
 // === impl Otlp ===
 
 impl Otlp {
     /// `None` if no collector is named, or traces are switched off.
-    pub(super) fn read(environment: &Environment) -> Result<Option<Self>, OtlpError> {
+    ///
+    /// # Errors
+    /// [`OtlpError`] when the environment asks for what cannot be had.
+    pub fn read(environment: &Environment, service: &Service) -> Result<Option<Self>, OtlpError> {
         if switched_off(environment)? {
             return Ok(None);
         }
@@ -44,11 +75,14 @@ impl Otlp {
             return Err(OtlpError { variable, value: endpoint.to_owned(), remedy });
         }
         check_protocol(environment)?;
-        Ok(Some(Self {
-            endpoint: endpoint.to_owned(),
-            ratio: ratio(environment)?,
-            resource: resource(environment),
-        }))
+        Ok(Some(Self { endpoint: endpoint.to_owned(), resource: resource(environment, service) }))
+    }
+
+    /// What every span says of its origin.
+    pub fn resource(&self) -> Resource {
+        let attributes =
+            self.resource.iter().map(|(key, value)| KeyValue::new(*key, value.clone()));
+        Resource::builder().with_attributes(attributes).build()
     }
 }
 
@@ -81,43 +115,22 @@ fn check_protocol(environment: &Environment) -> Result<(), OtlpError> {
     }
 }
 
-fn ratio(environment: &Environment) -> Result<Option<f64>, OtlpError> {
-    let Some(sampler) = environment.string("OTEL_TRACES_SAMPLER") else { return Ok(None) };
-    match sampler {
-        "always_on" | "parentbased_always_on" => Ok(Some(1.0)),
-        "always_off" | "parentbased_always_off" => Ok(Some(0.0)),
-        "traceidratio" | "parentbased_traceidratio" => argument(environment).map(Some),
-        other => Err(OtlpError {
-            variable: "OTEL_TRACES_SAMPLER",
-            value: other.to_owned(),
-            remedy: "known are always_on, always_off and traceidratio, each also with parentbased_ before it",
-        }),
-    }
-}
-
-fn argument(environment: &Environment) -> Result<f64, OtlpError> {
-    // The specification's default.
-    let Some(text) = environment.string("OTEL_TRACES_SAMPLER_ARG") else { return Ok(1.0) };
-    text.parse::<f64>().ok().filter(|ratio| (0.0..=1.0).contains(ratio)).ok_or_else(|| OtlpError {
-        variable: "OTEL_TRACES_SAMPLER_ARG",
-        value: text.to_owned(),
-        remedy: "give a number from 0 to 1, such as 0.01",
-    })
-}
-
 /// Attributes that say which process this is, unless the environment does.
-fn resource(environment: &Environment) -> Vec<(&'static str, String)> {
+fn resource(environment: &Environment, service: &Service) -> Vec<(&'static str, String)> {
     let given = environment.string("OTEL_RESOURCE_ATTRIBUTES").unwrap_or_default();
     let is_given = |key: &str| {
         given.split(',').filter_map(|entry| entry.split_once('=')).any(|(k, _)| k.trim() == key)
     };
     let mut own = vec![
         ("service.namespace", "loka".to_owned()),
-        ("service.version", env!("CARGO_PKG_VERSION").to_owned()),
+        ("service.version", service.version.to_owned()),
         ("service.instance.id", format!("{:032x}", fastrand::u128(..))),
     ];
     if environment.string("OTEL_SERVICE_NAME").is_none() {
-        own.push(("service.name", SERVICE_NAME.to_owned()));
+        own.push(("service.name", service.name.to_owned()));
+    }
+    for (key, variable) in service.attributes {
+        own.extend(environment.string(variable).map(|value| (*key, value.to_owned())));
     }
     own.retain(|(key, _)| !is_given(key));
     own

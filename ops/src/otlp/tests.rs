@@ -1,7 +1,12 @@
 use super::*;
 
 fn read(variables: &[(&str, &str)]) -> Result<Option<Otlp>, OtlpError> {
-    Otlp::read(&variables.iter().copied().collect())
+    let service = Service {
+        name: "loka-test",
+        version: "1.2.3",
+        attributes: &[("k8s.pod.name", "POD_NAME"), ("k8s.node.name", "NODE_NAME")],
+    };
+    Otlp::read(&variables.iter().copied().collect(), &service)
 }
 
 const COLLECTOR: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4317");
@@ -60,13 +65,12 @@ fn the_service_is_named_unless_the_environment_names_it() {
 }
 
 #[test]
-fn the_pod_is_named_where_the_downward_api_names_it() {
-    let otlp =
-        read(&[COLLECTOR, ("POD_NAME", "op-1"), ("POD_NAMESPACE", "loka")]).unwrap().unwrap();
-    let value = |wanted: &str| {
-        otlp.resource.iter().find(|(key, _)| *key == wanted).map(|(_, value)| value.as_str())
-    };
-    assert_eq!(value("k8s.pod.name"), Some("op-1"));
-    assert_eq!(value("k8s.namespace.name"), Some("loka"));
+fn the_service_says_who_it_is_and_what_its_variables_hold() {
+    let otlp = read(&[COLLECTOR, ("POD_NAME", "op-1")]).unwrap().unwrap();
+    let resource = otlp.resource();
+    let value = |wanted: &'static str| resource.get(&wanted.into()).map(|value| value.to_string());
+    assert_eq!(value("service.name").as_deref(), Some("loka-test"));
+    assert_eq!(value("service.version").as_deref(), Some("1.2.3"));
+    assert_eq!(value("k8s.pod.name").as_deref(), Some("op-1"));
     assert_eq!(value("k8s.node.name"), None);
 }

@@ -1,4 +1,4 @@
-//! What a peer said, fit for one log line.
+//! What a peer said, fit for one log line or one span attribute.
 
 use std::fmt::{self, Write as _};
 
@@ -6,7 +6,13 @@ use std::fmt::{self, Write as _};
 const TEXT_CHARS_MAX: usize = 200;
 
 /// A peer's text, cut, and without characters that could forge a second line.
-pub(super) struct Said<'a>(pub(super) &'a str);
+#[derive(Debug)]
+pub struct Said<'a>(pub &'a str);
+
+/// The text as [`Said`] shows it.
+pub fn cut(text: &str) -> String {
+    Said(text).to_string()
+}
 
 // === impl Said ===
 
@@ -26,11 +32,11 @@ mod tests {
 
     #[test]
     fn a_peers_text_is_cut_and_cannot_forge_a_line() {
-        assert_eq!(Said("a\nERROR b\u{1b}[31m").to_string(), "a ERROR b [31m");
+        assert_eq!(cut("a\nERROR b\u{1b}[31m"), "a ERROR b [31m");
         let fits = "x".repeat(TEXT_CHARS_MAX);
         let long = format!("{fits}x");
-        assert_eq!(Said(&long).to_string().chars().count(), TEXT_CHARS_MAX + 1);
-        assert!(Said(&long).to_string().ends_with('…'));
-        assert_eq!(Said(&fits).to_string(), fits);
+        assert_eq!(cut(&long).chars().count(), TEXT_CHARS_MAX + 1);
+        assert!(cut(&long).ends_with('…'));
+        assert_eq!(cut(&fits), fits);
     }
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 /// Counts what was admitted within the running second.
 #[derive(Debug)]
-pub(super) struct Throttle {
+pub struct Throttle {
     started: Instant,
     limit: u32,
     second: AtomicU64,
@@ -17,7 +17,8 @@ pub(super) struct Throttle {
 // === impl Throttle ===
 
 impl Throttle {
-    pub(super) fn per_second(limit: u32) -> Self {
+    /// Lets at most `limit` pass within a second.
+    pub fn per_second(limit: u32) -> Self {
         Self {
             started: Instant::now(),
             limit,
@@ -29,7 +30,7 @@ impl Throttle {
 
     /// `Some` if one more may pass now, with the number of those kept back since the last that
     /// passed.
-    pub(super) fn admit(&self) -> Option<u64> {
+    pub fn admit(&self) -> Option<u64> {
         self.admit_at(self.started.elapsed().as_secs())
     }
 
