@@ -9,8 +9,10 @@ use std::time::SystemTime;
 
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use tracing::{Subscriber, error, info};
-use tracing_subscriber::filter::{EnvFilter, LevelFilter, Targets};
+use tracing::{Metadata, Subscriber, error, info};
+use tracing_subscriber::filter::{
+    EnvFilter, FilterExt as _, FilterFn, LevelFilter, Targets, filter_fn,
+};
 use tracing_subscriber::layer::{Layer, SubscriberExt as _};
 use tracing_subscriber::registry::{LookupSpan, Registry};
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
@@ -29,6 +31,9 @@ const OURS: &str = "loka_operator";
 
 /// Where kube opens the span of each reconcile, the root of its trace.
 const RECONCILES: &str = "kube_runtime::controller";
+
+/// Where kube logs the whole of an answer that it cannot read. It may be a Secret, or a review of a token.
+const BODIES: &str = "kube_client::client";
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -80,7 +85,7 @@ pub fn init(log: &LogSettings, environment: &Environment) -> Result<Telemetry, I
     let provider = traces.as_ref().ok().and_then(Option::as_ref).map(|(_, provider)| provider);
     tracing_subscriber::registry()
         .with(provider.map(spans))
-        .with(lines(format).with_filter(filter))
+        .with(lines(format).with_filter(filter.and(without_bodies())))
         .try_init()?;
     let provider = match traces {
         Ok(None) => None,
@@ -119,6 +124,12 @@ fn spans(provider: &SdkTracerProvider) -> impl Layer<Registry> + Send + Sync + u
         .with_location(false)
         .with_threads(false)
         .with_filter(wanted)
+}
+
+/// Whatever the filter asks for. What is lost is told by whoever asked, as the error that it gets.
+fn without_bodies() -> FilterFn<fn(&Metadata<'_>) -> bool> {
+    let is_fit: fn(&Metadata<'_>) -> bool = |metadata| metadata.target() != BODIES;
+    filter_fn(is_fit).with_max_level_hint(LevelFilter::TRACE)
 }
 
 /// A bare level is one of our own lines: what libraries have to say below INFO would drown them.
@@ -182,6 +193,41 @@ mod tests {
         let error = init(&settings, &Environment::default()).unwrap_err().to_string();
         assert!(error.starts_with("--log-level \"info,loka=loud\": "), "{error}");
         assert!(error.contains("give a level (error, warn, info, debug, trace)"), "{error}");
+    }
+
+    #[derive(Clone, Debug, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl Written {
+        fn keep(&self, bytes: &[u8]) {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+        }
+    }
+
+    impl io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.keep(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn an_answer_of_the_api_server_is_never_logged_whole_whatever_the_filter() {
+        let written = Written::default();
+        let writer = written.clone();
+        let layer = tracing_subscriber::fmt::layer().with_writer(move || writer.clone());
+        let filter = parse("trace").unwrap().and(without_bodies());
+        let subscriber = tracing_subscriber::registry().with(layer.with_filter(filter));
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::warn!(target: "kube_client::client", "SECRET-MARK");
+            tracing::warn!(target: "kube_client::client::builder", "failed with status 500");
+        });
+        let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        assert!(text.contains("failed with status 500") && !text.contains("SECRET-MARK"), "{text}");
     }
 
     #[test]
