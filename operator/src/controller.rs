@@ -11,6 +11,7 @@
 mod apply;
 mod build;
 mod dereference;
+mod ended;
 mod events;
 mod facts;
 mod index;
@@ -19,12 +20,13 @@ mod pools;
 mod publishing;
 mod queue;
 mod reconcile;
-mod trace;
+mod repeats;
 mod update_status;
 mod validate;
 mod watches;
 
 pub use publishing::{ABORT_AFTER_VARIABLE, AbortAfter};
+pub use watches::PodCache;
 
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -46,7 +48,9 @@ use self::apply::Refused;
 use self::dereference::Secrets;
 use self::queue::Queue;
 use self::watches::{Notes, Pool, Proxy, Stores, Streams, key_of, proxy_of_pod, proxy_ref};
+use crate::admin::Watchdog;
 use crate::fleet::{Changes, Fleet, ProxyKey};
+use crate::telemetry::Telemetry;
 
 /// StratumProxies that are reconciled at once.
 const CONCURRENCY: u16 = 8;
@@ -62,6 +66,8 @@ const TAKEOVER: Duration = Duration::from_secs(30);
 /// Waits between attempts double from here, and from there on stay.
 const BACKOFF_MIN: Duration = Duration::from_millis(500);
 const BACKOFF_MAX: Duration = Duration::from_mins(5);
+/// Signs of life of the queues, whether or not there is something to reconcile.
+const BEAT: Duration = Duration::from_secs(5);
 /// Doublings between the two.
 const BACKOFF_DOUBLINGS_MAX: u32 = 10;
 
@@ -112,6 +118,12 @@ pub struct Wiring {
     pub certificates: watch::Receiver<String>,
     /// Set when every cache was filled once.
     pub synced: watch::Sender<bool>,
+    /// Told what happens.
+    pub telemetry: Telemetry,
+    /// Is to hold the pods that are watched.
+    pub pods: PodCache,
+    /// Told that the queues get their turns.
+    pub life: Watchdog,
     /// Ends it.
     pub stop: CancellationToken,
 }
@@ -127,6 +139,7 @@ struct Context {
     notes: Notes,
     secrets: Secrets,
     recorder: Recorder,
+    telemetry: Telemetry,
     leads_since: Arc<Mutex<Instant>>,
 }
 
@@ -172,24 +185,28 @@ enum Error {
 
 /// Runs the controllers until it is stopped: one for each namespace that is watched, or one for all.
 pub async fn run(wiring: Wiring) {
-    let Wiring { client, settings, fleet, changes, fence, leading, certificates, synced, stop } =
-        wiring;
-    let scopes: Vec<Option<String>> = match settings.watched.as_slice() {
-        [] => vec![None],
-        some => some.iter().cloned().map(Some).collect(),
-    };
-    let reporter = Reporter {
-        controller: settings.operator_name.clone(),
-        instance: Some(settings.pod_name.clone()),
-    };
-    let recorder = Recorder::new(client.clone(), reporter);
+    let Wiring {
+        client,
+        settings,
+        fleet,
+        changes,
+        fence,
+        leading,
+        certificates,
+        synced,
+        telemetry,
+        pods,
+        life,
+        stop,
+    } = wiring;
+    let recorder = Recorder::new(client.clone(), settings.reporter());
     let leads_since = Arc::new(Mutex::new(Instant::now()));
     let mut running = Vec::new();
     let mut routes = Vec::new();
     let mut stores = Vec::new();
-    for scope in scopes {
+    for scope in settings.scopes() {
         let notes = Notes { index: Arc::default(), memory: Arc::default(), pools: Queue::new() };
-        let (cached, streams) = watches::watch(&client, scope.as_deref(), &notes);
+        let (cached, streams) = watches::watch(&client, scope.as_deref(), &notes, &telemetry);
         stores.push(cached.clone());
         let heard = Queue::new();
         routes.push((scope, heard.clone()));
@@ -203,6 +220,7 @@ pub async fn run(wiring: Wiring) {
             notes,
             secrets: Secrets::default(),
             recorder: recorder.clone(),
+            telemetry: telemetry.clone(),
             leads_since: Arc::clone(&leads_since),
         });
         let wakes = Wakes { heard, leading: leading.clone(), certificates: certificates.clone() };
@@ -211,19 +229,33 @@ pub async fn run(wiring: Wiring) {
             pool_statuses(context, leading.clone(), &stop),
         ));
     }
-    let all_ready = async move {
-        let ready = future::join_all(stores.iter().map(Stores::ready)).await;
-        if ready.into_iter().all(|ready| ready) {
-            synced.send_replace(true);
-        }
-    };
-    let besides =
-        future::join3(dispatch(changes, routes), note_terms(leading, leads_since), all_ready);
+    pods.fill(&stores);
+    let besides = future::join4(
+        dispatch(changes, routes),
+        note_terms(leading, leads_since),
+        say_once_filled(stores, synced),
+        beat(life),
+    );
     let controllers = future::join_all(running);
-    // The controllers see to the end what is under way when they are stopped, and then end.
-    match future::select(Box::pin(controllers), Box::pin(besides)).await {
-        future::Either::Left(_) => {}
-        future::Either::Right((_, controllers)) => drop(controllers.await),
+    // The controllers see to the end what is under way when they are stopped, and then end. What is besides never does
+    // before them.
+    drop(future::select(Box::pin(controllers), Box::pin(besides)).await);
+}
+
+async fn say_once_filled(stores: Vec<Stores>, synced: watch::Sender<bool>) {
+    let ready = future::join_all(stores.iter().map(Stores::ready)).await;
+    if ready.into_iter().all(|ready| ready) {
+        synced.send_replace(true);
+    }
+}
+
+/// Shows that the task of the queues gets its turns, in which every reconcile runs. It ends with them. Nothing that
+/// the API server does or does not do stops it: starting the process again would not help.
+async fn beat(life: Watchdog) {
+    let mut beats = tokio::time::interval(BEAT);
+    loop {
+        beats.tick().await;
+        life.tick();
     }
 }
 
@@ -334,8 +366,26 @@ fn retry(key: &ProxyKey, error: &Error, attempts: u32) -> Action {
     let doublings = attempts.saturating_sub(1).min(BACKOFF_DOUBLINGS_MAX);
     let delay = (BACKOFF_MIN * 2_u32.pow(doublings)).min(BACKOFF_MAX);
     let delay = delay.mul_f64(0.5 + fastrand::f64() / 2.0);
-    tracing::warn!(%key, %error, attempts, ?delay, "a reconcile failed; it is tried again");
+    // How it failed has been told.
+    tracing::debug!(%key, attempts, ?delay, "a reconcile is tried again");
     Action::requeue(delay)
+}
+
+// === impl Settings ===
+
+impl Settings {
+    /// Namespaces to watch, or all in one.
+    fn scopes(&self) -> Vec<Option<String>> {
+        match self.watched.as_slice() {
+            [] => vec![None],
+            some => some.iter().cloned().map(Some).collect(),
+        }
+    }
+
+    /// Who reports events.
+    fn reporter(&self) -> Reporter {
+        Reporter { controller: self.operator_name.clone(), instance: Some(self.pod_name.clone()) }
+    }
 }
 
 // === impl Context ===

@@ -21,7 +21,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::admin::{Admin, Check, Health, Watchdog};
 use crate::args::{Exit, PullPolicy, RunArgs, Watched};
-use crate::controller::{self, ABORT_AFTER_VARIABLE, AbortAfter, Fence, Settings, Wiring};
+use crate::controller::{
+    self, ABORT_AFTER_VARIABLE, AbortAfter, Fence, PodCache, Settings, Wiring,
+};
 use crate::environment::Environment;
 use crate::fleet::Fleet;
 use crate::leader::{self, Leadership, Timing};
@@ -146,6 +148,7 @@ impl Parts {
         let (caches, serving) =
             (health.check("caches filled"), health.check("control stream served"));
         self.tasks.spawn(take_turns(health.watchdog("tasks", TURN_WITHIN), self.stop.clone()));
+        let life = health.watchdog("queues", TURN_WITHIN);
         let health = Arc::new(health);
         self.tasks.spawn(admin.serve(health, self.telemetry.clone(), self.stop.clone()));
 
@@ -157,7 +160,13 @@ impl Parts {
         };
         let (authority, certificates, certificate) = Authority::new(client.clone(), authority);
         self.tasks.spawn(authority.run(self.stop.clone()));
-        let push = self.push(&client, &fleet, certificate.clone());
+        let pods = PodCache::default();
+        let known = pods.clone();
+        let gate = Gate::new(
+            client.clone(),
+            Some(Arc::new(move |namespace, name| known.find(namespace, name))),
+        );
+        let push = self.push(gate, &fleet, certificate.clone());
         let failed = CancellationToken::new();
         self.tasks.spawn(serve_control(control, push, self.stop.clone(), failed.clone()));
         self.tasks.spawn(pass_once_there(certificate, serving, self.stop.clone()));
@@ -175,12 +184,15 @@ impl Parts {
             leading,
             certificates,
             synced,
+            telemetry: self.telemetry.clone(),
+            pods,
+            life,
             stop: self.stop.clone(),
         }));
         Ok(failed)
     }
 
-    fn push(&self, client: &Client, fleet: &Arc<Fleet>, certificate: Certificate) -> Push {
+    fn push(&self, gate: Gate, fleet: &Arc<Fleet>, certificate: Certificate) -> Push {
         let (now, lost) = (self.leadership.clone(), self.leadership.clone());
         let lead = move || {
             if now.is_leader() { Lead::Leading } else { Lead::Following(now.leader_address()) }
@@ -194,7 +206,7 @@ impl Parts {
         Push {
             fleet: Arc::clone(fleet),
             leader: Leader::new(lead, lost),
-            gate: Arc::new(Gate::new(client.clone(), None)),
+            gate: Arc::new(gate),
             certificate,
             events: heard::events(self.telemetry.clone()),
             limits: Limits::default(),

@@ -68,7 +68,7 @@ impl Health {
     }
 
     /// Why the process must be started again; nothing while it lives.
-    pub(super) fn dead(&self) -> Vec<String> {
+    pub(crate) fn dead(&self) -> Vec<String> {
         self.watchdogs.iter().filter_map(Watchdog::overdue).collect()
     }
 }

@@ -35,6 +35,26 @@ struct Remembered {
     attempts: u32,
     pools: BTreeSet<String>,
     status: Option<(StratumProxyStatus, Version)>,
+    underway: Option<Underway>,
+}
+
+/// A config that this replica publishes.
+#[derive(Debug)]
+struct Underway {
+    identity: Identity,
+    since: Instant,
+    reached: BTreeSet<Milestone>,
+}
+
+/// What is told of a config, once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Milestone {
+    /// The canary refused it.
+    Rejected,
+    /// It is mounted.
+    Published,
+    /// Every ready pod runs it.
+    Propagated,
 }
 
 /// A resource version. They are numbers that rise, by the API conventions.
@@ -192,6 +212,30 @@ impl Memory {
             let exists = |uid: &String| pods.iter().any(|pod| pod.id.uid == *uid);
             it.running.retain(|uid, (_, at)| exists(uid) && now < *at + STREAM_GAP_MAX);
             it.running.iter().map(|(uid, (identity, _))| (uid.clone(), identity.clone())).collect()
+        })
+    }
+
+    /// A config is about to be published, from now on unless it was under way already.
+    pub(super) fn begins(&self, key: &ProxyKey, uid: &str, identity: &Identity, now: Instant) {
+        self.of(key, uid, |it| {
+            if it.underway.as_ref().is_none_or(|underway| underway.identity != *identity) {
+                let identity = identity.clone();
+                it.underway = Some(Underway { identity, since: now, reached: BTreeSet::new() });
+            }
+        });
+    }
+
+    /// A config has come so far. Says since when it was under way, if that is news and this replica began it.
+    pub(super) fn reached(
+        &self,
+        key: &ProxyKey,
+        uid: &str,
+        identity: &Identity,
+        milestone: Milestone,
+    ) -> Option<Instant> {
+        self.of(key, uid, |it| {
+            let underway = it.underway.as_mut().filter(|it| it.identity == *identity)?;
+            underway.reached.insert(milestone).then_some(underway.since)
         })
     }
 

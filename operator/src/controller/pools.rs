@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Instant;
 
 use k8s_openapi::jiff::Timestamp;
 use kube::runtime::controller::Action;
@@ -10,10 +11,15 @@ use loka_api::conditions::{Condition, ConditionStatus};
 use loka_api::stratum_pool::{StratumPool, StratumPoolStatus};
 use loka_api::{RawDocument, names};
 
+use super::ended::{self, Ended};
 use super::update_status::{Target, Verdict, Writer, condition};
 use super::watches::{Named, Pool, key_of};
-use super::{Context, Error};
-use crate::fleet::PodLink;
+use super::{Context, Error, RECONCILE_MAX};
+use crate::fleet::{PodLink, ProxyKey};
+use crate::telemetry::reasons::Reconciled;
+
+/// The type of the condition that pods speak of.
+const AVAILABLE: &str = "Available";
 
 /// Errors that a message tells.
 const ERRORS_SHOWN_MAX: usize = 3;
@@ -30,27 +36,49 @@ pub(super) async fn reconcile(object: Arc<Pool>, context: Arc<Context>) -> Resul
     if !context.fence.may_write() {
         return Ok(Action::await_change());
     }
+    let key = key_of(object.as_ref());
+    let began = Instant::now();
+    let done = tokio::time::timeout(RECONCILE_MAX, turn(&object, &key, &context)).await;
+    let done = done.unwrap_or(Err(Error::TimedOut));
+    ended::tell(&context.telemetry, (Reconciled::StratumPool, &key), began, &done);
+    done.map(|Ended { action, .. }| action)
+}
+
+async fn turn(object: &Pool, key: &ProxyKey, context: &Context) -> Result<Ended, Error> {
     context.wait_until_ready().await?;
-    let ids = key_of(object.as_ref());
-    let named = (ids.namespace.clone(), ids.name.clone());
-    let Ok(pool) = &object.0 else {
-        tracing::warn!(namespace = named.0, name = named.1, "a StratumPool cannot be read");
-        return Ok(Action::await_change());
+    let named = (key.namespace.clone(), key.name.clone());
+    let pool = match &object.0 {
+        Ok(pool) => pool,
+        Err(invalid) => return Ok(Ended::invalid(Action::await_change(), invalid.to_string())),
     };
     let before = pool.status.clone().unwrap_or_default();
-    let after = observe(pool, &named, &before, &context).await?;
-    if !says_the_same(&before, &after) {
-        let target = Target {
-            kind: names::STRATUM_POOL,
-            namespace: &named.0,
-            name: &named.1,
-            uid: pool.metadata.uid.as_deref().unwrap_or_default(),
-        };
-        let version = pool.metadata.resource_version.clone();
-        let writer = Writer::new(&context.client, &context.fence, target, version);
+    let after = observe(pool, &named, &before, context).await?;
+    let target = Target {
+        kind: names::STRATUM_POOL,
+        namespace: &named.0,
+        name: &named.1,
+        uid: pool.metadata.uid.as_deref().unwrap_or_default(),
+    };
+    let version = pool.metadata.resource_version.clone();
+    let Context { client, fence, telemetry, .. } = context;
+    let writer = Writer::new(client, fence, telemetry, target, version);
+    if says_the_same(&before, &after) {
+        writer.leave();
+    } else {
         writer.write_as::<StratumPool>(&after).await?;
     }
-    Ok(Action::requeue(context.resync()))
+    let action = Action::requeue(context.resync());
+    Ok(match unfit(&after) {
+        Some(why) => Ended::invalid(action, why),
+        None => Ended::well(action),
+    })
+}
+
+/// What is wrong with the documents, if something is.
+fn unfit(status: &StratumPoolStatus) -> Option<String> {
+    let is_wrong = |it: &&Condition| it.type_ != AVAILABLE && it.status == ConditionStatus::False;
+    let wrong = status.conditions.iter().find(is_wrong)?;
+    Some(format!("{}: {}", wrong.reason, wrong.message))
 }
 
 async fn observe(
@@ -143,10 +171,10 @@ fn available(
 ) -> Verdict {
     use ConditionStatus::{False, True, Unknown};
     let Reports { up, down, errors } = reports;
-    let held = before.conditions.iter().find(|old| old.type_ == "Available");
+    let held = before.conditions.iter().find(|old| old.type_ == AVAILABLE);
     match (up, down) {
         (0, 0) if users == 0 => condition(
-            "Available",
+            AVAILABLE,
             Unknown,
             "NotUsed",
             "no StratumProxy names it, so nobody has tried it",
@@ -154,19 +182,19 @@ fn available(
         (0, 0) => match held {
             // The pods are about to dial this replica and to say it again.
             Some(Condition { status, reason, message, .. }) if is_new_leader => {
-                condition("Available", *status, reason, message.as_str())
+                condition(AVAILABLE, *status, reason, message.as_str())
             }
-            _ => condition("Available", Unknown, "NotReported", "no pod has said yet how it is"),
+            _ => condition(AVAILABLE, Unknown, "NotReported", "no pod has said yet how it is"),
         },
         (0, down) => {
             let told: Vec<_> = errors.iter().take(ERRORS_SHOWN_MAX).cloned().collect();
             let why = if told.is_empty() { "it gives no work".to_owned() } else { told.join("; ") };
             let message = format!("none of {down} pods gets work from it: {why}");
-            condition("Available", False, "PoolDown", message)
+            condition(AVAILABLE, False, "PoolDown", message)
         }
         (up, down) => {
             let message = format!("{up} of {} pods get work from it", up + down);
-            condition("Available", True, "PoolUp", message)
+            condition(AVAILABLE, True, "PoolUp", message)
         }
     }
 }

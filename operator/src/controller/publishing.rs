@@ -10,14 +10,17 @@ use loka_api::conditions::{Condition, ConditionStatus};
 use loka_api::control::{Identity, Snapshot};
 use loka_api::stratum_proxy::StratumProxyStatus;
 
+use super::Error;
 use super::apply::Applier;
 use super::build::config_secret;
 use super::facts::Pods;
+use super::memory::Milestone;
 use super::update_status::{PROGRAMMED, PROPAGATING, Writer, condition};
 use super::validate::Validated;
-use super::{Error, trace};
-use crate::fleet::{Fleet, PodLink};
+use crate::fleet::{Fleet, PodId, PodLink, Refusal};
 use crate::publish::{self, Observed, Step};
+use crate::telemetry::reasons::Publish;
+use crate::telemetry::{Event, Telemetry, context};
 
 /// More steps than the longest way from a change to its end: persist, canary, mounted, push, wait.
 const STEPS_MAX: usize = 8;
@@ -42,6 +45,7 @@ pub enum AbortAfter {
 pub(super) struct Publisher<'a> {
     pub(super) applier: Applier<'a>,
     pub(super) fleet: &'a Fleet,
+    pub(super) telemetry: &'a Telemetry,
     pub(super) writer: &'a Writer<'a>,
     pub(super) generation: i64,
     pub(super) abort_after: Option<AbortAfter>,
@@ -84,11 +88,14 @@ impl Publisher<'_> {
             let (step, mounted, persisted) = self.decide(validated, status);
             match &step {
                 Step::Persist(identity) => {
-                    self.persist(identity, status).await?;
+                    self.begins(identity);
+                    let done = self.persist(identity, status).await;
+                    self.unless_failed(identity, done)?;
                     self.abort_if(AbortAfter::Persist);
                 }
                 Step::Canary { pod, identity, again: _ } => {
                     self.applier.fence()?;
+                    self.begins(identity);
                     let snapshot = named(&mut snapshot, validated, identity);
                     tracing::info!(pod = pod.name, config = %identity, "the canary is sent the config");
                     self.fleet.send(self.applier.key, &pod.uid, snapshot);
@@ -98,7 +105,10 @@ impl Publisher<'_> {
                         self.abort_if(AbortAfter::Canary);
                     }
                     let snapshot = named(&mut snapshot, validated, identity);
-                    self.mount(snapshot).await?;
+                    self.begins(identity);
+                    let done = self.mount(snapshot).await;
+                    self.unless_failed(identity, done)?;
+                    self.published(identity);
                     self.abort_if(AbortAfter::Mounted);
                 }
                 Step::Push { pods, identity } => {
@@ -111,6 +121,9 @@ impl Publisher<'_> {
                     self.abort_if(AbortAfter::Push);
                 }
                 Step::Rejected { .. } | Step::Wait { .. } | Step::Done(_) => {
+                    if let Step::Rejected { pod, refusal, again: _ } = &step {
+                        self.rejected(pod, refusal);
+                    }
                     return Ok(Published { step, mounted, persisted });
                 }
             }
@@ -171,8 +184,49 @@ impl Publisher<'_> {
             seen.as_ref().and_then(|seen| memory.version(key, owner.uid, seen));
         let written = self.applier.one(secret, seen.as_ref()).await?;
         memory.wrote(key, owner.uid, snapshot.identity.clone(), &written.metadata);
-        tracing::info!(config = %snapshot.identity, "the config is mounted");
         Ok(())
+    }
+
+    fn begins(&self, identity: &Identity) {
+        let Applier { memory, key, owner, .. } = self.applier;
+        memory.begins(key, owner.uid, identity, Instant::now());
+    }
+
+    fn is_news(&self, identity: &Identity, milestone: Milestone) -> bool {
+        let Applier { memory, key, owner, .. } = self.applier;
+        memory.reached(key, owner.uid, identity, milestone).is_some()
+    }
+
+    /// Once for each config: a Secret that was lost and is written again is no other config.
+    fn published(&self, identity: &Identity) {
+        if self.is_news(identity, Milestone::Published) {
+            self.tell(identity, Publish::Published, "");
+        }
+    }
+
+    /// Once for each config, however often it is offered again.
+    fn rejected(&self, pod: &PodId, refusal: &Refusal) {
+        let Refusal { identity, problems, at: _ } = refusal;
+        if self.is_news(identity, Milestone::Rejected) {
+            let first = problems.first();
+            let why = first.map_or_else(String::new, |it| format!("{}: {}", it.path, it.message));
+            self.tell(identity, Publish::Rejected, &format!("pod {}: {why}", pod.name));
+        }
+    }
+
+    fn unless_failed(&self, identity: &Identity, done: Result<(), Error>) -> Result<(), Error> {
+        match &done {
+            // It is another replica's to publish, or another object's.
+            Ok(()) | Err(Error::NotLeading | Error::Replaced) => {}
+            Err(error) => self.tell(identity, Publish::Failed, &error.to_string()),
+        }
+        done
+    }
+
+    fn tell(&self, identity: &Identity, result: Publish, detail: &str) {
+        let Identity { epoch: _, sequence, hash } = identity;
+        let (object, sequence) = (self.applier.key, *sequence);
+        self.telemetry.emit(&Event::Published { object, sequence, hash, result, detail });
     }
 
     fn abort_if(&self, step: AbortAfter) {
@@ -217,7 +271,7 @@ fn named<'s>(
     snapshot.insert(made.unwrap_or_else(|| {
         let config = validated.config.clone();
         let made = Snapshot::new(&identity.epoch, identity.sequence, config);
-        Arc::new(made.traced(&trace::traceparent()))
+        Arc::new(made.traced(&context::traceparent()))
     }))
 }
 

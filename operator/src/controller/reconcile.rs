@@ -19,8 +19,10 @@ use super::build::{
     Applied, Children, Owner, Plan, Port, config_secret, control_config_map, ports_of,
 };
 use super::dereference::dereference;
+use super::ended::{self, Ended};
 use super::events::happenings;
 use super::facts::Pods;
+use super::memory::Milestone;
 use super::publishing::{Published, Publisher};
 use super::update_status::{Outcome, PROGRAMMED, Sight, Target, Writer, compute, same_but_times};
 use super::validate::{Validated, validate};
@@ -28,6 +30,8 @@ use super::watches::{Proxy, key_of};
 use super::{Context, Error, RECONCILE_MAX};
 use crate::fleet::ProxyKey;
 use crate::publish::Step;
+use crate::telemetry::Event;
+use crate::telemetry::reasons::Reconciled;
 
 /// What is under way is looked at again after so long, to say that it is late.
 const LOOK_AGAIN: Duration = Duration::from_secs(61);
@@ -58,13 +62,17 @@ pub(super) async fn reconcile(object: Arc<Proxy>, context: Arc<Context>) -> Resu
         context.wait_until_ready().await?;
         Box::pin(turn(&object, &key, &context)).await
     };
-    let done = tokio::time::timeout(RECONCILE_MAX, turn.instrument(span)).await;
-    let action = done.unwrap_or(Err(Error::TimedOut))?;
+    let began = Instant::now();
+    let done = tokio::time::timeout(RECONCILE_MAX, turn.instrument(span.clone())).await;
+    let done = done.unwrap_or(Err(Error::TimedOut));
+    let what = (Reconciled::StratumProxy, &key);
+    span.in_scope(|| ended::tell(&context.telemetry, what, began, &done));
+    let Ended { action, .. } = done?;
     context.notes.memory.went_well(&key, &object.uid().unwrap_or_default());
     Ok(action)
 }
 
-async fn turn(object: &Proxy, key: &ProxyKey, context: &Context) -> Result<Action, Error> {
+async fn turn(object: &Proxy, key: &ProxyKey, context: &Context) -> Result<Ended, Error> {
     let uid = object.uid().unwrap_or_default();
     let owner = Owner { namespace: &key.namespace, name: &key.name, uid: &uid };
     let target = Target {
@@ -75,7 +83,8 @@ async fn turn(object: &Proxy, key: &ProxyKey, context: &Context) -> Result<Actio
     };
     let seen = object.0.as_ref().ok().and_then(|proxy| proxy.status.as_ref());
     let (before, version) = context.notes.memory.status(key, &uid, (seen, object.meta()));
-    let writer = Writer::new(&context.client, &context.fence, target, version);
+    let Context { client, fence, telemetry, .. } = context;
+    let writer = Writer::new(client, fence, telemetry, target, version);
     let turn = Turn { context, key, owner, object, before, writer };
     match &object.0 {
         Ok(proxy) => Box::pin(turn.run(proxy)).await,
@@ -83,13 +92,13 @@ async fn turn(object: &Proxy, key: &ProxyKey, context: &Context) -> Result<Actio
             let why = invalid.to_string();
             let before = turn.raw_status().await?;
             turn.say(&before, Outcome::Unreadable(&why)).await?;
-            Ok(Action::await_change())
+            Ok(Ended::invalid(Action::await_change(), why))
         }
     }
 }
 
 impl Turn<'_> {
-    async fn run(&self, proxy: &StratumProxy) -> Result<Action, Error> {
+    async fn run(&self, proxy: &StratumProxy) -> Result<Ended, Error> {
         let Context { client, stores, secrets, .. } = self.context;
         let read = dereference(client, stores, secrets, proxy).await?;
         let mut status = self.before.clone();
@@ -100,7 +109,8 @@ impl Turn<'_> {
                 // What runs is left alone: children, Secret and pods.
                 self.say(&status, Outcome::Unfit(&unfit)).await?;
                 self.renew(&certificates).await?;
-                return Ok(Action::requeue(self.context.resync()));
+                let action = Action::requeue(self.context.resync());
+                return Ok(Ended::invalid(action, unfit.to_string()));
             }
         };
         if certificates.is_empty() {
@@ -155,6 +165,7 @@ impl Turn<'_> {
         let publisher = Publisher {
             applier: self.applier(),
             fleet: &self.context.fleet,
+            telemetry: &self.context.telemetry,
             writer: &self.writer,
             generation: self.object.meta().generation.unwrap_or_default(),
             abort_after: self.context.settings.abort_after,
@@ -173,8 +184,9 @@ impl Turn<'_> {
         validated: &Validated,
         published: &Published,
         applied: Result<&Children<Applied>, &Refused>,
-    ) -> Result<Action, Error> {
+    ) -> Result<Ended, Error> {
         let said = self.say(status, Outcome::Carried { validated, published, applied }).await?;
+        self.note_propagation(published, &said);
         let resync = self.context.resync();
         let now = Instant::now();
         let again = match &published.step {
@@ -193,7 +205,26 @@ impl Turn<'_> {
             status.conditions.iter().all(|it| it.status != ConditionStatus::Unknown)
         };
         let again = if is_settled(&said) { again } else { again.min(LOOK_AGAIN) };
-        Ok(Action::requeue(again.min(resync)))
+        let action = Action::requeue(again.min(resync));
+        Ok(applied
+            .map_or_else(|it| Ended::refused(action.clone(), it), |_| Ended::well(action.clone())))
+    }
+
+    /// Told once for each config. Where no pod was ready when it was mounted, none had to follow.
+    fn note_propagation(&self, published: &Published, said: &StratumProxyStatus) {
+        let Published { step: _, mounted, persisted } = published;
+        let Some(identity) = persisted.as_ref().filter(|it| mounted.as_ref() == Some(*it)) else {
+            return;
+        };
+        let Some(pods) = said.config.as_ref().map(|config| &config.pods) else { return };
+        if pods.synced < pods.total {
+            return;
+        }
+        let (memory, uid) = (&self.context.notes.memory, self.owner.uid);
+        let since = memory.reached(self.key, uid, identity, Milestone::Propagated);
+        let (Some(since), Ok(pods @ 1..)) = (since, usize::try_from(pods.total)) else { return };
+        let (object, sequence, after) = (self.key, identity.sequence, since.elapsed());
+        self.context.telemetry.emit(&Event::Propagated { object, sequence, pods, after });
     }
 
     /// The ports of what runs: of the desired config once it is mounted, and until then of the one that is.
@@ -238,7 +269,9 @@ impl Turn<'_> {
             outcome,
             now: Timestamp::now(),
         });
-        if !same_but_times(persisted, &after) {
+        if same_but_times(persisted, &after) {
+            self.writer.leave();
+        } else {
             let version = self.writer.write(&after).await?;
             notes.memory.wrote_status(self.key, self.owner.uid, &after, version.as_deref());
         }

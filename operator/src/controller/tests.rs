@@ -46,3 +46,14 @@ async fn what_the_fleet_says_reaches_the_queue_of_its_namespace_alone() {
     assert_eq!(next(&west), Some(ProxyKey::new("west", "a")));
     assert_eq!((next(&west), next(&east)), (None, None));
 }
+
+#[tokio::test(start_paused = true)]
+async fn queues_that_have_nothing_to_do_are_alive_and_those_that_get_no_turns_are_not() {
+    let mut health = crate::admin::Health::default();
+    let life = health.watchdog("queues", Duration::from_mins(1));
+    let hour = tokio::time::sleep(Duration::from_hours(1));
+    drop(future::select(Box::pin(beat(life)), Box::pin(hour)).await);
+    assert!(health.dead().is_empty());
+    tokio::time::sleep(Duration::from_mins(2)).await;
+    assert_eq!(health.dead().len(), 1);
+}

@@ -11,7 +11,7 @@ pub(super) use compute::{Outcome, Sight, compute};
 pub(super) use conditions::{Verdict, condition, same_but_times};
 pub(super) use programmed::{PROGRAMMED, PROPAGATING};
 
-use std::fmt::Debug;
+use std::fmt::{Debug, Display};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use kube::api::{Api, Patch, PatchParams};
@@ -24,6 +24,8 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::{Error, Fence};
+use crate::telemetry::reasons::StatusWrite;
+use crate::telemetry::{Event, Telemetry};
 
 /// Others write the object as well: its spec, its labels. More than this in a row is a storm, and is left to the queue.
 const CONFLICTS_MAX: usize = 3;
@@ -32,6 +34,7 @@ const CONFLICTS_MAX: usize = 3;
 pub(super) struct Writer<'a> {
     client: &'a Client,
     fence: &'a Arc<dyn Fence>,
+    telemetry: &'a Telemetry,
     target: Target<'a>,
     /// Contended by nobody: it is behind a lock so that it can be written through a shared reference.
     version: Mutex<Option<String>>,
@@ -51,10 +54,11 @@ impl<'a> Writer<'a> {
     pub(super) fn new(
         client: &'a Client,
         fence: &'a Arc<dyn Fence>,
+        telemetry: &'a Telemetry,
         target: Target<'a>,
         version: Option<String>,
     ) -> Self {
-        Self { client, fence, target, version: Mutex::new(version) }
+        Self { client, fence, telemetry, target, version: Mutex::new(version) }
     }
 
     /// Writes a StratumProxy's status, and returns its new resource version.
@@ -84,20 +88,36 @@ impl<'a> Writer<'a> {
             });
             match api.patch_status(name, &params, &Patch::Apply(&patch)).await {
                 Ok(written) => {
+                    self.tell(StatusWrite::Ok, None);
                     self.set_version(written.meta().resource_version.clone());
                     return Ok(self.version());
                 }
                 Err(kube::Error::Api(error)) if error.is_conflict() => {
+                    self.tell(StatusWrite::Conflict, Some(&error));
                     let live = api.get(name).await?;
                     if live.meta().uid.as_deref() != Some(uid) {
                         return Err(Error::Replaced);
                     }
                     self.set_version(live.meta().resource_version.clone());
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => {
+                    self.tell(StatusWrite::Failed, Some(&error));
+                    return Err(error.into());
+                }
             }
         }
         Err(Error::Contended)
+    }
+
+    /// The status says all that is to be said already.
+    pub(super) fn leave(&self) {
+        self.tell(StatusWrite::Unchanged, None);
+    }
+
+    fn tell(&self, result: StatusWrite, error: Option<&dyn Display>) {
+        let Target { kind: _, namespace, name, uid: _ } = self.target;
+        let object = &format_args!("{namespace}/{name}");
+        self.telemetry.emit(&Event::StatusWritten { object, result, error });
     }
 
     fn version(&self) -> Option<String> {

@@ -55,9 +55,10 @@ pub(super) struct Validated {
 }
 
 /// Why it cannot be run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Unfit {
     /// A document is wrong in itself.
+    #[error("{reason}: {message}")]
     NotAccepted {
         /// Of the condition.
         reason: &'static str,
@@ -65,6 +66,7 @@ pub(super) enum Unfit {
         message: String,
     },
     /// A reference leads nowhere.
+    #[error("{reason}: {message}")]
     Unresolved {
         /// Of the condition.
         reason: &'static str,

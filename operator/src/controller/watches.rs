@@ -1,9 +1,10 @@
-//! What is watched, each with a back-off of its own, and the caches that come of it. A watch that fails is logged
+//! What is watched, each with a back-off of its own, and the caches that come of it. A watch that fails is told
 //! and tried again, and holds up none of the others.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::apps::v1::Deployment;
@@ -24,7 +25,10 @@ use serde::de::DeserializeOwned;
 use super::index::Index;
 use super::memory::Memory;
 use super::queue::Queue;
+use super::repeats::Repeats;
 use crate::fleet::ProxyKey;
+use crate::telemetry::reasons::Watch;
+use crate::telemetry::{self, Telemetry};
 
 /// A StratumProxy that may be unreadable: one that is must not stop the others.
 pub(super) type Proxy = DeserializeGuard<StratumProxy>;
@@ -37,6 +41,14 @@ type Changed<K> = std::pin::Pin<Box<dyn Stream<Item = Result<K, watcher::Error>>
 
 /// A connection that is silent for so long is dead. The API server ends watches by itself before that.
 const WATCH_SECONDS: u32 = 120;
+
+/// What to do about a kind of ours that the API server does not know.
+const NOT_INSTALLED: &str = "the resource definitions are not installed: kubectl apply --server-side -f crds/, or \
+                             install the chart with crds.enabled=true";
+
+/// The pods that are watched, for whoever looks one up: none before the watches begin.
+#[derive(Clone, Default)]
+pub struct PodCache(Arc<OnceLock<Vec<Store<Pod>>>>);
 
 /// The caches.
 #[derive(Clone)]
@@ -74,7 +86,12 @@ pub(super) struct Notes {
 }
 
 /// Watches a namespace, or all of them.
-pub(super) fn watch(client: &Client, namespace: Option<&str>, notes: &Notes) -> (Stores, Streams) {
+pub(super) fn watch(
+    client: &Client,
+    namespace: Option<&str>,
+    notes: &Notes,
+    telemetry: &Telemetry,
+) -> (Stores, Streams) {
     let ours = || {
         watcher::Config::default().labels(&format!(
             "{}={}",
@@ -83,18 +100,18 @@ pub(super) fn watch(client: &Client, namespace: Option<&str>, notes: &Notes) -> 
         ))
     };
     let all = watcher::Config::default;
-    let scope = Scope { client, namespace };
+    let scope = Scope { client, namespace, telemetry };
     let (proxies, proxy_stream) = scope.proxies(notes.clone());
     let (pools, pool_stream) = scope.pools(notes.clone());
-    let (secrets, secret_stream) = scope.objects("Secret", all(), prune_partial);
-    let (pods, pod_stream) = scope.objects("Pod", ours(), prune_pod);
-    let (deployments, deployment_stream) = scope.objects("Deployment", ours(), |_| ());
-    let (services, service_stream) = scope.objects("Service", ours(), prune);
+    let (secrets, secret_stream) = scope.objects(Watch::Secret, all(), prune_partial);
+    let (pods, pod_stream) = scope.objects(Watch::Pod, ours(), prune_pod);
+    let (deployments, deployment_stream) = scope.objects(Watch::Deployment, ours(), |_| ());
+    let (services, service_stream) = scope.objects(Watch::Service, ours(), prune);
     let (service_accounts, service_account_stream) =
-        scope.objects("ServiceAccount", ours(), prune_partial);
-    let (config_maps, config_map_stream) = scope.objects("ConfigMap", ours(), prune_partial);
+        scope.objects(Watch::ServiceAccount, ours(), prune_partial);
+    let (config_maps, config_map_stream) = scope.objects(Watch::ConfigMap, ours(), prune_partial);
     let (pod_disruption_budgets, budget_stream) =
-        scope.objects("PodDisruptionBudget", ours(), prune_partial);
+        scope.objects(Watch::PodDisruptionBudget, ours(), prune_partial);
     let stores = Stores {
         proxies,
         pools,
@@ -143,6 +160,7 @@ pub(super) fn key_of<K: Resource>(object: &K) -> ProxyKey {
 struct Scope<'a> {
     client: &'a Client,
     namespace: Option<&'a str>,
+    telemetry: &'a Telemetry,
 }
 
 impl Scope<'_> {
@@ -158,7 +176,7 @@ impl Scope<'_> {
 
     fn objects<K>(
         &self,
-        kind: &'static str,
+        kind: Watch,
         config: watcher::Config,
         prune: fn(&mut K),
     ) -> (Store<K>, Changed<K>)
@@ -177,7 +195,7 @@ impl Scope<'_> {
             .modify(prune)
             .reflect(writer)
             .touched_objects();
-        (reader, logged(kind, stream))
+        (reader, told(kind, self.telemetry, stream))
     }
 
     fn proxies(&self, notes: Notes) -> (Store<Proxy>, Changed<Proxy>) {
@@ -192,7 +210,7 @@ impl Scope<'_> {
                 .applied_objects()
                 // Our own writes of the status are no news.
                 .predicate_filter(predicates::generation, PredicateConfig::default());
-        (reader, logged(names::STRATUM_PROXY, stream))
+        (reader, told(Watch::StratumProxy, self.telemetry, stream))
     }
 
     fn pools(&self, notes: Notes) -> (Store<Pool>, Changed<Pool>) {
@@ -203,22 +221,61 @@ impl Scope<'_> {
             .inspect_ok(move |event| notes.pool(event))
             .reflect(writer)
             .touched_objects();
-        (reader, logged(names::STRATUM_POOL, stream))
+        (reader, told(Watch::StratumPool, self.telemetry, stream))
     }
 }
 
 /// Errors end here: the controller would hold up all watches for one.
-fn logged<K: Send + 'static>(
-    kind: &'static str,
+fn told<K: Send + 'static>(
+    kind: Watch,
+    telemetry: &Telemetry,
     stream: impl Stream<Item = Result<K, watcher::Error>> + Send + 'static,
 ) -> Changed<K> {
+    let telemetry = telemetry.clone();
+    let mut repeats = Repeats::default();
     let quiet = stream.filter_map(move |item| {
-        let kept = item
-            .map_err(|error| tracing::warn!(kind, %error, "a watch failed; it is tried again"))
-            .ok();
-        std::future::ready(kept.map(Ok))
+        match &item {
+            Ok(_) => repeats.worked(),
+            Err(error) => {
+                let remedy = remedy(kind, error);
+                let repeated = repeats.failed(error.to_string(), Instant::now());
+                telemetry.emit(&telemetry::Event::WatchFailed { kind, error, remedy, repeated });
+            }
+        }
+        std::future::ready(item.ok().map(Ok))
     });
     Box::pin(quiet)
+}
+
+fn remedy(kind: Watch, error: &watcher::Error) -> Option<&'static str> {
+    let is_missing = match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+        | watcher::Error::WatchFailed(kube::Error::Api(status))
+        | watcher::Error::WatchError(status) => status.is_not_found(),
+        watcher::Error::InitialListFailed(_)
+        | watcher::Error::WatchStartFailed(_)
+        | watcher::Error::WatchFailed(_)
+        | watcher::Error::NoResourceVersion => false,
+    };
+    let is_ours = matches!(kind, Watch::StratumProxy | Watch::StratumPool);
+    (is_missing && is_ours).then_some(NOT_INSTALLED)
+}
+
+// === impl PodCache ===
+
+impl PodCache {
+    /// A pod, if it is watched and seen.
+    pub fn find(&self, namespace: &str, name: &str) -> Option<Arc<Pod>> {
+        let reference = ObjectRef::new(name).within(namespace);
+        self.0.get()?.iter().find_map(|store| store.get(&reference))
+    }
+
+    /// Once.
+    pub(super) fn fill<'s>(&self, stores: impl IntoIterator<Item = &'s Stores>) {
+        // Whoever began first has them.
+        drop(self.0.set(stores.into_iter().map(|stores| stores.pods.clone()).collect()));
+    }
 }
 
 // === impl Notes ===
@@ -411,3 +468,6 @@ fn prune_pod(pod: &mut Pod) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

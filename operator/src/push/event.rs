@@ -83,6 +83,8 @@ pub enum Event {
         identity: Identity,
         /// From sending to answer.
         after: Duration,
+        /// The first of its reasons.
+        problem: String,
     },
     /// A pod has not answered in time. It still may; what is newer is sent meanwhile.
     Late {

@@ -217,8 +217,9 @@ impl Session {
             Said::Nack { identity, problems } => match exchange.answered(&identity, now) {
                 None => self.tell(Event::Stale { proxy, pod }),
                 Some(after) => {
+                    let problem = speech::first_of(&problems);
                     link.refused(identity.clone(), problems);
-                    self.tell(Event::Nacked { proxy, pod, identity, after });
+                    self.tell(Event::Nacked { proxy, pod, identity, after, problem });
                 }
             },
         }

@@ -55,9 +55,9 @@ fn emit(telemetry: &Telemetry, heard: Heard) {
         Heard::Runs { proxy, pod, identity } => {
             tracing::debug!(%proxy, pod = pod.name, %identity, "a pod runs what its mounted file brought");
         }
-        Heard::Nacked { proxy, pod, identity, after: _ } => {
+        Heard::Nacked { proxy, pod, identity, after: _, problem } => {
             let (sequence, pod) = (identity.sequence, pod.name.as_str());
-            let (answer, detail) = (Answer::Nack, "see the condition Programmed");
+            let (answer, detail) = (Answer::Nack, problem.as_str());
             telemetry.emit(&Event::Answered { object: &proxy, pod, sequence, answer, detail });
         }
         Heard::Late { proxy, pod, identity } => {

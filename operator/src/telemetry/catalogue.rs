@@ -19,11 +19,11 @@ loka_ops::metrics! {
     Metric;
 
     RECONCILES: Counter "loka_operator_reconcile" ["kind": Reconciled::LABELS, "result": ReconcileResult::LABELS]
-        "Reconciles by how they ended";
+        "Reconciles of the replica that leads, by how they ended";
     RECONCILE_DURATION: Histogram "loka_operator_reconcile_duration_seconds" ["kind": Reconciled::LABELS]
         "From the beginning of a reconcile to its end";
     STATUS_WRITES: Counter "loka_operator_status_writes" ["result": StatusWrite::LABELS]
-        "Statuses to write, by what became of them";
+        "Statuses to write, by what became of each attempt";
     WATCH_ERRORS: Counter "loka_operator_watch_errors" ["kind": Watch::LABELS]
         "Errors of a watch; it is tried again";
 
@@ -35,11 +35,11 @@ loka_ops::metrics! {
         "Requests about the Lease that failed";
 
     CONFIG_PUBLISH: Counter "loka_operator_config_publish" ["result": Publish::LABELS]
-        "Configurations to publish, by what became of them";
+        "Configurations to publish, by what became of them: each counts once, and failures at every attempt";
     CONFIG_ACKS: Counter "loka_operator_config_acks" ["result": Answer::LABELS]
         "Configurations sent to pods, by what these said";
     CONFIG_PROPAGATION: Histogram "loka_operator_config_propagation_seconds" []
-        "From the rendering of a configuration until every ready pod runs it";
+        "From the rendering of a configuration until every ready pod runs it; not where none is ready when it is mounted";
     CONFIG_STREAMS: Gauge "loka_operator_config_streams" []
         "Pods connected to this replica";
     STREAMS_REFUSED: Counter "loka_operator_streams_refused" ["reason": StreamRefusal::LABELS]

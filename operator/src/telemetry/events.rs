@@ -66,8 +66,14 @@ pub enum Event<'a> {
     StreamOpened { object: &'a dyn Display, pod: &'a str, version: &'a str },
     /// A stream was not taken.
     StreamRefused { peer: Option<SocketAddr>, reason: StreamRefusal, detail: &'a str },
-    /// A watch failed; it is tried again.
-    WatchFailed { kind: Watch, error: &'a dyn Display },
+    /// A watch failed; it is tried again. `repeated` is how often it failed the same way since the last
+    /// line, and nothing if that line is enough for now.
+    WatchFailed {
+        kind: Watch,
+        error: &'a dyn Display,
+        remedy: Option<&'a str>,
+        repeated: Option<u64>,
+    },
 }
 
 // === impl Event ===
@@ -133,9 +139,11 @@ impl Event<'_> {
                 metrics.streams_refused.inc([reason.label()]);
                 stream_refused(metrics, peer, reason, detail);
             }
-            Self::WatchFailed { kind, error } => {
+            Self::WatchFailed { kind, error, remedy, repeated } => {
                 metrics.watch_errors.inc([kind.label()]);
-                warn!(%kind, %error, "a watch failed; tried again");
+                if let Some(repeated) = repeated {
+                    warn!(%kind, %error, remedy, repeated, "a watch failed; tried again");
+                }
             }
         }
     }
@@ -195,7 +203,8 @@ fn status_written(object: &dyn Display, result: StatusWrite, error: Option<&dyn 
     match result {
         StatusWrite::Ok | StatusWrite::Unchanged => debug!(%object, %result, "status"),
         StatusWrite::Conflict => debug!(%object, error, "status not written: a conflict"),
-        StatusWrite::Failed => warn!(%object, error, "status not written; tried again"),
+        // The reconcile that it fails says so, with the same error.
+        StatusWrite::Failed => debug!(%object, error, "status not written; tried again"),
     }
 }
 

@@ -11,8 +11,8 @@ use loka_ops::log::{LogError, LogSettings};
 use loka_ops::otlp::{Otlp, OtlpError, Service};
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use tracing::{error, info};
-use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing::{Metadata, error, info};
+use tracing_subscriber::filter::{FilterExt as _, FilterFn, LevelFilter, Targets, filter_fn};
 use tracing_subscriber::layer::{Layer, SubscriberExt as _};
 use tracing_subscriber::registry::Registry;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -25,6 +25,9 @@ const OURS: &str = "loka_operator";
 
 /// Where kube opens the span of each reconcile, the root of its trace.
 const RECONCILES: &str = "kube_runtime::controller";
+
+/// Where kube logs the whole of an answer that it cannot read. It may be a Secret, or a review of a token.
+const BODIES: &str = "kube_client::client";
 
 /// Who traces come from when the environment does not say it; the downward API gives the rest.
 const SERVICE: Service = Service {
@@ -51,7 +54,7 @@ pub fn init(log: &LogSettings, environment: &Environment) -> Result<Telemetry, L
     let provider = traces.as_ref().ok().and_then(Option::as_ref).map(|(_, provider)| provider);
     tracing_subscriber::registry()
         .with(provider.map(spans))
-        .with(log.lines().with_filter(filter))
+        .with(log.lines().with_filter(filter.and(without_bodies())))
         .try_init()?;
     let provider = match traces {
         Ok(None) => None,
@@ -95,6 +98,12 @@ fn spans(provider: &SdkTracerProvider) -> impl Layer<Registry> + Send + Sync + u
         .with_filter(wanted)
 }
 
+/// Whatever the filter asks for. What is lost is told by whoever asked, as the error that it gets.
+fn without_bodies() -> FilterFn<fn(&Metadata<'_>) -> bool> {
+    let is_fit: fn(&Metadata<'_>) -> bool = |metadata| metadata.target() != BODIES;
+    filter_fn(is_fit).with_max_level_hint(LevelFilter::TRACE)
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
@@ -129,6 +138,41 @@ mod tests {
         assert_eq!(value("k8s.pod.name").as_deref(), Some("op-1"));
         assert_eq!(value("k8s.namespace.name").as_deref(), Some("loka"));
         assert_eq!(value("k8s.node.name"), None);
+    }
+
+    #[derive(Clone, Debug, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl Written {
+        fn keep(&self, bytes: &[u8]) {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+        }
+    }
+
+    impl std::io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.keep(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn an_answer_of_the_api_server_is_never_logged_whole_whatever_the_filter() {
+        let written = Written::default();
+        let writer = written.clone();
+        let layer = tracing_subscriber::fmt::layer().with_writer(move || writer.clone());
+        let filter = LevelFilter::TRACE.and(without_bodies());
+        let subscriber = tracing_subscriber::registry().with(layer.with_filter(filter));
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::warn!(target: "kube_client::client", "SECRET-MARK");
+            tracing::warn!(target: "kube_client::client::builder", "failed with status 500");
+        });
+        let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        assert!(text.contains("failed with status 500") && !text.contains("SECRET-MARK"), "{text}");
     }
 
     #[test]

@@ -76,7 +76,7 @@ labels! {
         Failed => "failed",
         /// Accepted by a pod, or the first there is, and written where pods start from.
         Published => "published",
-        /// Refused by a pod: nothing else changed.
+        /// Refused by the pod that was asked first: nothing else changed.
         Rejected => "rejected",
     }
 }

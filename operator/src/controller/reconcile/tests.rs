@@ -1,5 +1,7 @@
 //! Whole turns against an API server of a few lines: what is asked of it, in which order, and when nothing is.
 
+mod told;
+
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -21,10 +23,13 @@ use crate::controller::dereference::Secrets;
 use crate::controller::queue::Queue;
 use crate::controller::watches::{Notes, Stores};
 use crate::fleet::{Fleet, PodId};
+use crate::telemetry::Telemetry;
 
 /// Takes every patch and finds nothing. Remembers what was asked.
 #[derive(Debug, Default)]
 struct Server {
+    /// What it answers to a status instead of taking it.
+    refuses_status: Mutex<Option<StatusCode>>,
     asked: Mutex<Vec<(Method, String, Value)>>,
     version: AtomicU64,
 }
@@ -49,6 +54,16 @@ impl Server {
             let gone =
                 json!({"kind": "Status", "status": "Failure", "reason": "NotFound", "code": 404});
             return answered(StatusCode::NOT_FOUND, &gone);
+        }
+        let refused = *self.refuses_status.lock().unwrap();
+        if let (Some(code), true) = (refused, parts.uri.path().ends_with("/status")) {
+            let reason = match code {
+                StatusCode::CONFLICT => "Conflict",
+                StatusCode::FORBIDDEN => "Forbidden",
+                _ => "InternalError",
+            };
+            let refusal = json!({"kind": "Status", "status": "Failure", "message": "no", "reason": reason, "code": code.as_u16()});
+            return answered(code, &refusal);
         }
         let mut object = sent;
         let version = 100 + self.version.fetch_add(1, Ordering::SeqCst);
@@ -113,6 +128,7 @@ fn world(pods: Vec<Pod>, with_pool: bool) -> World {
         notes: Notes { index: Arc::default(), memory: Arc::default(), pools: Queue::new() },
         secrets: Secrets::default(),
         recorder: Recorder::new(client, reporter),
+        telemetry: Telemetry::silent(),
         leads_since: Arc::new(Mutex::new(Instant::now())),
     });
     World { server, context, leads }

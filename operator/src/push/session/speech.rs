@@ -53,6 +53,18 @@ pub(super) fn read(FromProxy { message }: FromProxy) -> Result<Said, Garbage> {
     }
 }
 
+/// The first of a pod's reasons, for a log.
+pub(super) fn first_of(problems: &[Problem]) -> String {
+    let first = problems.first();
+    first.map_or_else(
+        || "it gives no reason".to_owned(),
+        |Problem { path, message, .. }| match path.as_str() {
+            "" => message.clone(),
+            path => format!("{path}: {message}"),
+        },
+    )
+}
+
 fn named(name: Option<wire::Identity>) -> Result<Identity, Garbage> {
     identity(name.ok_or(Garbage("an answer names no snapshot"))?)
 }
@@ -105,6 +117,19 @@ mod tests {
         assert!(problems[0].message.starts_with("\u{fffd}[31mü"));
         assert_eq!(problems[0].message.chars().count(), TEXT_CHARS_MAX);
         assert!(problems[0].message.ends_with('…'));
+    }
+
+    #[test]
+    fn the_first_reason_is_told_with_its_place() {
+        let problem = |path: &str, message: &str| Problem {
+            path: path.into(),
+            message: message.into(),
+            remedy: "r".into(),
+        };
+        let all = [problem("spec.listeners[0].port", "is in use"), problem("x", "y")];
+        assert_eq!(first_of(&all), "spec.listeners[0].port: is in use");
+        assert_eq!(first_of(&[problem("", "no")]), "no");
+        assert_eq!(first_of(&[]), "it gives no reason");
     }
 
     #[test]

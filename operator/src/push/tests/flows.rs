@@ -41,7 +41,8 @@ async fn a_refusal_is_kept_bounded_and_printable() {
     let got = pod.snapshot().await;
     pod.nack(&got.identity, "port 3333\u{1b} is taken").await;
     let event = world.event().await;
-    assert!(matches!(event, Event::Nacked { .. }), "{event:?}");
+    let Event::Nacked { problem, .. } = event else { panic!("{event:?}") };
+    assert_eq!(problem, "port 3333\u{fffd} is taken");
     let refused = world.link("farm-0").refused.expect("it is refused");
     assert_eq!((refused.identity, refused.problems.len()), (got.identity, 20));
     assert_eq!(refused.problems[0].message, "port 3333\u{fffd} is taken");

@@ -40,7 +40,7 @@ fn what_happens_to_objects_is_counted() {
         "loka_operator_status_writes_total{result=\"unchanged\"} 1",
     );
     check(
-        &Event::WatchFailed { kind: Watch::Secret, error: &"403" },
+        &Event::WatchFailed { kind: Watch::Secret, error: &"403", remedy: None, repeated: None },
         "loka_operator_watch_errors_total{kind=\"Secret\"} 1",
     );
     let (sequence, hash, detail) = (7, "3f2a", "listeners[0].port: in use");
