@@ -8,6 +8,7 @@ mod outages;
 mod parts;
 mod processes;
 mod propagation;
+mod quickstart;
 mod refusals;
 mod rollouts;
 mod site;

@@ -20,6 +20,10 @@ cargo xtask COMMAND: needs nothing installed but Rust (and a C compiler, for the
       --only LEVEL  only this level; may be repeated
       --list        prints the steps, and runs none
 
+  propagation [--edits N]
+      How long an edit takes from the write to the last acknowledgement of 20 pods, in a cluster of our own (what
+      `test --only node` needs): prints the distribution. Without --edits, of 100 edits.
+
   tidy
       The house rules that a compiler does not know: which crate may use which, which module of the proxy may
       use which, sizes of functions and files, names, files that nobody references, paths in documents.

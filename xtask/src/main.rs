@@ -1,4 +1,4 @@
-//! `cargo xtask`: the demo, the tests, the house rules and the generated files, on any machine that has Rust.
+//! `cargo xtask`: the demo, the tests, a measurement, the house rules and the generated files, on any machine that has Rust.
 //!
 //! It starts cargo and the project's own programs, and reads their output. It links nothing of the project, so that it builds
 //! in seconds and works when the rest does not.
@@ -35,6 +35,7 @@ fn dispatch(arguments: &[String]) -> Outcome {
     match command.as_str() {
         "codegen" => codegen::run(rest),
         "demo" => demo::run(rest),
+        "propagation" => test::propagation::run(rest),
         "test" => test::run(rest),
         "tidy" => tidy::run(rest),
         "tools" => tools::run(rest),

@@ -13,6 +13,8 @@ use crate::tools::{Lack, Variable};
 use crate::workspace;
 
 mod counts;
+mod kubernetes;
+pub(crate) mod propagation;
 pub(crate) mod running;
 pub(crate) mod setup;
 mod steps;
@@ -67,9 +69,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let logs = workspace::target_directory()?.join(LOGS);
-    fs::create_dir_all(&logs)
-        .map_err(|error| format!("cannot make {}: {error}", logs.display()))?;
+    let logs = logs()?;
     println!("{} steps; the output of each goes to {}", chosen.len(), shown(&logs).display());
     let started = Instant::now();
     let mut tally = Tally::default();
@@ -79,6 +79,14 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
     }
     println!("\n{} in all", duration(started.elapsed()));
     Ok(tally.print())
+}
+
+/// The directory of the logs, made if it is not there.
+fn logs() -> Result<PathBuf, String> {
+    let logs = workspace::target_directory()?.join(LOGS);
+    fs::create_dir_all(&logs)
+        .map_err(|error| format!("cannot make {}: {error}", logs.display()))?;
+    Ok(logs)
 }
 
 fn parse(arguments: &[String]) -> Result<Wish, String> {

@@ -45,6 +45,16 @@ pub(crate) fn target_directory() -> Result<PathBuf, String> {
         .ok_or_else(|| "`cargo metadata` names no target_directory".to_owned())
 }
 
+/// The target that this machine builds for.
+pub(crate) fn host() -> String {
+    let mut rustc = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+    rustc.arg("-vV").current_dir(root());
+    let text = stdout_of(rustc).unwrap_or_default();
+    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
+    // Where there is no rustc nothing will build, and that says why.
+    host.map_or_else(|| format!("{}-unknown-linux-gnu", env::consts::ARCH), str::to_owned)
+}
+
 /// What `command` prints; its errors go into ours.
 pub(crate) fn stdout_of(mut command: Command) -> Result<String, String> {
     let shown = display(&command);

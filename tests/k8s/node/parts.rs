@@ -27,3 +27,11 @@ fn the_same_binary_makes_the_same_image_and_its_environment_another() {
     assert_ne!(bytes("a", &image), bytes("c", &image.clone().env("A", "b")));
     assert_eq!(image.tagged("old").reference(), "loka.test/loka-pod:old");
 }
+
+#[test]
+#[should_panic(expected = "is not static")]
+fn an_image_of_a_binary_that_needs_a_loader_is_refused() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let this = std::env::current_exe().expect("this test binary");
+    Image::new("test", &this).write(&directory.path().join("archive"));
+}

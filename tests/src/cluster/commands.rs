@@ -100,6 +100,12 @@ impl Kubeconfig {
         self.run("helm", arguments, "").await
     }
 
+    /// What a script of the repository prints, or how it failed. It finds our kubectl and helm, and this cluster.
+    pub async fn try_script(&self, path: &str, arguments: &[&str]) -> Result<String, String> {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
+        self.run(&script.to_string_lossy(), arguments, "").await
+    }
+
     async fn run(&self, program: &str, arguments: &[&str], input: &str) -> Result<String, String> {
         let mut command = Command::new(program);
         command.args(arguments).env("KUBECONFIG", &self.0).env("PATH", search_path());

@@ -1,4 +1,4 @@
-//! Container images out of a binary of ours: the binary, the libraries that it names, nothing else.
+//! Container images out of a static binary of ours: the binary, nothing else.
 //!
 //! An archive is in the OCI layout, and in that of `docker save` too, so that containerd, kind and docker take it. The
 //! same binary makes the same archive, byte for byte.
@@ -23,6 +23,15 @@ const USER: &str = "65532:65532";
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+
+/// What begins a binary of Linux, of 64 bits and little-endian.
+const ELF: &[u8] = b"\x7fELF\x02\x01";
+
+/// The part of a binary that names its loader: a static one has none.
+const PT_INTERP: usize = 3;
+
+/// How one comes by such a binary.
+const STATIC: &str = "`cargo xtask test` builds them, by hand: docs/testing-on-kubernetes.md";
 
 /// An image to be.
 #[derive(Clone, Debug)]
@@ -54,6 +63,11 @@ impl Image {
         Self::new("stratum-operator", &binary("LOKA_OPERATOR_BIN", "stratum-operator"))
     }
 
+    /// The practice pool and miners: `/loka-practice`.
+    pub fn practice() -> Self {
+        Self::new("loka-practice", &binary("LOKA_PRACTICE_BIN", "loka-practice"))
+    }
+
     /// A program for pods of tests (tests/pod): `/loka-pod`, which sleeps, serves or resolves.
     pub fn pod() -> Self {
         Self::new("loka-pod", &binary("LOKA_POD_BIN", "loka-pod"))
@@ -75,6 +89,12 @@ impl Image {
         }
     }
 
+    /// The same in another repository, such as `docker.io/library/NAME`, which is what `NAME` alone means to a node.
+    pub fn named(mut self, repository: &str) -> Self {
+        repository.clone_into(&mut self.repository);
+        self
+    }
+
     /// The same with another tag.
     pub fn tagged(mut self, tag: &str) -> Self {
         tag.clone_into(&mut self.tag);
@@ -92,7 +112,7 @@ impl Image {
         format!("{}:{}", self.repository, self.tag)
     }
 
-    /// `loka.test/NAME`, for charts that take it apart.
+    /// `loka.test/NAME` unless told otherwise, for charts that take it apart.
     pub fn repository(&self) -> &str {
         &self.repository
     }
@@ -103,6 +123,9 @@ impl Image {
     }
 
     /// Writes the archive.
+    ///
+    /// # Panics
+    /// When the binary needs what the image does not have.
     pub fn write(&self, archive: &Path) {
         let layer = Blob::new(self.layer());
         let environment = self.environment.iter().map(|(name, value)| format!("{name}={value}"));
@@ -148,18 +171,15 @@ impl Image {
     }
 
     fn layer(&self) -> Vec<u8> {
-        let mut tar = tar::Builder::new(Vec::new());
-        append(
-            &mut tar,
-            self.entry.trim_start_matches('/'),
-            &stripped(&self.binary),
-            Mode::Program,
-        );
-        for library in libraries(&self.binary) {
-            let bytes = fs::read(&library).expect("a library that the binary names");
-            let path = library.to_string_lossy();
-            append(&mut tar, path.trim_start_matches('/'), &bytes, Mode::Program);
+        let program = stripped(&self.binary);
+        let shown = self.binary.display();
+        match is_static(&program) {
+            Some(true) => {}
+            Some(false) => panic!("{shown} is not static: no image has what loads it; {STATIC}"),
+            None => panic!("{shown} is no binary of Linux; {STATIC}"),
         }
+        let mut tar = tar::Builder::new(Vec::new());
+        append(&mut tar, self.entry.trim_start_matches('/'), &program, Mode::Program);
         tar.into_inner().expect("a layer")
     }
 }
@@ -205,13 +225,15 @@ fn append<W: std::io::Write>(tar: &mut tar::Builder<W>, path: &str, bytes: &[u8]
     tar.append_data(&mut header, path, bytes).expect("a file of an archive");
 }
 
-/// A binary that is built beside the tests, unless a variable names another.
+/// The static binary that cargo has built for this machine, unless a variable names another.
 fn binary(variable: &str, name: &str) -> PathBuf {
-    // Cargo tells the tests where the binaries of their own package are.
-    let given = env::var_os(variable).or_else(|| env::var_os(format!("CARGO_BIN_EXE_{name}")));
-    let built = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/debug").join(name);
-    let binary = given.map_or_else(built, PathBuf::from);
-    assert!(binary.exists(), "{} is missing; build it, or set {variable}", binary.display());
+    let built = || {
+        let target = format!("{}-unknown-linux-gnu", env::consts::ARCH);
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target").join(target);
+        directory.join("debug").join(name)
+    };
+    let binary = env::var_os(variable).map_or_else(built, PathBuf::from);
+    assert!(binary.exists(), "{} is missing; set {variable}, or {STATIC}", binary.display());
     binary
 }
 
@@ -224,17 +246,20 @@ fn stripped(binary: &Path) -> Vec<u8> {
     fs::read(if smaller { file.path() } else { binary }).expect("a binary")
 }
 
-/// The shared libraries, and what loads them, as this machine would find them; none for a static binary.
-fn libraries(binary: &Path) -> Vec<PathBuf> {
-    let output = Command::new("ldd").arg(binary).output().expect("ldd, of the C library");
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(!text.contains("not found"), "{}: {text}", binary.display());
-    let paths = text.split_whitespace().filter(|word| word.starts_with('/'));
-    let mut paths: Vec<PathBuf> =
-        paths.map(|path| PathBuf::from(path.trim_end_matches(':'))).collect();
-    paths.retain(|path| path != binary);
-    paths.sort();
-    paths
+/// Whether nothing else has to be there for it to start; `None` where it is no binary of Linux at all.
+fn is_static(binary: &[u8]) -> Option<bool> {
+    if !binary.starts_with(ELF) {
+        return None;
+    }
+    let number = |at: usize, length: usize| {
+        let bytes = binary.get(at..at.checked_add(length)?)?;
+        Some(bytes.iter().rev().fold(0_usize, |sum, byte| (sum << 8) | usize::from(*byte)))
+    };
+    // Offset, size and number of the descriptions of its parts; each begins with its kind.
+    let (first, size, count) = (number(0x20, 8)?, number(0x36, 2)?, number(0x38, 2)?);
+    let kinds = (0..count).map(|part| number(first.checked_add(part * size)?, 4));
+    let kinds = kinds.collect::<Option<Vec<_>>>()?;
+    Some(!kinds.contains(&PT_INTERP))
 }
 
 fn architecture() -> &'static str {

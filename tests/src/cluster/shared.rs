@@ -115,6 +115,8 @@ impl Drop for Exclusive {
     fn drop(&mut self) {
         if let Some(cluster) = self.0.as_ref().filter(|_| std::thread::panicking()) {
             cluster.describe();
+            // What is left of a test that was to be alone would be in the way of the others.
+            self.end();
         }
     }
 }

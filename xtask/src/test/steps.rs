@@ -3,8 +3,8 @@
 use std::env;
 use std::process::Command;
 
+use super::kubernetes;
 use super::setup::Tool;
-use crate::tools::Stage;
 use crate::workspace::{self, PACKAGES, cargo};
 use crate::{codegen, tidy};
 
@@ -15,11 +15,8 @@ pub(super) const LEVELS: [&str; 7] = ["house", "unit", "sim", "it", "demo", "api
 const DEMO_DURATION: &str = "20s";
 
 /// Where the programs under test are, for the tests on real sockets.
-const PROXY_BIN: &str = "LOKA_PROXY_BIN";
+pub(super) const PROXY_BIN: &str = "LOKA_PROXY_BIN";
 const DEMO_BIN: &str = "LOKA_DEMO_BIN";
-
-/// The operator in an image, for the tests in pods.
-const OPERATOR_BIN: &str = "LOKA_OPERATOR_BIN";
 
 /// Clippy and rustdoc look at the same build of everything.
 const EVERYTHING: [&str; 2] = ["--workspace", "--all-features"];
@@ -65,14 +62,14 @@ pub(super) fn all() -> Vec<Step> {
     steps.extend(unit());
     steps.extend(simulations());
     steps.extend(real());
-    steps.extend(kubernetes());
+    steps.extend(kubernetes::steps());
     steps
 }
 
 // === impl Start ===
 
 impl Start {
-    fn cargo(arguments: &[&str]) -> Self {
+    pub(super) fn cargo(arguments: &[&str]) -> Self {
         Self { program: Program::Cargo, arguments: strings(arguments), variables: Vec::new() }
     }
 
@@ -81,7 +78,7 @@ impl Start {
         Self { program, arguments: strings(arguments), variables: Vec::new() }
     }
 
-    fn with(mut self, name: &'static str, value: &str) -> Self {
+    pub(super) fn with(mut self, name: &'static str, value: &str) -> Self {
         self.variables.push((name, value.to_owned()));
         self
     }
@@ -205,34 +202,7 @@ fn real() -> Vec<Step> {
     ]
 }
 
-/// A real Kubernetes: an API server alone, then machines and pods. The latter run in a network of their own, where cargo
-/// can fetch nothing: all is built before.
-fn kubernetes() -> Vec<Step> {
-    let test = ["test", "--package", "loka-tests", "--test", "k8s"];
-    let run =
-        |module| [test.as_slice(), &["--no-fail-fast", "--", module, "--show-output"]].concat();
-    let (proxy, operator) = (built("stratum-proxy"), built("stratum-operator"));
-    let binaries = [("loka-proxy", "stratum-proxy"), ("loka-operator", "stratum-operator")];
-    let mut node: Vec<Start> = binaries
-        .map(|(package, binary)| Start::cargo(&["build", "--package", package, "--bin", binary]))
-        .into();
-    node.push(Start::cargo(&[test.as_slice(), &["--no-run"]].concat()));
-    let fabric = workspace::root().join("tests/tools/fabric.sh").to_string_lossy().into_owned();
-    let cargo = env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let inside =
-        Start::program("sh", &[&[fabric.as_str(), &cargo], run("node::").as_slice()].concat());
-    node.push(
-        inside.with(PROXY_BIN, &proxy).with(OPERATOR_BIN, &operator).with("RUST_BACKTRACE", "0"),
-    );
-    let api = Start::cargo(&run("api::")).with("RUST_BACKTRACE", "0");
-    let needing = |stage, step| Step { needs: Some(Tool::Kubernetes(stage)), ..step };
-    vec![
-        needing(Stage::Api, tests("api", "api", "a real API server", vec![api])),
-        needing(Stage::Node, tests("node", "node", "a real cluster: machines and pods", node)),
-    ]
-}
-
-fn tests(
+pub(super) fn tests(
     level: &'static str,
     name: &'static str,
     what: &'static str,
@@ -252,7 +222,12 @@ fn test_start(arguments: &[&str]) -> Start {
 
 /// Where cargo puts `binary`. If cargo cannot say, nothing will build, and that says why.
 fn built(binary: &str) -> String {
-    let directory = workspace::target_directory().unwrap_or_else(|_| "target".into());
     let name = format!("{binary}{}", env::consts::EXE_SUFFIX);
-    directory.join("debug").join(name).to_string_lossy().into_owned()
+    built_below("debug", &name)
+}
+
+/// The same, in another directory than that of what runs here.
+pub(super) fn built_below(directory: &str, name: &str) -> String {
+    let target = workspace::target_directory().unwrap_or_else(|_| "target".into());
+    target.join(directory).join(name).to_string_lossy().into_owned()
 }
