@@ -11,7 +11,7 @@ set -eu
 cd "$(dirname "$0")/../.."
 tag=0.1.0 # the chart's version, which is the tag that it looks for
 practice=deploy/kind/practice.yaml
-first=deploy/samples/quickstart.yaml
+first=deploy/kind/quickstart.yaml
 
 images() {
     for image in stratum-proxy stratum-operator loka-practice; do
