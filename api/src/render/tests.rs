@@ -387,7 +387,8 @@ fn the_sample_without_its_secret_names_the_variable() {
 /// Every share of the quick start is due to its pool: it ends with one that the pool has credited.
 #[test]
 fn the_quick_start_renders() {
-    let text = sample("quickstart.yaml");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/kind/quickstart.yaml");
+    let text = std::fs::read_to_string(path).unwrap();
     let resources = Resources::load([("quickstart.yaml", text.as_str())]).unwrap();
     let proxy = resources.proxy(None).unwrap();
     let rendered = render(&resources, proxy, &Layered(vec![&resources.secrets])).unwrap();
