@@ -5,15 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The packages of the workspace, in the order in which a failure of one explains those after it.
-pub(crate) const PACKAGES: [&str; 7] = [
-    "xtask",
-    "loka-stratum",
-    "loka-api",
-    "loka-farm",
-    "loka-proxy",
-    "loka-operator",
-    "loka-tests",
-];
+pub(crate) const PACKAGES: [&str; 7] =
+    ["xtask", "loka-stratum", "loka-api", "loka-farm", "loka-proxy", "loka-operator", "loka-tests"];
 
 /// The directory of the root manifest.
 pub(crate) fn root() -> PathBuf {
