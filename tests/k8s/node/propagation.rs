@@ -82,11 +82,11 @@ fn programmed(proxy: &StratumProxy, generation: i64) -> Option<(String, i64)> {
 
 fn print(times: &mut [Duration]) {
     times.sort();
-    let at = |part: f64| {
-        let index = (times.len() as f64 * part).ceil() as usize;
+    let at = |percent: usize| {
+        let index = (times.len() * percent).div_ceil(100);
         times[index.clamp(1, times.len()) - 1].as_secs_f64() * 1e3
     };
     println!("write to last ACK on {PODS} pods, {} edits, milliseconds:", times.len());
     println!("     min      p50      p90      p99      max");
-    println!("{:8.0} {:8.0} {:8.0} {:8.0} {:8.0}", at(0.0), at(0.5), at(0.9), at(0.99), at(1.0));
+    println!("{:8.0} {:8.0} {:8.0} {:8.0} {:8.0}", at(0), at(50), at(90), at(99), at(100));
 }

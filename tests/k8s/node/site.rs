@@ -109,7 +109,7 @@ impl Site {
     pub(crate) async fn apply(&self, document: &Value) {
         let text = |pointer| document.pointer(pointer).and_then(Value::as_str).expect("a text");
         let (group, version) =
-            text("/apiVersion").split_once('/').unwrap_or(("", text("/apiVersion")));
+            text("/apiVersion").split_once('/').unwrap_or_else(|| ("", text("/apiVersion")));
         let kind = GroupVersionKind::gvk(group, version, text("/kind"));
         let resource = match text("/kind") {
             names::STRATUM_PROXY => ApiResource::from_gvk_with_plural(&kind, "stratumproxies"),
