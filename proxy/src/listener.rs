@@ -1,5 +1,5 @@
 //! Listeners: one task per listener, which accepts miners and joins its route's work with its own terms into the feed that
-//! their sessions read. It speaks no Stratum; TLS, where it is configured, is between the two ([`door`]).
+//! their sessions read. It speaks no Stratum; TLS, where it is configured, is between the two ([`mod@door`]).
 
 use std::io;
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! The status of a StratumProxy: what it is to say (pure, in [`compute`]), and its writing, only when it says something
+//! The status of a StratumProxy: what it is to say (pure, in [`compute()`]), and its writing, only when it says something
 //! else and never over a status that another leader wrote.
 
 mod address;
