@@ -63,9 +63,7 @@ fn static_build(target: &str, package: &str, binary: &str) -> Start {
 }
 
 fn run(module: &str) -> Vec<&str> {
-    // More at once than there are cores: they wait for pods, and do not compute.
-    let at_once = "--test-threads=4";
-    [TEST.as_slice(), &["--no-fail-fast", "--", module, "--show-output", at_once]].concat()
+    [TEST.as_slice(), &["--no-fail-fast", "--", module, "--show-output"]].concat()
 }
 
 #[cfg(test)]
