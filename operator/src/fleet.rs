@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::fmt;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
@@ -75,7 +76,8 @@ pub struct Fleet {
     /// Contended by one stream task per pod and the controller; each holds a shard for a few field accesses.
     proxies: DashMap<ProxyKey, BTreeMap<String, Connected>>,
     changes: Arc<Mutex<Pending>>,
-    clock: fn() -> Instant,
+    /// Numbers the connections: of two of one pod, the later counts.
+    connections: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -91,7 +93,6 @@ struct Pending {
     queue: VecDeque<ProxyKey>,
     queued: HashSet<ProxyKey>,
     waker: Option<Waker>,
-    connections: u64,
     closed: bool,
 }
 
@@ -134,12 +135,12 @@ impl fmt::Display for ProxyKey {
 impl Fleet {
     /// An empty fleet, and what tells of its changes.
     pub fn new() -> (Arc<Self>, Changes) {
-        Self::with_clock(Instant::now)
-    }
-
-    fn with_clock(clock: fn() -> Instant) -> (Arc<Self>, Changes) {
         let changes = Arc::new(Mutex::default());
-        let fleet = Self { proxies: DashMap::new(), changes: Arc::clone(&changes), clock };
+        let fleet = Self {
+            proxies: DashMap::new(),
+            changes: Arc::clone(&changes),
+            connections: AtomicU64::default(),
+        };
         (Arc::new(fleet), Changes(changes))
     }
 
@@ -153,11 +154,7 @@ impl Fleet {
         pod: PodId,
         hello: &Hello,
     ) -> Result<Link, Full> {
-        let connection = {
-            let mut changes = lock(&self.changes);
-            changes.connections += 1;
-            changes.connections
-        };
+        let connection = self.connections.fetch_add(1, Ordering::Relaxed);
         let (sender, snapshots) = watch::channel(None);
         let link = PodLink {
             pod: pod.clone(),
@@ -202,7 +199,7 @@ impl Fleet {
             return;
         }
         connected.link.sent = Some(snapshot.identity.clone());
-        connected.link.sent_at = Some((self.clock)());
+        connected.link.sent_at = Some(Instant::now());
         connected.link.refused = None;
         connected.snapshots.send_replace(Some(Arc::clone(snapshot)));
     }
@@ -273,7 +270,7 @@ impl Link {
 
     /// The pod refused it, and runs on with what it ran.
     pub fn refused(&self, identity: Identity, problems: Vec<Problem>) {
-        let at = (self.fleet.clock)();
+        let at = Instant::now();
         self.fleet.update(self, |link| link.refused = Some(Refusal { identity, problems, at }));
     }
 

@@ -11,5 +11,3 @@ pub mod publish;
 pub mod push;
 pub mod run;
 pub mod telemetry;
-
-use loka_ops::{environment, signals};

@@ -12,6 +12,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use kube::{Client, Config};
 use loka_api::stratum_proxy::ImagePullPolicy;
+use loka_ops::admin::Admin;
+use loka_ops::environment::Environment;
+use loka_ops::signals::Signals;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
@@ -19,18 +22,16 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::admin::{Admin, Check, Health, Watchdog};
+use crate::admin::{self, Check, Health, Watchdog};
 use crate::args::{Exit, PullPolicy, RunArgs, Watched};
 use crate::controller::{
     self, ABORT_AFTER_VARIABLE, AbortAfter, Fence, PodCache, Settings, Wiring,
 };
-use crate::environment::Environment;
 use crate::fleet::Fleet;
 use crate::leader::{self, Leadership, Timing};
 use crate::push::auth::Gate;
 use crate::push::authority::{Authority, AuthorityArgs, Certificate};
 use crate::push::{self, Lead, Leader, Limits, Push};
-use crate::signals::Signals;
 use crate::telemetry::{self, Telemetry};
 
 /// Longest wait for background threads at the very end.
@@ -142,7 +143,7 @@ impl Parts {
         client: Client,
         args: &RunArgs,
         environment: &Environment,
-        (admin, control): (Admin, TcpListener),
+        (server, control): (Admin, TcpListener),
     ) -> anyhow::Result<CancellationToken> {
         let mut health = Health::default();
         let (caches, serving) =
@@ -150,7 +151,8 @@ impl Parts {
         self.tasks.spawn(take_turns(health.watchdog("tasks", TURN_WITHIN), self.stop.clone()));
         let life = health.watchdog("queues", TURN_WITHIN);
         let health = Arc::new(health);
-        self.tasks.spawn(admin.serve(health, self.telemetry.clone(), self.stop.clone()));
+        let pages = admin::router(health, self.telemetry.clone());
+        self.tasks.spawn(server.serve(pages, self.stop.clone()));
 
         let (fleet, changes) = Fleet::new();
         let authority = AuthorityArgs {

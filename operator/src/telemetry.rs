@@ -18,7 +18,6 @@ pub use metrics::Metrics;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use loka_ops::said;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 
 /// Longest that the last spans may take on their way out.

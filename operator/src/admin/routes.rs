@@ -26,7 +26,8 @@ struct Shown {
     telemetry: Telemetry,
 }
 
-pub(super) fn router(health: Arc<Health>, telemetry: Telemetry) -> Router {
+/// The pages, to be served by [`loka_ops::admin::Admin`].
+pub fn router(health: Arc<Health>, telemetry: Telemetry) -> Router {
     Router::new()
         .route("/", routing::get(async || INDEX))
         .route("/livez", routing::get(livez))

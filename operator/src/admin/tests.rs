@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -6,8 +7,8 @@ use axum::http::{Method, Request, header};
 use tokio::time::advance;
 use tower::ServiceExt as _;
 
-use super::routes::router;
 use super::*;
+use crate::telemetry::Telemetry;
 
 /// The pages of an operator.
 struct Pages(Router);

@@ -8,6 +8,7 @@ use std::fmt::Display;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use loka_ops::said::Said;
 use tracing::{debug, error, info, warn};
 
 use super::context;
@@ -15,7 +16,6 @@ use super::metrics::Metrics;
 use super::reasons::{
     Answer, Publish, ReconcileResult, Reconciled, StatusWrite, StreamRefusal, Watch,
 };
-use super::said::Said;
 
 const MICROSECONDS: f64 = 1_000_000.0;
 
