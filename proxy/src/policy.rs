@@ -4,3 +4,4 @@ pub(crate) mod backoff;
 pub(crate) mod rate_limit;
 pub(crate) mod redirect;
 pub(crate) mod selector;
+pub(crate) mod worker_name;
