@@ -309,6 +309,7 @@ fn build_feed(orders: &Orders, context: &SessionContext) -> Feed {
     Feed {
         route: Arc::clone(&route.name),
         work: route.work.clone(),
+        seats: Arc::clone(&route.seats),
         terms: Terms {
             vardiff: vardiff(&config.difficulty),
             handshake_timeout: Duration::from_millis(config.limits.handshake_timeout_ms),

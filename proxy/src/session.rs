@@ -13,6 +13,7 @@ use loka_stratum::downstream::{Close, Terms};
 use loka_stratum::work::Work;
 
 use crate::clock::Clock;
+use crate::seats::Seats;
 use crate::sink::ledger::{Ledger, Row};
 use crate::telemetry::reasons::CloseReason;
 use crate::telemetry::{Telemetry, TraceRef};
@@ -30,6 +31,8 @@ pub(crate) use self::ids::MinerIds;
 pub(crate) struct Feed {
     pub(crate) route: Arc<str>,
     pub(crate) work: Work,
+    /// Where its miners sit.
+    pub(crate) seats: Arc<Seats>,
     pub(crate) terms: Terms,
     pub(crate) pace: Pace,
     pub(crate) pools: Vec<FeedPool>,
