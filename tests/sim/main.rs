@@ -12,6 +12,7 @@
     reason = "a test that cannot go on says so"
 )]
 
+mod differential;
 mod farm;
 mod faults;
 mod named;
