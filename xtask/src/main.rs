@@ -9,6 +9,7 @@ mod bugs;
 mod codegen;
 mod demo;
 mod help;
+mod soak;
 mod test;
 mod tidy;
 mod tools;
@@ -38,6 +39,7 @@ fn dispatch(arguments: &[String]) -> Outcome {
         "codegen" => codegen::run(rest),
         "demo" => demo::run(rest),
         "propagation" => test::propagation::run(rest),
+        "soak" => soak::run(rest),
         "test" => test::run(rest),
         "tidy" => tidy::run(rest),
         "tools" => tools::run(rest),
