@@ -15,6 +15,7 @@
 mod differential;
 mod farm;
 mod faults;
+mod guarded;
 mod named;
 mod seeds;
 

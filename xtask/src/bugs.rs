@@ -106,9 +106,9 @@ fn choose(bugs: Vec<Bug>, only: &[String]) -> Result<Vec<Bug>, String> {
 fn try_one(scratch: &Scratch, bug: &Bug, place: &str) -> Result<Line, String> {
     let started = Instant::now();
     println!("{place} {}: {}", bug.name, bug.what);
-    scratch.apply(&bug.edits)?;
+    let former = scratch.apply(&bug.edits)?;
     let finding = trial::attempt(scratch, bug);
-    scratch.restore(&bug.edits)?;
+    Scratch::restore(&former)?;
     let time = since(started);
     let finding = match finding {
         Finding::Found(tests) => {

@@ -16,10 +16,16 @@ const LEFT_OUT: [&str; 3] = ["target", ".git", ".cargo"];
 /// A copy of the tree.
 #[derive(Debug)]
 pub(super) struct Scratch {
-    root: PathBuf,
     tree: PathBuf,
     build: PathBuf,
     logs: PathBuf,
+}
+
+/// A file of the copy as it was before an edit.
+#[derive(Debug)]
+pub(super) struct Former {
+    path: PathBuf,
+    text: String,
 }
 
 // === impl Scratch ===
@@ -34,7 +40,7 @@ impl Scratch {
         if !directory.starts_with(root) {
             mirror(&root.join(".cargo"), &tree.join(".cargo"), &[])?;
         }
-        Ok(Self { root: root.to_owned(), tree, build, logs })
+        Ok(Self { tree, build, logs })
     }
 
     /// Where the output of the tests goes.
@@ -51,22 +57,21 @@ impl Scratch {
         command
     }
 
-    /// Makes the edits in the copy.
-    pub(super) fn apply(&self, edits: &[Edit]) -> Result<(), String> {
+    /// Makes the edits in the copy; gives back what was there, for [`Self::restore`].
+    pub(super) fn apply(&self, edits: &[Edit]) -> Result<Vec<Former>, String> {
+        let mut former = Vec::new();
         for edit in edits {
             let path = self.tree.join(&edit.path);
             let text = fs::read_to_string(&path).map_err(|error| told(&path, &error))?;
             write(&path, edit.apply(&text)?.as_bytes())?;
+            former.push(Former { path, text });
         }
-        Ok(())
+        Ok(former)
     }
 
-    /// Takes the edits back.
-    pub(super) fn restore(&self, edits: &[Edit]) -> Result<(), String> {
-        for Edit { path, .. } in edits {
-            copy(&self.root.join(path), &self.tree.join(path))?;
-        }
-        Ok(())
+    /// Takes the edits back, the last one first: a file may have several.
+    pub(super) fn restore(former: &[Former]) -> Result<(), String> {
+        former.iter().rev().try_for_each(|Former { path, text }| write(path, text.as_bytes()))
     }
 }
 
@@ -135,9 +140,9 @@ mod tests {
 
         let lines = vec![Line::Old("two".into()), Line::New("three".into())];
         let edits = [Edit { path: "a/x.rs".into(), lines }];
-        scratch.apply(&edits).unwrap();
+        let former = scratch.apply(&edits).unwrap();
         assert_eq!(copied("a/x.rs").unwrap(), "one\nthree\n");
-        scratch.restore(&edits).unwrap();
+        Scratch::restore(&former).unwrap();
         assert_eq!(copied("a/x.rs").unwrap(), "one\ntwo\n");
 
         fs::rename(root.join("a/x.rs"), root.join("a/y.rs")).unwrap();
