@@ -3,3 +3,6 @@
 pub(crate) mod backoff;
 pub(crate) mod rate_limit;
 pub(crate) mod selector;
+
+#[cfg(test)]
+mod tests;

@@ -14,7 +14,7 @@ use loka_farm::miner::dial::NetDial;
 use loka_farm::miner::rack::Rack;
 use loka_farm::miner::ticket::{NoTickets, TicketSink};
 use loka_farm::miner::{MinerSetup, MinerStatus, TICK};
-use loka_farm::network::{Chunking, Conditions, Net};
+use loka_farm::network::{Chunking, Conditions, Net, NetStream};
 use loka_farm::pool::{
     Clean, DifficultyPolicy, Forms, PoolCounts, PoolSettings, PracticePool, Rejection, Resumption,
     VersionRolling,
@@ -205,10 +205,29 @@ impl Farm {
 
     /// The pools in the other order, and another difficulty for new miners.
     pub(crate) async fn reconfigure(&mut self) {
-        self.documents.pools.reverse();
-        self.documents.difficulty *= 1.25;
+        self.edit(|documents| {
+            documents.pools.reverse();
+            documents.difficulty *= 1.25;
+        })
+        .await;
+    }
+
+    /// Changes the documents, live.
+    pub(crate) async fn edit(&mut self, change: impl FnOnce(&mut Documents)) {
+        change(&mut self.documents);
         let offered = Offered::from_files(applied(&self.documents));
         self.publisher.publish(offered).await.expect("good documents");
+    }
+
+    /// The network, for what else is to live there.
+    pub(crate) fn net(&self) -> &Net {
+        &self.net
+    }
+
+    /// A connection to the listener, for a miner that says what the test says.
+    pub(crate) async fn connect(&self) -> NetStream {
+        let listener = listener_name(PORT);
+        self.net.dial_from("stranger", &listener).await.expect("the listener listens")
     }
 
     /// Ends all faults.
