@@ -20,10 +20,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::policy::selector::{Choice, choose};
+use crate::seats::Seats;
 use crate::telemetry::reasons::{NoPoolAction, SwitchCause};
 use crate::telemetry::{PoolEvent, RouteEvent, Telemetry};
 use crate::transport::Dial;
-use crate::upstream::{News, PoolHandle, PoolId, UPDATES_MAX, Update, at};
+use crate::upstream::{News, Notice, PoolHandle, PoolId, UPDATES_MAX, Update, at};
 use crate::workers::Tasks;
 
 mod slot;
@@ -43,6 +44,9 @@ const ASSUME_LAYOUT_AFTER: Duration = Duration::from_secs(5);
 pub(crate) struct RouteState {
     pub(crate) name: Arc<str>,
     pub(crate) work: Work,
+    pub(crate) seats: Arc<Seats>,
+    /// Rises when seats were moved.
+    pub(crate) seating: u64,
     /// Where shares go, by the pool that their job came from.
     pub(crate) pools: Arc<[Arc<PoolHandle>]>,
     pub(crate) no_pool: NoPool,
@@ -92,6 +96,8 @@ pub(crate) struct RouteTask {
     updates: mpsc::Receiver<Update>,
     updates_in: mpsc::Sender<Update>,
     board: WorkBoard,
+    seats: Arc<Seats>,
+    seating: u64,
     /// Sessions that have ended and may yet be resumed, and until when their jobs are kept.
     lingering: HashMap<SourceId, Instant>,
     started: Instant,
@@ -108,10 +114,13 @@ pub(crate) struct RouteTask {
 impl RouteState {
     /// Whether a session would see no difference.
     fn says_the_same_as(&self, other: &Self) -> bool {
-        let serial = |state: &Self| state.work.current.as_ref().map(|job| job.serial);
+        let lanes = |state: &Self| {
+            let lanes = state.work.lanes.iter();
+            lanes.map(|lane| (lane.id, lane.epoch, lane.job.serial)).collect::<Vec<_>>()
+        };
         let pools = |state: &Self| state.pools.iter().map(|pool| pool.id).collect::<Vec<_>>();
-        self.work.epoch == other.work.epoch
-            && serial(self) == serial(other)
+        lanes(self) == lanes(other)
+            && self.seating == other.seating
             && self.work.layout == other.work.layout
             && self.work.jobs.live_count() == other.work.jobs.live_count()
             && pools(self) == pools(other)
@@ -129,9 +138,12 @@ impl RouteTask {
         let (updates_in, updates) = mpsc::channel(UPDATES_MAX);
         let board = WorkBoard::new(parts.first_serial, fixed_layout(&config));
         let name: Arc<str> = config.name.as_str().into();
+        let seats = Arc::<Seats>::default();
         let state = RouteState {
             name: Arc::clone(&name),
             work: board.work().clone(),
+            seats: Arc::clone(&seats),
+            seating: 0,
             pools: Arc::default(),
             no_pool: no_pool(&config),
             version_mask: VersionMask(config.version_mask),
@@ -147,6 +159,8 @@ impl RouteTask {
             updates,
             updates_in,
             board,
+            seats,
+            seating: 0,
             lingering: HashMap::new(),
             started,
             first_ready: None,
@@ -244,8 +258,11 @@ impl RouteTask {
                     self.misfit(index, &misfit);
                 }
             }
-            News::Down { source, reason, detail } => {
-                self.with_slot(index, |slot| slot.down(reason, detail));
+            News::Down { source, reason, detail, notice } => {
+                self.with_slot(index, |slot| match notice {
+                    Notice::Loud => slot.down(reason, detail),
+                    Notice::Quiet => slot.dropped(),
+                });
                 if let Some(source) = source {
                     let until = self.now().instant + crate::upstream::HOLD_MAX;
                     self.lingering.insert(source, until);
@@ -292,7 +309,7 @@ impl RouteTask {
     /// Chooses the pool and moves the board to it.
     fn select(&mut self) {
         let now = self.now();
-        if self.board.active().is_none() && !self.settled(now.instant) {
+        if self.active().is_none() && !self.settled(now.instant) {
             return;
         }
         let active = self.active_slot();
@@ -315,8 +332,13 @@ impl RouteTask {
         waited || self.slots.iter().all(Slot::has_reported)
     }
 
+    /// The session that is mined on.
+    fn active(&self) -> Option<SourceId> {
+        self.board.active().next()
+    }
+
     fn active_slot(&self) -> Option<usize> {
-        let active = PoolId::of(self.board.active()?);
+        let active = PoolId::of(self.active()?);
         self.slots.iter().position(|slot| slot.handle.id == active)
     }
 
@@ -343,6 +365,8 @@ impl RouteTask {
         let state = RouteState {
             name: Arc::clone(&self.name),
             work: self.board.work().clone(),
+            seats: Arc::clone(&self.seats),
+            seating: self.seating,
             pools: self.slots.iter().map(|slot| Arc::clone(&slot.handle)).collect(),
             no_pool: no_pool(&self.config),
             version_mask: VersionMask(self.config.version_mask),
@@ -353,7 +377,7 @@ impl RouteTask {
             epoch: state.work.epoch,
             pools: self.slots.iter().map(Slot::view).collect(),
         }));
-        let is_starved = state.work.current.is_none() && self.slots.iter().all(Slot::has_reported);
+        let is_starved = state.work.lanes.is_empty() && self.slots.iter().all(Slot::has_reported);
         if is_starved && !std::mem::replace(&mut self.is_starved, is_starved) {
             self.starved(&state);
         }
@@ -368,7 +392,7 @@ impl RouteTask {
     }
 
     fn active_slot_id(&self) -> Option<PoolId> {
-        self.board.active().map(PoolId::of)
+        self.active().map(PoolId::of)
     }
 
     fn starved(&self, state: &RouteState) {

@@ -13,6 +13,7 @@ use loka_stratum::downstream::{Close, Terms};
 use loka_stratum::work::Work;
 
 use crate::clock::Clock;
+use crate::seats::Seats;
 use crate::sink::ledger::{Ledger, Row};
 use crate::telemetry::reasons::CloseReason;
 use crate::telemetry::{Telemetry, TraceRef};
@@ -30,8 +31,11 @@ pub(crate) use self::ids::MinerIds;
 pub(crate) struct Feed {
     pub(crate) route: Arc<str>,
     pub(crate) work: Work,
+    /// Where its miners sit.
+    pub(crate) seats: Arc<Seats>,
     pub(crate) terms: Terms,
     pub(crate) pace: Pace,
+    pub(crate) line_bytes_max: usize,
     pub(crate) pools: Vec<FeedPool>,
     /// Where shares are booked that name no job that we know.
     pub(crate) unknown: Arc<Row>,
@@ -69,7 +73,6 @@ pub(crate) struct SessionContext {
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) ids: Arc<MinerIds>,
     pub(crate) miners: AtomicUsize,
-    pub(crate) line_bytes_max: usize,
 }
 
 /// Who a session is with.

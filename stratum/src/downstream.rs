@@ -12,9 +12,9 @@ use crate::extranonce::{Layout, MinerId};
 use crate::message::{self, ClientMessage, ClientRequest, Malformed, MalformedRequest};
 use crate::rpc::{RejectCode, RequestId, reply};
 use crate::share::{Reject, VerifiedShare};
-use crate::types::{VersionMask, WorkerName};
+use crate::types::{LaneId, VersionMask, WorkerName};
 use crate::vardiff::VardiffSettings;
-use crate::work::{Now, Work};
+use crate::work::{Lane, Now, Work};
 
 mod handshake;
 mod mining;
@@ -66,6 +66,8 @@ pub struct View<'a> {
     pub now: Now,
     /// The route's work.
     pub work: &'a Work,
+    /// The lane of it that the miner is seated on; none if that is left to us.
+    pub lane: Option<LaneId>,
     /// The listener's terms.
     pub terms: &'a Terms,
     /// Gives an id that no live miner has; none when all are taken.
@@ -209,6 +211,15 @@ enum Told {
     Yes,
 }
 
+// === impl View ===
+
+impl<'a> View<'a> {
+    /// What the miner works on now; nothing while no pool can be mined on.
+    fn current(&self) -> Option<&'a Lane> {
+        self.work.lane(self.lane)
+    }
+}
+
 // === impl Downstream ===
 
 impl Downstream {
@@ -258,6 +269,14 @@ impl Downstream {
             Phase::Fresh(_) | Phase::Waiting(_) => None,
             Phase::Subscribed(state) => Some((state.layout, state.id)),
             Phase::Mining(state) => Some((state.layout, state.id)),
+        }
+    }
+
+    /// The miner's speed as far as its shares tell, in difficulty per second.
+    pub fn work_per_second(&self, now: Now) -> f64 {
+        match &self.phase {
+            Phase::Fresh(_) | Phase::Waiting(_) | Phase::Subscribed(_) => 0.0,
+            Phase::Mining(state) => state.vardiff.work_per_second(now.instant),
         }
     }
 

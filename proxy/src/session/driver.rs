@@ -7,14 +7,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use loka_stratum::downstream::{Downstream, Input, Outbox, View};
+use loka_stratum::downstream::{Downstream, Event, Input, Outbox, View};
 use loka_stratum::frame::FrameError;
+use loka_stratum::types::LaneId;
 use loka_stratum::work::Now;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{sleep_until, timeout};
 
 use super::{Feed, Peer, SessionContext, close_reason};
 use crate::policy::rate_limit::TokenBucket;
+use crate::seats::{Seat, Seats};
 use crate::telemetry::MinerEvent;
 use crate::telemetry::reasons::CloseReason;
 use crate::telemetry::traces::ConnectionTrace;
@@ -54,6 +56,9 @@ pub(crate) struct Session {
     feed: watch::Receiver<Arc<Feed>>,
     wire: Wire,
     pub(super) machine: Downstream,
+    /// Among those of the route that feeds it.
+    seats: Arc<Seats>,
+    seat: Arc<Seat>,
     /// The due share that is on its way to its pool.
     pub(super) handoff: Option<oneshot::Receiver<HandOver>>,
     bucket: TokenBucket,
@@ -84,9 +89,15 @@ impl Session {
     pub(crate) fn new(parts: SessionParts, io: Box<dyn Transport>, accepted: Now) -> Self {
         let SessionParts { context, feed, peer } = parts;
         let now = accepted;
-        let pace = feed.borrow().pace;
+        let (pace, line_bytes_max, seats) = {
+            let feed = feed.borrow();
+            (feed.pace, feed.line_bytes_max, Arc::clone(&feed.seats))
+        };
+        let seat = seats.take();
         Self {
-            wire: Wire::new(io, context.line_bytes_max),
+            seats,
+            seat,
+            wire: Wire::new(io, line_bytes_max),
             machine: Downstream::new(now, Duration::from_secs(10).mul_f32(peer.spread)),
             handoff: None,
             bucket: TokenBucket::new(now.instant, pace.burst),
@@ -164,6 +175,8 @@ impl Session {
     fn step_into(&mut self, wake: Wake, out: &mut Outbox) -> Verdict {
         let feed = Arc::clone(&self.feed.borrow_and_update());
         let now = self.context.clock.now();
+        self.sit(&feed);
+        self.wire.set_line_limit(feed.line_bytes_max);
         if self.throttled_until.is_some_and(|until| until <= now.instant) {
             self.throttled_until = None;
         }
@@ -191,6 +204,14 @@ impl Session {
         self.lines(&feed, now, out)
     }
 
+    /// A listener that feeds from another route has other seats.
+    fn sit(&mut self, feed: &Feed) {
+        if !Arc::ptr_eq(&self.seats, &feed.seats) {
+            self.seats = Arc::clone(&feed.seats);
+            self.seat = self.seats.take();
+        }
+    }
+
     /// Takes lines one at a time, as long as the machine and the pace allow.
     fn lines(&mut self, feed: &Feed, now: Now, out: &mut Outbox) -> Verdict {
         for _ in 0..LINES_PER_WAKE {
@@ -202,7 +223,7 @@ impl Session {
                 self.throttled_until = Some(now.instant + wait);
                 return Ok(());
             }
-            let view = view(feed, now, &self.context);
+            let view = view(feed, self.seat.lane(), now, &self.context);
             match self.wire.next_line() {
                 Ok(Some(line)) => self.machine.handle(&view.view(), Input::Line(line), out),
                 Ok(None) => {
@@ -223,15 +244,19 @@ impl Session {
         input: Input<'_>,
         out: &mut Outbox,
     ) -> Verdict {
-        let view = view(feed, now, &self.context);
+        let view = view(feed, self.seat.lane(), now, &self.context);
         self.machine.handle(&view.view(), input, out);
         self.carry_out(feed, now, out)
     }
 
     /// Does what the machine wants done.
     fn carry_out(&mut self, feed: &Feed, now: Now, out: &mut Outbox) -> Verdict {
+        let credited = out.events.iter().any(|event| matches!(event, Event::BelowPool(_)));
         for event in out.events.drain(..) {
             self.observe(feed, now, event);
+        }
+        if out.forward.is_some() || credited {
+            self.seat.measured(self.machine.work_per_second(now));
         }
         if let Some(forward) = out.forward.take() {
             self.forward(feed, now, forward);
@@ -299,12 +324,14 @@ async fn answered(handoff: &mut Option<oneshot::Receiver<HandOver>>) -> HandOver
 /// A [`View`] and what it borrows.
 struct Sight<'a, A> {
     feed: &'a Feed,
+    lane: Option<LaneId>,
     now: Now,
     allocate: A,
 }
 
 fn view<'a>(
     feed: &'a Feed,
+    lane: Option<LaneId>,
     now: Now,
     context: &Arc<SessionContext>,
 ) -> Sight<
@@ -312,7 +339,7 @@ fn view<'a>(
     impl Fn(loka_stratum::extranonce::Layout) -> Option<loka_stratum::extranonce::MinerId> + use<>,
 > {
     let context = Arc::clone(context);
-    Sight { feed, now, allocate: move |layout| context.ids.allocate(now.instant, layout) }
+    Sight { feed, lane, now, allocate: move |layout| context.ids.allocate(now.instant, layout) }
 }
 
 impl<A> Sight<'_, A>
@@ -323,6 +350,7 @@ where
         View {
             now: self.now,
             work: &self.feed.work,
+            lane: self.lane,
             terms: &self.feed.terms,
             allocate: &self.allocate,
         }

@@ -44,8 +44,7 @@ impl Downstream {
         let mut granted = VersionMask::NONE;
         if let Some(rolling) = &configure.version_rolling {
             let ours = rolling.mask.intersect(view.terms.version_mask);
-            let of_pool =
-                view.work.current.as_ref().map_or(ours, |job| ours.intersect(job.version_mask));
+            let of_pool = view.current().map_or(ours, |lane| ours.intersect(lane.job.version_mask));
             // A pool without version rolling may be left for one with it while this miner stays, so the bits are granted
             // and then taken back by mining.set_version_mask before the first job.
             granted = if of_pool.is_none() { ours } else { of_pool };

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use super::{Close, Downstream, Event, Leaving, NoPool, Outbox, Phase, Told, View};
 use crate::difficulty::{Assignment, Difficulty};
 use crate::extranonce::{Layout, MinerId};
-use crate::job::{Clean, Job};
+use crate::job::Clean;
 use crate::rpc::reply;
 use crate::share::SeenShares;
 use crate::types::{JobSerial, PrevHash, VersionMask};
 use crate::vardiff::Vardiff;
-use crate::work::CleanEpoch;
+use crate::work::{CleanEpoch, Lane};
 
 /// Former difficulties kept per miner; the jobs that a fifth could matter for are hours old.
 const FORMER_MAX: usize = 4;
@@ -99,7 +99,7 @@ impl Mining {
     ) -> Self {
         let settings = &view.terms.vardiff;
         let difficulty = wanted.unwrap_or(settings.initial);
-        let ceiling = view.work.current.as_ref().map_or(difficulty, |job| job.pool_difficulty);
+        let ceiling = view.current().map_or(difficulty, |lane| lane.job.pool_difficulty);
         let vardiff = Vardiff::new(view.now.instant);
         Self {
             layout,
@@ -132,11 +132,12 @@ impl Downstream {
     /// Sends what the miner has not been sent yet: mask, difficulty, job, in this order.
     pub(super) fn feed(&mut self, view: &View<'_>, out: &mut Outbox) {
         let Phase::Mining(mining) = &mut self.phase else { return };
-        let Some(job) = &view.work.current else {
+        let Some(lane) = view.current() else {
             let now = view.now.instant;
             mining.starved.get_or_insert(Starved { since: now, notice_at: now });
             return;
         };
+        let job = &*lane.job;
         if job.layout != mining.layout {
             self.leave(view, Close::LayoutChanged, self.spread);
             return;
@@ -165,13 +166,13 @@ impl Downstream {
             reply::notification(&mut out.wire, "mining.set_version_mask", &format!("[\"{mask}\"]"));
             self.peer.version_mask_told = mask;
         }
-        mining.send_job(view, job, mask.unwrap_or(VersionMask::NONE), out);
+        mining.send_job(view, lane, mask.unwrap_or(VersionMask::NONE), out);
     }
 
     pub(super) fn suggest(&mut self, view: &View<'_>, wanted: Difficulty, out: &mut Outbox) {
         self.peer.wanted = Some(wanted);
         if let Phase::Mining(mining) = &mut self.phase {
-            let ceiling = view.work.current.as_ref().map_or(wanted, |job| job.pool_difficulty);
+            let ceiling = view.current().map_or(wanted, |lane| lane.job.pool_difficulty);
             mining.move_to(view, view.terms.vardiff.bounded(wanted, ceiling), out);
         }
     }
@@ -179,7 +180,7 @@ impl Downstream {
     /// The rate's own word on the difficulty, after a share or in silence.
     pub(super) fn retarget(&mut self, view: &View<'_>, out: &mut Outbox) {
         let Phase::Mining(mining) = &mut self.phase else { return };
-        let Some(job) = &view.work.current else { return };
+        let Some(Lane { job, .. }) = view.current() else { return };
         let now = view.now.instant;
         let current = mining.assigned.difficulty();
         let settings = &view.terms.vardiff;
@@ -220,7 +221,8 @@ impl Downstream {
 }
 
 impl Mining {
-    fn send_job(&mut self, view: &View<'_>, job: &Job, mask: VersionMask, out: &mut Outbox) {
+    fn send_job(&mut self, view: &View<'_>, lane: &Lane, mask: VersionMask, out: &mut Outbox) {
+        let job = &*lane.job;
         let first = self.told.is_none();
         let ceiling = view.terms.vardiff.bounded(self.assigned.difficulty(), job.pool_difficulty);
         if ceiling != self.assigned.difficulty() {
@@ -228,7 +230,7 @@ impl Mining {
         } else if first {
             tell_difficulty(ceiling, out);
         }
-        let clean = self.told.is_none_or(|(epoch, _)| epoch != view.work.epoch);
+        let clean = self.told.is_none_or(|(epoch, _)| epoch != lane.epoch);
         // Only when nothing that was hashed before can count again: at a voluntary move the earlier jobs still do, and
         // on the same block a pool may send the same work once more.
         let block = job.notify.prev_hash;
@@ -237,15 +239,15 @@ impl Mining {
             self.seen.age();
         }
         out.wire.extend_from_slice(&job.notify_line(mask, Clean::from(clean)));
-        self.told = Some((view.work.epoch, job.serial));
+        self.told = Some((lane.epoch, job.serial));
     }
 
     fn move_to(&mut self, view: &View<'_>, difficulty: Difficulty, out: &mut Outbox) {
         if difficulty == self.assigned.difficulty() {
             return;
         }
-        match (&view.work.current, self.told) {
-            (Some(job), Some(_)) => self.assign(difficulty, job.serial.next(), out),
+        match (view.current(), self.told) {
+            (Some(lane), Some(_)) => self.assign(difficulty, lane.job.serial.next(), out),
             // Not sent a job yet: the first one will carry it.
             _ => self.assigned = Assigned::new(difficulty),
         }

@@ -39,6 +39,7 @@ struct Bench {
     events: Vec<Event>,
     forward: Option<Forward>,
     closed: Option<Close>,
+    lane: Option<LaneId>,
 }
 
 impl Bench {
@@ -56,6 +57,7 @@ impl Bench {
             events: Vec::new(),
             forward: None,
             closed: None,
+            lane: None,
         }
     }
 
@@ -104,7 +106,7 @@ impl Bench {
             Some(MinerId::new(layout, 0x0a0b_0c00 + left))
         };
         let (now, work) = (self.now, self.board.work());
-        let view = View { now, work, terms: &self.terms, allocate: &allocate };
+        let view = View { now, work, lane: self.lane, terms: &self.terms, allocate: &allocate };
         self.machine.handle(&view, input, &mut out);
         self.events.append(&mut out.events);
         assert!(self.forward.is_none() || out.forward.is_none(), "two shares at once");
@@ -148,7 +150,7 @@ impl Bench {
     }
 
     fn current(&self) -> std::sync::Arc<Job> {
-        self.board.work().current.clone().unwrap()
+        std::sync::Arc::clone(&self.board.work().lane(self.lane).unwrap().job)
     }
 
     /// A share for `job` whose hash is as `wanted`, as the miner would send it.

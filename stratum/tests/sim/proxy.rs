@@ -199,7 +199,8 @@ impl Proxy {
         let mut out = Outbox::default();
         let ids = &self.ids;
         let allocate = |_| ids.borrow_mut().allocate(now.instant);
-        let view = View { now, work: self.board.work(), terms: &self.terms, allocate: &allocate };
+        let work = self.board.work();
+        let view = View { now, work, lane: None, terms: &self.terms, allocate: &allocate };
         session.machine.handle(&view, input, &mut out);
         assert_eq!(out.close, None, "a miner was let go: {:?}", session.machine);
         let answers = count_share_answers(&out.wire);
@@ -254,7 +255,7 @@ impl Proxy {
             }
         }
         let work = self.board.work();
-        let serial = work.current.as_ref().map(|job| job.serial);
+        let serial = work.lane(None).map(|lane| lane.job.serial);
         let published = (work.epoch, serial, work.jobs.live_count());
         if published != self.published {
             self.published = published;
@@ -283,9 +284,9 @@ impl Session {
             }
             if line.contains("\"method\":\"mining.notify\"") {
                 let clean = line.ends_with(",true]}");
-                assert_eq!(clean, self.epoch.replace(work.epoch) != Some(work.epoch), "{line}");
-                let job = work.current.as_ref().expect("a job to send");
-                assert!(self.difficulty.unwrap() <= job.pool_difficulty, "work is hidden");
+                let lane = work.lane(None).expect("a job to send");
+                assert_eq!(clean, self.epoch.replace(lane.epoch) != Some(lane.epoch), "{line}");
+                assert!(self.difficulty.unwrap() <= lane.job.pool_difficulty, "work is hidden");
             }
         }
     }
