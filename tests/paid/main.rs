@@ -14,7 +14,9 @@ mod documents;
 mod options;
 mod pods;
 mod simulated;
+mod sockets;
 mod watched;
+mod world;
 
 use std::fs;
 use std::process::ExitCode;
@@ -26,8 +28,8 @@ use loka_farm::paid::picture;
 use loka_farm::paid::plan::{Phase, Plan};
 use loka_farm::paid::report::{Report, Results};
 
-use self::options::Options;
-use self::simulated::{Experiment, LATENCY, STALE_GRACE};
+use self::options::{Options, ShapeName};
+use self::world::{Experiment, LATENCY, STALE_GRACE};
 
 /// Goals and budgets, beside this file.
 const BUDGET: &str = include_str!("budget.yaml");
@@ -64,7 +66,10 @@ fn run(options: &Options) -> Result<Report, String> {
         plan.shape.length.as_secs_f64() / 3600.0,
         options.seed
     );
-    let [proxied, direct] = simulated::run_both(&experiment);
+    let [proxied, direct] = match options.shape {
+        ShapeName::Day | ShapeName::Short => simulated::run_both(&experiment),
+        ShapeName::Sockets => sockets::run_both(&experiment)?,
+    };
     let terms = Terms { latency: LATENCY, grace: STALE_GRACE };
     let judged = |records: &[_]| Judgement::of(records, &plan, &terms);
     let (proxied, direct) = (judged(&proxied), judged(&direct));

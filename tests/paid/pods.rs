@@ -27,6 +27,7 @@ use tokio::time::sleep;
 
 use super::documents::{self, PORTS};
 use super::watched::Watched;
+use super::world::{COMMANDS_MAX, Command};
 
 /// When the world's clocks start: 2026-01-01.
 pub(crate) const UNIX_START: u32 = 1_767_225_600;
@@ -36,14 +37,6 @@ pub(crate) struct Keeper {
     commands: mpsc::Sender<Command>,
     vip: Arc<AtomicUsize>,
     keeping: JoinSet<()>,
-}
-
-/// What can be done to the pods.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Command {
-    Prefer(PoolId),
-    Kill,
-    Roll,
 }
 
 struct Pods {
@@ -97,9 +90,6 @@ const RESTART: Duration = Duration::from_secs(30);
 /// A new pod is given as long before it gets miners, as a readiness probe gives it.
 const READY: Duration = Duration::from_secs(10);
 
-/// Commands that wait for the one before.
-const COMMANDS_MAX: usize = 64;
-
 // === impl Keeper ===
 
 impl Keeper {
@@ -131,8 +121,9 @@ impl Keeper {
         Arc::clone(&self.vip)
     }
 
-    pub(crate) async fn command(&self, command: Command) {
-        self.commands.send(command).await.expect("a keeper that keeps");
+    /// Where commands are sent; the pods end with the last sender.
+    pub(crate) fn commands(&self) -> mpsc::Sender<Command> {
+        self.commands.clone()
     }
 
     pub(crate) async fn end(self) {
