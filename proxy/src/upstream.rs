@@ -20,13 +20,17 @@ use crate::sink::ledger::DueShare;
 use crate::telemetry::reasons::PoolDownReason;
 
 mod connection;
+mod facts;
 mod held;
 mod record;
 mod task;
+mod wishes;
 
+pub(crate) use self::facts::Facts;
 pub(crate) use self::held::HOLD_MAX;
 pub(crate) use self::record::ShareRecord;
 pub(crate) use self::task::{PoolTask, TaskParts};
+pub(crate) use self::wishes::Wanted;
 
 /// Shares that may wait for a pool's task. Sessions wait for their own before they read on, so this bounds nothing that
 /// an honest farm reaches: it is one share for each of as many miners.

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::held::give_up;
 use super::task::PoolTask;
+use super::wishes::{Suggested, Wanted};
 use super::{Handoff, News, ShareRecord, at, timeouts};
 use crate::sink::ledger::{DueShare, Lost, Unanswered};
 use crate::telemetry::PoolEvent;
@@ -65,6 +66,7 @@ pub(super) struct Connection<'a> {
     opened: Instant,
     ready: Option<SourceId>,
     had_job: bool,
+    suggested: Suggested,
     stopping: Option<Instant>,
 }
 
@@ -138,6 +140,7 @@ impl<'a> Connection<'a> {
             opened: now.instant,
             ready: None,
             had_job: false,
+            suggested: Suggested::default(),
             stopping: None,
             task,
         }
@@ -149,6 +152,9 @@ impl<'a> Connection<'a> {
             if let Err(end) = self.flush_outbox().await {
                 break end;
             }
+            self.task
+                .measures
+                .publish(self.machine.outstanding(), self.machine.oldest_outstanding());
             if let Err(end) = self.turn(stop, last_verdicts).await {
                 break end;
             }
@@ -158,10 +164,7 @@ impl<'a> Connection<'a> {
 
     /// Waits for something to do and does it.
     async fn turn(&mut self, stop: &CancellationToken, last_verdicts: Duration) -> Result<(), End> {
-        let expires = self.task.held.expires_at();
-        let own = self.machine.poll_timeout();
-        let timer = expires.map_or(own, |expires| expires.min(own));
-        let timer = self.stopping.map_or(timer, |at| at.min(timer));
+        let timer = self.wake_at();
         let stopping = self.stopping.is_some();
         let wake = tokio::select! {
             biased;
@@ -180,6 +183,11 @@ impl<'a> Connection<'a> {
                 }
                 None
             }
+            changed = self.task.parts.wanted.changed(), if !stopping => {
+                // With the settings, of the same owner, that is seen above.
+                drop(changed);
+                None
+            }
             () = sleep_until(at(timer)) => None,
         };
         if let Some(wake) = wake {
@@ -189,6 +197,21 @@ impl<'a> Connection<'a> {
             }
         }
         self.timers()
+    }
+
+    fn wake_at(&self) -> Instant {
+        let suggest = self.suggested.due_at(self.now().instant, self.wanted());
+        let expires = self.task.held.expires_at();
+        let own = self.machine.poll_timeout();
+        [suggest, expires, self.stopping].into_iter().flatten().fold(own, Instant::min)
+    }
+
+    /// What the route would like, once the pool can be told.
+    fn wanted(&self) -> Wanted {
+        match self.ready {
+            Some(_) => *self.task.parts.wanted.borrow(),
+            None => Wanted::default(),
+        }
     }
 
     /// Reads and takes submits in one poll, so that neither can starve the other.
@@ -216,6 +239,9 @@ impl<'a> Connection<'a> {
     fn timers(&mut self) -> Result<(), End> {
         let now = self.now();
         self.task.held.expire(now.instant);
+        if let Some(difficulty) = self.suggested.take(now.instant, self.wanted()) {
+            self.machine.suggest_difficulty(difficulty, &mut self.out.wire);
+        }
         if let Some(deadline) = self.stopping
             && (self.machine.outstanding() == 0 || now.instant >= deadline)
         {
@@ -346,6 +372,7 @@ impl<'a> Connection<'a> {
                 let clean = if notify.clean { Clean::Clean } else { Clean::Continue };
                 telemetry.emit(PoolEvent::JobReceived { route, pool, clean });
                 let (source, now) = (self.task.source(), self.now());
+                self.task.measures.job(now.instant, notify.prev_hash);
                 let notify = Box::new(notify);
                 self.task.tell(News::Job { source, notify, context, now }).await;
             }
@@ -401,11 +428,12 @@ impl<'a> Connection<'a> {
         }
     }
 
-    fn verdict(&self, token: InFlight, verdict: Result<(), PoolReject>, after: Duration) {
+    fn verdict(&mut self, token: InFlight, verdict: Result<(), PoolReject>, after: Duration) {
         let (label, outcome) = match verdict {
             Ok(()) => (Verdict::Accepted, ShareOutcome::PoolAccepted),
             Err(reason) => (Verdict::Rejected, ShareOutcome::PoolRejected(reason.label())),
         };
+        self.task.measures.verdict(verdict.map_err(drop), after);
         if let Some(due) = token.due {
             match verdict {
                 Ok(()) => due.pool_accepted(),
@@ -445,6 +473,7 @@ impl<'a> Connection<'a> {
             _ => Unanswered::ConnectionLost,
         };
         let now = self.task.parts.clock.now().instant;
+        self.task.measures.publish(0, None);
         for token in self.machine.into_outstanding() {
             if let Some(due) = token.due {
                 due.abandoned(reason, Lost::Dropped);

@@ -11,8 +11,9 @@ use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 
 use super::connection::{Connection, End};
+use super::facts::Measures;
 use super::held::Held;
-use super::{Handoff, News, PoolId, Update, at};
+use super::{Facts, Handoff, News, PoolId, Update, Wanted, at};
 use crate::clock::Clock;
 use crate::policy::backoff::Backoff;
 use crate::sink::ledger::Lost;
@@ -31,6 +32,8 @@ pub(crate) struct TaskParts {
     pub(crate) id: PoolId,
     pub(crate) route: Arc<str>,
     pub(crate) settings: watch::Receiver<Arc<Pool>>,
+    pub(crate) wanted: watch::Receiver<Wanted>,
+    pub(crate) facts: watch::Sender<Facts>,
     pub(crate) version_mask: VersionMask,
     pub(crate) submits: mpsc::Receiver<Handoff>,
     pub(crate) updates: mpsc::Sender<Update>,
@@ -44,6 +47,7 @@ pub(crate) struct TaskParts {
 /// One pool's task.
 pub(crate) struct PoolTask {
     pub(super) parts: TaskParts,
+    pub(super) measures: Measures,
     pub(super) held: Held,
     pub(super) sessions: u32,
     pub(super) resume: Option<Resumable>,
@@ -60,7 +64,14 @@ enum Waited {
 
 impl PoolTask {
     pub(crate) fn new(parts: TaskParts) -> Self {
-        Self { parts, held: Held::default(), sessions: 0, resume: None, backoff: Backoff::pool() }
+        Self {
+            measures: Measures::new(parts.facts.clone()),
+            parts,
+            held: Held::default(),
+            sessions: 0,
+            resume: None,
+            backoff: Backoff::pool(),
+        }
     }
 
     /// Runs until told to stop.
