@@ -53,6 +53,8 @@ pub(super) struct End {
 struct InFlight {
     due: Option<DueShare>,
     record: Option<Box<ShareRecord>>,
+    /// The pool's, of the share's job.
+    difficulty: f64,
 }
 
 /// One connection.
@@ -346,9 +348,13 @@ impl<'a> Connection<'a> {
             nonce: share.nonce(),
             version_bits: share.version_bits_for_pool(),
         };
-        let token = InFlight { due: handoff.due.take(), record: handoff.record.take() };
+        let difficulty = share.job().pool_difficulty.as_f64();
+        let token = InFlight { due: handoff.due.take(), record: handoff.record.take(), difficulty };
         match self.machine.submit(now, &submission, token, wire) {
-            Ok(()) => waiting.extend(handoff.answer.take()),
+            Ok(()) => {
+                self.task.measures.written(difficulty);
+                waiting.extend(handoff.answer.take());
+            }
             Err(token) => {
                 if let Some(due) = token.due {
                     due.abandoned(Unanswered::TimedOut, Lost::Backlog);
@@ -433,7 +439,7 @@ impl<'a> Connection<'a> {
             Ok(()) => (Verdict::Accepted, ShareOutcome::PoolAccepted),
             Err(reason) => (Verdict::Rejected, ShareOutcome::PoolRejected(reason.label())),
         };
-        self.task.measures.verdict(verdict.map_err(drop), after);
+        self.task.measures.verdict(verdict.map_err(|_| token.difficulty), after);
         if let Some(due) = token.due {
             match verdict {
                 Ok(()) => due.pool_accepted(),
@@ -473,8 +479,8 @@ impl<'a> Connection<'a> {
             _ => Unanswered::ConnectionLost,
         };
         let now = self.task.parts.clock.now().instant;
-        self.task.measures.publish(0, None);
         for token in self.machine.into_outstanding() {
+            self.task.measures.unanswered(token.difficulty);
             if let Some(due) = token.due {
                 due.abandoned(reason, Lost::Dropped);
             }
@@ -483,6 +489,7 @@ impl<'a> Connection<'a> {
                 record.end(&self.task.parts.telemetry, now, outcome);
             }
         }
+        self.task.measures.publish(0, None);
         for handoff in self.batch {
             self.task.held.hold(now, handoff);
         }

@@ -6,7 +6,7 @@ use loka_ops::said::Said;
 use tracing::{debug, error, info, trace, warn};
 
 use super::super::Metrics;
-use super::super::reasons::{Clean, Obeyed, PoolDownReason, Verdict};
+use super::super::reasons::{Clean, Obeyed, PoolDownReason, SuspectReason, Verdict};
 use super::seconds;
 
 /// Something happened to a pool's connection. Every variant names the route and the pool.
@@ -32,6 +32,8 @@ pub enum PoolEvent<'a> {
     Misbehaved { route: &'a str, pool: &'a str, what: &'a str },
     /// The pool asked us to go elsewhere (`client.reconnect`).
     ReconnectAsked { route: &'a str, pool: &'a str, target: &'a str, obeyed: Obeyed },
+    /// The pool is connected, and not to be mined on while another can be.
+    Suspected { route: &'a str, pool: &'a str, reason: SuspectReason },
     /// Connected, logged in and with a job, `after` the attempt began.
     Up { route: &'a str, pool: &'a str, after: Duration },
     /// The pool judged a share, `after` it was written.
@@ -76,6 +78,11 @@ impl PoolEvent<'_> {
             Self::ReconnectAsked { route, pool, target, obeyed } => {
                 metrics.pool_reconnects_asked.inc([route, pool, obeyed.label()]);
                 warn!(route, pool, target = %Said(target), %obeyed, "pool asked us to reconnect");
+            }
+            Self::Suspected { route, pool, reason } => {
+                metrics.pool_suspected.inc([route, pool, reason.label()]);
+                let remedy = "none needed unless it lasts; another pool is mined on meanwhile";
+                warn!(route, pool, %reason, remedy, "pool suspected");
             }
             Self::Up { route, pool, after } => {
                 metrics.pool_login.observe([route, pool], after);
