@@ -108,8 +108,6 @@ impl ListenerTask {
             ledger: Arc::clone(&seams.ledger),
             ids: Arc::clone(&seams.ids),
             miners: AtomicUsize::new(0),
-            line_bytes_max: usize::try_from(current.config.limits.max_line_bytes)
-                .unwrap_or(usize::MAX),
         });
         let (feed, _) = watch::channel(Arc::new(build_feed(&current, &context)));
         let door = door(&current.config, &seams);
@@ -321,6 +319,7 @@ fn build_feed(orders: &Orders, context: &SessionContext) -> Feed {
             per_second: config.limits.submits_per_second,
             burst: config.limits.submit_burst,
         },
+        line_bytes_max: usize::try_from(config.limits.max_line_bytes).unwrap_or(usize::MAX),
         pools: pools.collect(),
         unknown: row("", ""),
         leave: orders.leave,

@@ -5,4 +5,5 @@ pub(crate) mod backoff;
 pub(crate) mod blocks;
 pub(crate) mod health;
 pub(crate) mod rate_limit;
+pub(crate) mod redirect;
 pub(crate) mod selector;

@@ -24,6 +24,8 @@ mod facts;
 mod held;
 mod record;
 mod task;
+#[cfg(test)]
+mod tests;
 mod wishes;
 
 pub(crate) use self::facts::Facts;
@@ -76,11 +78,21 @@ pub(crate) enum News {
     /// Connecting, for the first time or again.
     Connecting,
     /// No connection; `source` was the session that ended, which may yet be resumed.
-    Down { source: Option<SourceId>, reason: PoolDownReason, detail: String },
+    Down { source: Option<SourceId>, reason: PoolDownReason, detail: String, notice: Notice },
     /// A job of session `source`.
     Job { source: SourceId, notify: Box<Notify>, context: PoolContext, now: Now },
     /// Logged in; jobs will follow. The same `source` as before if the session was resumed.
     Ready { source: SourceId, version_mask: VersionMask },
+}
+
+/// Whether people should hear of a loss.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Notice {
+    /// It cannot be used, and it is said.
+    Loud,
+    /// It cannot be used at this moment; what is shown of it stays, for the next try comes at once. Either that works, or a
+    /// loud word follows.
+    Quiet,
 }
 
 // === impl PoolId ===

@@ -17,7 +17,7 @@ use super::seating::Seating;
 use super::slot::Slot;
 use super::{RouteOutput, RouteParts, RouteState, RouteView};
 use crate::telemetry::PoolEvent;
-use crate::upstream::{News, PoolId, UPDATES_MAX, Update, at};
+use crate::upstream::{News, Notice, PoolId, UPDATES_MAX, Update, at};
 
 /// How long the other pools of a route may still report once one is ready at the start, so that the extranonce layout is
 /// chosen for all of them.
@@ -185,9 +185,12 @@ impl RouteTask {
                     self.misfit(index, &misfit);
                 }
             }
-            News::Down { source, reason, detail } => {
+            News::Down { source, reason, detail, notice } => {
                 let now = self.now().instant;
-                self.with_slot(index, |slot| slot.down(now, reason, detail));
+                self.with_slot(index, |slot| match notice {
+                    Notice::Loud => slot.down(now, reason, detail),
+                    Notice::Quiet => slot.dropped(),
+                });
                 if let Some(source) = source {
                     self.lingering.insert(source, now + crate::upstream::HOLD_MAX);
                 }

@@ -228,12 +228,15 @@ impl Slot {
     }
 
     pub(super) fn connecting(&mut self) {
-        self.state = PoolState::Connecting;
+        // What was dropped quietly is shown as it was until that is known to be wrong.
+        if self.state != PoolState::Up {
+            self.state = PoolState::Connecting;
+        }
     }
 
     pub(super) fn ready(&mut self, source: SourceId, version_mask: VersionMask) {
         self.source = Some(source);
-        self.state = PoolState::Connecting;
+        self.connecting();
         if let Some(terms) = &mut self.terms {
             terms.version_mask = version_mask;
         }
@@ -265,6 +268,12 @@ impl Slot {
         self.ready_since = None;
         self.reported = true;
         self.last_error = Some(format!("{reason}: {detail}"));
+    }
+
+    /// Its connection was dropped and is tried again at once: it cannot be mined on, and nobody need hear of it.
+    pub(super) fn dropped(&mut self) {
+        self.health.dropped();
+        self.ready_since = None;
     }
 
     pub(super) fn misfit(&mut self, detail: String) {

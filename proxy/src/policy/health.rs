@@ -129,9 +129,15 @@ impl Health {
 
     /// Its connection ended. What it was suspected of has ended with it.
     pub(crate) fn lost(&mut self, now: Instant) {
-        if self.suspicion.take().is_none() {
+        if self.suspicion.is_none() {
             self.trouble(now);
         }
+        self.dropped();
+    }
+
+    /// Its connection ended while nothing depended on it, which is no trouble.
+    pub(crate) fn dropped(&mut self) {
+        self.suspicion = None;
         self.jobs.last = None;
     }
 

@@ -89,15 +89,15 @@ impl Session {
     pub(crate) fn new(parts: SessionParts, io: Box<dyn Transport>, accepted: Now) -> Self {
         let SessionParts { context, feed, peer } = parts;
         let now = accepted;
-        let (pace, seats) = {
+        let (pace, line_bytes_max, seats) = {
             let feed = feed.borrow();
-            (feed.pace, Arc::clone(&feed.seats))
+            (feed.pace, feed.line_bytes_max, Arc::clone(&feed.seats))
         };
         let seat = seats.take();
         Self {
             seats,
             seat,
-            wire: Wire::new(io, context.line_bytes_max),
+            wire: Wire::new(io, line_bytes_max),
             machine: Downstream::new(now, Duration::from_secs(10).mul_f32(peer.spread)),
             handoff: None,
             bucket: TokenBucket::new(now.instant, pace.burst),
@@ -176,6 +176,7 @@ impl Session {
         let feed = Arc::clone(&self.feed.borrow_and_update());
         let now = self.context.clock.now();
         self.sit(&feed);
+        self.wire.set_line_limit(feed.line_bytes_max);
         if self.throttled_until.is_some_and(|until| until <= now.instant) {
             self.throttled_until = None;
         }

@@ -29,7 +29,10 @@ const LAYERS: [(&str, &[&str]); 18] = [
         "fleet",
         &["upstream", "policy", "seats", "sink", "telemetry", "transport", "workers", "clock"],
     ),
-    ("session", &["upstream", "policy", "seats", "sink", "telemetry", "transport", "wire", "clock"]),
+    (
+        "session",
+        &["upstream", "policy", "seats", "sink", "telemetry", "transport", "wire", "clock"],
+    ),
     ("upstream", &["policy", "sink", "telemetry", "transport", "wire", "clock"]),
     ("wire", &["transport"]),
     ("sink", &[]),
