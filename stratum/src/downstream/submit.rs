@@ -74,7 +74,6 @@ impl Downstream {
             mask: mask.unwrap_or(VersionMask::NONE),
             assigned: mining.assigned.for_job(serial),
             standing,
-            now: view.now.unix,
         };
         mining.novel(verify(job, &claim), job.source)
     }
