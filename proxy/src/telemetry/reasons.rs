@@ -51,6 +51,8 @@ labels! {
         SlowReader => "slow_reader",
         /// The proxy stopped without a drain.
         Stopped => "stopped",
+        /// Its miner has come back on another connection.
+        Superseded => "superseded",
         /// The first byte is a TLS handshake and the listener is plain.
         TlsOnPlainPort => "tls_on_plain_port",
         /// Too many lines that are not Stratum.
