@@ -93,6 +93,10 @@ loka_ops::metrics! {
         "Shares under the pool's plain login although the pool is told workers' names";
     POOL_UNVERIFIED_JOBS: Counter "loka_pool_unverified_jobs" ["route", "pool"]
         "Jobs of the pool that were not mined on, for their coinbase does not pay whom it must";
+    POOL_SUSPECTED: Counter "loka_pool_suspected" ["route", "pool", "reason"]
+        "Times that a connected pool was held unfit to be mined on while another can be";
+    POOL_PART: Gauge "loka_pool_hashrate_part" ["route", "pool"]
+        "Part of the route's measured hashrate that works for this pool, 0 to 1";
     POOL_VERDICT: Histogram "loka_pool_verdict_seconds" ["route", "pool", "result"]
         "From writing a share to the pool to its verdict";
     JOBS_RECEIVED: Counter "loka_jobs_received" ["route", "pool", "kind"]

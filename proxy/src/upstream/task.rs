@@ -260,7 +260,8 @@ impl PoolTask {
     }
 
     /// Books a share whose verdict will never be known.
-    pub(super) fn unanswered(&self, share: InFlight, reason: Unanswered) {
+    pub(super) fn unanswered(&mut self, share: InFlight, reason: Unanswered) {
+        self.measures.unanswered(share.share.job().pool_difficulty.as_f64());
         if let Some(due) = share.due {
             due.abandoned(reason, Lost::Dropped);
         }

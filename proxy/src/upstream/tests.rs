@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use loka_api::runtime_config::Pool;
 use loka_stratum::difficulty::Assignment;
-use loka_stratum::extranonce::{Layout, MinerId};
+use loka_stratum::extranonce::{Bank, Layout, MinerId};
 use loka_stratum::job::Job;
 use loka_stratum::message::Submit;
 use loka_stratum::share::{Claim, Standing, verify};
@@ -125,8 +125,7 @@ impl Bench {
             let news =
                 timeout(PATIENCE, self.updates.recv()).await.expect("a job").expect("a task");
             if let News::Job { source, notify, context, .. } = news.news {
-                let job = Job::new(JobSerial(1), source, *notify, &context, Layout::CONSERVATIVE);
-                return Arc::new(job.expect("a layout that fits"));
+                return Arc::new(Job::new(JobSerial(1), source, *notify, &context, Bank(0)));
             }
         }
     }
@@ -147,7 +146,6 @@ impl Bench {
             mask: VersionMask::NONE,
             assigned: Assignment::new(job.pool_difficulty),
             standing: Standing::Live,
-            now: UnixTime(job.pool_ntime.0),
         };
         let share = Box::new(verify(job, &claim).expect("an easy share"));
         let (answer, answered) = oneshot::channel();

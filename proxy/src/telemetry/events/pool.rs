@@ -6,7 +6,7 @@ use loka_ops::said::Said;
 use tracing::{debug, error, info, trace, warn};
 
 use super::super::Metrics;
-use super::super::reasons::{Clean, Obeyed, PoolDownReason, UnnamedReason, Verdict};
+use super::super::reasons::{Clean, Obeyed, PoolDownReason, SuspectReason, UnnamedReason, Verdict};
 use super::seconds;
 
 /// The target of log lines that an audit keeps: whatever may change whom the hash goes to.
@@ -48,6 +48,8 @@ pub enum PoolEvent<'a> {
     Unnamed { route: &'a str, pool: &'a str, login: &'a str, reason: UnnamedReason },
     /// The pool's job does not pay whom it must: it is not mined on.
     Unverified { route: &'a str, pool: &'a str, detail: &'a str },
+    /// The pool is connected, and not to be mined on while another can be.
+    Suspected { route: &'a str, pool: &'a str, reason: SuspectReason },
     /// Connected, logged in and with a job, `after` the attempt began.
     Up { route: &'a str, pool: &'a str, after: Duration },
     /// The pool judged a share, `after` it was written.
@@ -122,6 +124,11 @@ impl PoolEvent<'_> {
                               the pool; nothing is mined on it meanwhile";
                 let detail = Said(detail);
                 error!(target: AUDIT, route, pool, %detail, remedy, "pool pays somebody else");
+            }
+            Self::Suspected { route, pool, reason } => {
+                metrics.pool_suspected.inc([route, pool, reason.label()]);
+                let remedy = "none needed unless it lasts; another pool is mined on meanwhile";
+                warn!(route, pool, %reason, remedy, "pool suspected");
             }
             Self::Up { route, pool, after } => {
                 metrics.pool_login.observe([route, pool], after);

@@ -35,6 +35,7 @@ impl Metrics {
             pool_reconnects_asked,
             pool_unnamed_shares,
             pool_unverified_jobs,
+            pool_suspected,
             pool_verdict,
             route_no_pool,
             route_switches,
@@ -67,7 +68,9 @@ impl Metrics {
         ] {
             two.inc(["a", "b"]);
         }
-        for three in [jobs_received, pool_down, pool_reconnects_asked, pool_unnamed_shares] {
+        for three in
+            [jobs_received, pool_down, pool_reconnects_asked, pool_suspected, pool_unnamed_shares]
+        {
             three.inc(["a", "b", "c"]);
         }
         miner_handshake.observe(["a"], second);

@@ -66,11 +66,15 @@ impl Connection<'_> {
         }
         let login = self.login_of(&handoff, wire);
         let Handoff { share, due, miner: _, answer, record } = handoff;
+        let difficulty = share.job().pool_difficulty.as_f64();
         let written = now.instant;
         let share = InFlight { share, due, record, login, written, time: Time::First };
         match self.write_share(share, wire) {
             // A stale block candidate has nobody who waits, and counts as one that was broken off all the same.
-            Ok(()) => waiting.push(answer.unwrap_or_else(|| oneshot::channel().0)),
+            Ok(()) => {
+                self.task.measures.written(difficulty);
+                waiting.push(answer.unwrap_or_else(|| oneshot::channel().0));
+            }
             Err(share) => {
                 if let Some(due) = share.due {
                     due.abandoned(Unanswered::TimedOut, Lost::Backlog);
@@ -182,7 +186,8 @@ impl Connection<'_> {
             }
             (Err(reason), Time::Again) => return self.refused_again(token, reason),
         };
-        self.task.measures.verdict(verdict.map_err(drop), after);
+        let difficulty = token.share.job().pool_difficulty.as_f64();
+        self.task.measures.verdict(verdict.map_err(|_| difficulty), after);
         if let (Err(PoolReject::Unauthorized), Some(login)) = (verdict, &token.login) {
             self.login_judged(login, Err("its share was refused as unauthorized".to_owned()));
         }
@@ -205,7 +210,7 @@ impl Connection<'_> {
     }
 
     /// A second no says nothing about the first time: a duplicate was received then, and anything else may have been.
-    fn refused_again(&self, token: InFlight, reason: PoolReject) {
+    fn refused_again(&mut self, token: InFlight, reason: PoolReject) {
         let reason = match reason {
             PoolReject::Duplicate => Unanswered::ReceivedBefore,
             PoolReject::LowDifficulty

@@ -25,7 +25,7 @@ pub(super) struct RecentVerdicts {
 
 impl Acceptance {
     /// Accepted of a thousand; absent without a verdict.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the route's judgement of health"))]
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the gates of a staged change"))]
     pub(crate) fn permille(self) -> Option<u32> {
         (self.accepted * 1000).checked_div(self.judged)
     }
