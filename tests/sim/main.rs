@@ -12,10 +12,13 @@
     reason = "a test that cannot go on says so"
 )]
 
+mod changes;
 mod farm;
 mod faults;
+mod health;
 mod named;
 mod seeds;
+mod weights;
 
 use std::time::Duration;
 

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bitcoin::BlockHash;
+use bitcoin::hashes::Hash as _;
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -129,6 +131,12 @@ impl PoolControl {
     /// Somebody found a block: a clean job on a new previous hash.
     pub fn new_block(&self) {
         self.shared.core().new_block(None, Instant::now());
+    }
+
+    /// Somebody found this very block, which all pools of a world hear of.
+    pub fn block_found(&self, hash: [u8; 32]) {
+        let hash = BlockHash::from_byte_array(hash);
+        self.shared.core().new_block(Some(hash), Instant::now());
     }
 
     /// Sends raw bytes to every connection, even from a silent pool. A line needs its `\n`.
