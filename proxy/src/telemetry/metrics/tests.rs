@@ -36,6 +36,7 @@ impl Metrics {
             pool_suspected,
             pool_verdict,
             route_no_pool,
+            route_rollouts,
             route_switches,
             spans_exported,
             miner_tls_failed,
@@ -61,6 +62,7 @@ impl Metrics {
             pool_login_refused,
             pool_messages,
             pool_misbehaved,
+            route_rollouts,
             route_switches,
         ] {
             two.inc(["a", "b"]);
