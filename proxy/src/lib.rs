@@ -20,6 +20,7 @@ mod fleet;
 mod listener;
 mod policy;
 pub mod run;
+mod seats;
 mod session;
 pub mod sink;
 pub mod telemetry;

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use loka_api::runtime_config::Listener;
-use loka_stratum::downstream::{Close, Terms};
+use loka_stratum::downstream::{Close, SessionToken, Terms};
+use loka_stratum::firmware::Profiles;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
@@ -108,8 +109,6 @@ impl ListenerTask {
             ledger: Arc::clone(&seams.ledger),
             ids: Arc::clone(&seams.ids),
             miners: AtomicUsize::new(0),
-            line_bytes_max: usize::try_from(current.config.limits.max_line_bytes)
-                .unwrap_or(usize::MAX),
         });
         let (feed, _) = watch::channel(Arc::new(build_feed(&current, &context)));
         let door = door(&current.config, &seams);
@@ -200,6 +199,7 @@ impl ListenerTask {
         let peer = Peer {
             address: peer,
             trace: self.seams.telemetry.traces().begin(),
+            token: SessionToken(self.seams.random.u64(..)),
             spread: self.seams.random.f32(),
         };
         let parts = SessionParts { context: Arc::clone(&self.context), feed, peer };
@@ -309,17 +309,20 @@ fn build_feed(orders: &Orders, context: &SessionContext) -> Feed {
     Feed {
         route: Arc::clone(&route.name),
         work: route.work.clone(),
+        seats: Arc::clone(&route.seats),
         terms: Terms {
             vardiff: vardiff(&config.difficulty),
             handshake_timeout: Duration::from_millis(config.limits.handshake_timeout_ms),
             idle_timeout: Duration::from_millis(config.limits.idle_timeout_ms),
             no_pool: route.no_pool,
             version_mask: route.version_mask,
+            firmware: Profiles::shipped(),
         },
         pace: Pace {
             per_second: config.limits.submits_per_second,
             burst: config.limits.submit_burst,
         },
+        line_bytes_max: usize::try_from(config.limits.max_line_bytes).unwrap_or(usize::MAX),
         pools: pools.collect(),
         unknown: row("", ""),
         leave: orders.leave,

@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use loka_stratum::downstream::{Close, Terms};
+use loka_stratum::downstream::{Close, SessionToken, Terms};
 use loka_stratum::work::Work;
 
 use crate::clock::Clock;
+use crate::seats::Seats;
 use crate::sink::ledger::{Ledger, Row};
 use crate::telemetry::reasons::CloseReason;
 use crate::telemetry::{Telemetry, TraceRef};
@@ -21,6 +22,7 @@ use crate::upstream::{PoolHandle, PoolId};
 mod driver;
 mod ids;
 mod outcome;
+mod shared;
 
 pub(crate) use self::driver::{Session, SessionParts};
 pub(crate) use self::ids::MinerIds;
@@ -30,8 +32,11 @@ pub(crate) use self::ids::MinerIds;
 pub(crate) struct Feed {
     pub(crate) route: Arc<str>,
     pub(crate) work: Work,
+    /// Where its miners sit.
+    pub(crate) seats: Arc<Seats>,
     pub(crate) terms: Terms,
     pub(crate) pace: Pace,
+    pub(crate) line_bytes_max: usize,
     pub(crate) pools: Vec<FeedPool>,
     /// Where shares are booked that name no job that we know.
     pub(crate) unknown: Arc<Row>,
@@ -69,7 +74,6 @@ pub(crate) struct SessionContext {
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) ids: Arc<MinerIds>,
     pub(crate) miners: AtomicUsize,
-    pub(crate) line_bytes_max: usize,
 }
 
 /// Who a session is with.
@@ -77,6 +81,8 @@ pub(crate) struct SessionContext {
 pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
     pub(crate) trace: TraceRef,
+    /// What the miner may have its session back by.
+    pub(crate) token: SessionToken,
     /// The session's own part, 0 to 1, of any window over which miners are moved.
     pub(crate) spread: f32,
 }
@@ -101,5 +107,6 @@ fn close_reason(close: Close) -> CloseReason {
         Close::ListenerRemoved => CloseReason::ListenerRemoved,
         Close::Malformed => CloseReason::TooManyMalformed,
         Close::NoPool => CloseReason::NoPool,
+        Close::Superseded => CloseReason::Superseded,
     }
 }

@@ -15,7 +15,7 @@ mod worker_name;
 pub use extranonce::Extranonce;
 pub use job_serial::JobSerial;
 pub use prev_hash::PrevHash;
-pub use source_id::SourceId;
+pub use source_id::{LaneId, SourceId};
 pub use time::{NTime, UnixTime};
 pub use version::{Version, VersionMask};
 pub use word::{NBits, Nonce};

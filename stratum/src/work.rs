@@ -1,16 +1,18 @@
 //! What a route offers its miners at one moment, and how pools' messages change it.
 //!
 //! [`WorkBoard`] owns the route's jobs: the latest of each pool session, the table of those that miners may still
-//! answer, the clean epoch and the extranonce layout. [`Work`] is the immutable picture of it that sessions read, so a
-//! session can never pair a new job with an old extranonce. It chooses no pool and knows no connection.
+//! answer, the clean epochs and the extranonce layout. [`Work`] is the immutable picture of it that sessions read, so a
+//! session can never pair a new job with an old extranonce. Several pools can be mined on at once, each by a lane; which
+//! session works on which lane is told from outside. It chooses no pool and knows no connection.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::extranonce::Layout;
+use crate::extranonce::{Bank, Layout, MinerId};
 use crate::job::{Job, JobTable, LayoutMisfit, PoolContext};
 use crate::message::Notify;
-use crate::types::{JobSerial, NTime, SourceId, UnixTime};
+use crate::types::{JobSerial, LaneId, NTime, SourceId, UnixTime};
 
 #[cfg(test)]
 mod tests;
@@ -25,22 +27,43 @@ pub struct Now {
 }
 
 /// Rises whenever miners must leave what they are hashing: the pool said clean, the old jobs lost their worth, or the
-/// route moved to another pool. A session says `clean_jobs = true` exactly when the epoch is not the one that it last
-/// sent, so a skipped notify cannot lose the flag.
+/// route moved to another pool. A session says `clean_jobs = true` exactly when the epoch of its lane is not the one that
+/// it last sent, so a skipped notify cannot lose the flag. No two lanes of a board ever have the same one, so a session
+/// that changes lanes says it as well.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CleanEpoch(pub u64);
 
 /// What a route offers its miners at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Work {
-    /// Whether miners must drop what they have.
+    /// The latest epoch of any lane.
     pub epoch: CleanEpoch,
     /// Jobs that shares may name.
     pub jobs: JobTable,
-    /// The job to mine on; none while no pool can be mined on.
-    pub current: Option<Arc<Job>>,
+    /// What can be mined on, in the order of preference; nothing while no pool can be.
+    pub lanes: Vec<Lane>,
     /// How extranonce2 is split for a miner that subscribes now; none until a pool has told its size.
     pub layout: Option<Layout>,
+    /// How many connections to one pool there may be, each of which serves a bank of miners: at least one. Those that are
+    /// not open yet are opened when a miner needs them.
+    pub banks: Banks,
+}
+
+/// How many connections to one pool there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Banks(pub u32);
+
+/// A pool that is mined on, with its job.
+#[derive(Clone, Debug)]
+pub struct Lane {
+    /// Which of the route's pool connections.
+    pub id: LaneId,
+    /// The first connection to its pool, which is the lane itself but for those that were opened for further miners.
+    pub pool: LaneId,
+    /// Whether its miners must drop what they have.
+    pub epoch: CleanEpoch,
+    /// The job to mine on.
+    pub job: Arc<Job>,
 }
 
 /// The most pool sessions that a board keeps an offer of; the configuration allows fewer.
@@ -69,8 +92,60 @@ pub struct WorkBoard {
     fixed_layout: Option<Layout>,
     next_serial: u64,
     offers: Vec<Offer>,
-    active: Option<SourceId>,
-    published: Option<Instant>,
+    active: Vec<Active>,
+    /// Connections that were opened for further miners of a pool.
+    further: Vec<Further>,
+}
+
+/// A connection for further miners of a pool that has another already.
+#[derive(Clone, Copy, Debug)]
+struct Further {
+    lane: LaneId,
+    pool: LaneId,
+    bank: Bank,
+}
+
+/// A session that is mined on.
+#[derive(Debug)]
+struct Active {
+    source: SourceId,
+    epoch: CleanEpoch,
+    /// What was published last, and when; none while its latest job does not fit.
+    published: Option<(Instant, Arc<Job>)>,
+}
+
+// === impl Work ===
+
+impl Default for Banks {
+    fn default() -> Self {
+        Self(1)
+    }
+}
+
+impl Work {
+    /// What a miner that is seated on lane `seat` mines on: that lane, or another connection to the same pool that serves
+    /// the miner's bank. None of them may fit the miner: then it is the lane that it was to work on.
+    pub fn lane_for(&self, seat: Option<LaneId>, miner: MinerId) -> Option<&Lane> {
+        let seated = self.lane(seat)?;
+        if seated.job.serves(miner) {
+            return Some(seated);
+        }
+        let mut kin = self.lanes.iter().filter(|lane| lane.pool == seated.pool);
+        kin.find(|lane| lane.job.serves(miner)).or(Some(seated))
+    }
+
+    /// The banks that a miner of this layout may be of: those that a connection serves, or that one would be opened for.
+    pub fn banks_of(&self, layout: Layout) -> Range<u32> {
+        let served = |lane: &Lane| lane.job.bank.of_layout(layout, lane.job.extranonce2_size).end;
+        let served = self.lanes.iter().map(served).max().unwrap_or(0);
+        0..served.max(self.banks.0)
+    }
+
+    /// What a session that is seated on lane `seat` mines on: the first lane when it has no seat or its lane is gone.
+    pub fn lane(&self, seat: Option<LaneId>) -> Option<&Lane> {
+        let seated = seat.and_then(|seat| self.lanes.iter().find(|lane| lane.id == seat));
+        seated.or_else(|| self.lanes.first())
+    }
 }
 
 // === impl WorkBoard ===
@@ -83,8 +158,8 @@ impl WorkBoard {
             fixed_layout,
             next_serial: first_serial.0,
             offers: Vec::new(),
-            active: None,
-            published: None,
+            active: Vec::new(),
+            further: Vec::new(),
         }
     }
 
@@ -93,9 +168,24 @@ impl WorkBoard {
         &self.work
     }
 
-    /// The pool session whose jobs are handed out.
-    pub fn active(&self) -> Option<SourceId> {
-        self.active
+    /// The pool sessions whose jobs are handed out, in the order of preference.
+    pub fn active(&self) -> impl Iterator<Item = SourceId> + '_ {
+        self.active.iter().map(|active| active.source)
+    }
+
+    /// How many connections to one pool may be opened, the first included.
+    pub fn allow_banks(&mut self, banks: Banks) {
+        self.work.banks = Banks(banks.0.max(1));
+    }
+
+    /// Makes `lane` a further connection to the pool of lane `pool`, for the miners of this bank. To be said before its
+    /// first job; the jobs of a lane of which nothing is said are for bank 0.
+    pub fn serve_bank(&mut self, lane: LaneId, pool: LaneId, bank: Bank) {
+        self.further.retain(|further| further.lane != lane);
+        if self.further.len() >= SOURCES_MAX {
+            self.further.remove(0);
+        }
+        self.further.push(Further { lane, pool, bank });
     }
 
     /// Settles the layout while no pool has told its extranonce2 size, so that miners can be answered.
@@ -122,17 +212,19 @@ impl WorkBoard {
             self.work.jobs = self.work.jobs.retire(source);
         }
         self.keep_offer(now, source, notify, context);
+        self.make_room(context.extranonce2_size);
         let retired = self.work.jobs.live_count() < live;
-        if self.active != Some(source) {
+        if !self.is_active(source) {
             return Ok(());
         }
         if retired {
-            self.raise_epoch();
+            self.raise_epoch(source);
         }
         let published = self.publish_offer(now, source);
         if retired && published.is_err() {
-            self.work.current = None;
+            self.unpublish(source);
         }
+        self.picture();
         published
     }
 
@@ -141,19 +233,39 @@ impl WorkBoard {
         self.offers.iter().any(|offer| offer.source == source)
     }
 
-    /// Moves the route to `source`. The jobs of the session that it leaves stay answerable: what is found for them
-    /// belongs to that session, and nothing is lost.
+    /// Moves the route to `source` alone.
     ///
     /// # Errors
     /// [`LayoutMisfit`] when a configured layout does not fit; the route stays where it is.
     pub fn activate(&mut self, now: Now, source: SourceId) -> Result<(), LayoutMisfit> {
-        if self.active == Some(source) || !self.has_offer(source) {
+        if !self.has_offer(source) {
             return Ok(());
         }
-        self.publish_offer(now, source)?;
-        self.active = Some(source);
-        self.raise_epoch();
+        if !self.is_active(source) {
+            self.begin(now, source)?;
+        }
+        self.set_active(now, &[source]);
         Ok(())
+    }
+
+    /// Makes `sources`, in this order, what the route mines on. Those without a job are left out, and so are those that do
+    /// not fit a configured layout, which are returned. The jobs of sessions that are left stay answerable: what is found
+    /// for them belongs to those sessions, and nothing is lost.
+    pub fn set_active(&mut self, now: Now, sources: &[SourceId]) -> Vec<(SourceId, LayoutMisfit)> {
+        let mut misfits = Vec::new();
+        for source in sources {
+            if self.has_offer(*source)
+                && !self.is_active(*source)
+                && let Err(misfit) = self.begin(now, *source)
+            {
+                misfits.push((*source, misfit));
+            }
+        }
+        let place = |active: &Active| sources.iter().position(|source| *source == active.source);
+        self.active.retain(|active| place(active).is_some());
+        self.active.sort_by_key(place);
+        self.picture();
+        misfits
     }
 
     /// A pool session has ended for good: its jobs are worth nothing. If the route has moved on, miners were told to
@@ -161,36 +273,64 @@ impl WorkBoard {
     pub fn withdraw(&mut self, source: SourceId) {
         self.offers.retain(|offer| offer.source != source);
         self.work.jobs = self.work.jobs.retire(source);
-        if self.active == Some(source) {
-            self.active = None;
-            self.work.current = None;
-        }
+        self.active.retain(|active| active.source != source);
+        self.picture();
     }
 
     /// A layout set by configuration, or none any more. Holds from the next job on: a miner that subscribes before must
     /// fit the job that there is.
     pub fn fix_layout(&mut self, layout: Option<Layout>) {
         self.fixed_layout = layout;
-        if self.work.current.is_none() {
+        if self.work.lanes.is_empty() {
             self.work.layout = layout.or(self.work.layout);
         }
     }
 
-    /// Sends the current job anew, with a fresh id and nTime, when miners heard nothing for `period`: firmware drops a
+    /// Sends the job of each lane anew, with a fresh id and nTime, where miners heard nothing for `period`: firmware drops a
     /// silent pool after 60 to 120 seconds. True when it did.
     pub fn keep_alive(&mut self, now: Now, period: Duration) -> bool {
-        let due =
-            self.published.is_some_and(|at| now.instant.saturating_duration_since(at) >= period);
-        if due {
-            self.republish(now);
+        let is_due = |at: Instant| now.instant.saturating_duration_since(at) >= period;
+        let due: Vec<Arc<Job>> = self
+            .active
+            .iter()
+            .filter_map(|active| active.published.as_ref())
+            .filter(|(at, _)| is_due(*at))
+            .map(|(_, job)| Arc::clone(job))
+            .collect();
+        for job in &due {
+            self.republish(now, job);
         }
-        due && self.work.current.is_some()
+        if !due.is_empty() {
+            self.picture();
+        }
+        !due.is_empty()
     }
 
     /// When [`Self::keep_alive`] has something to do.
     pub fn keep_alive_at(&self, period: Duration) -> Option<Instant> {
-        self.work.current.as_ref()?;
-        self.published.map(|at| at + period)
+        let published = self.active.iter().filter_map(|active| active.published.as_ref());
+        published.map(|(at, _)| *at + period).min()
+    }
+
+    fn is_active(&self, source: SourceId) -> bool {
+        self.active.iter().any(|active| active.source == source)
+    }
+
+    /// Mines on `source` as well, as the last.
+    fn begin(&mut self, now: Now, source: SourceId) -> Result<(), LayoutMisfit> {
+        self.active.push(Active { source, epoch: CleanEpoch::default(), published: None });
+        let published = self.publish_offer(now, source);
+        match published {
+            Ok(()) => self.raise_epoch(source),
+            Err(_) => self.active.retain(|active| active.source != source),
+        }
+        published
+    }
+
+    /// Makes the picture say what is mined on.
+    fn picture(&mut self) {
+        let lanes = self.active.iter().filter_map(|active| self.lane_of(active));
+        self.work.lanes = lanes.collect();
     }
 
     fn keep_offer(&mut self, now: Now, source: SourceId, notify: Notify, context: PoolContext) {
@@ -206,8 +346,7 @@ impl WorkBoard {
         }
         let received = same.map_or(now.instant, |same| same.received);
         if self.offers.len() >= SOURCES_MAX
-            && let Some(oldest) =
-                self.offers.iter().position(|offer| Some(offer.source) != self.active)
+            && let Some(oldest) = self.offers.iter().position(|offer| !self.is_active(offer.source))
         {
             self.offers.remove(oldest);
         }
@@ -220,7 +359,8 @@ impl WorkBoard {
         };
         let layout = self.layout_for(offer.context.extranonce2_size)?;
         let serial = JobSerial(self.next_serial);
-        let mut job = Job::new(serial, source, offer.notify.clone(), &offer.context, layout)?;
+        let bank = self.further(source.lane()).map_or(Bank(0), |further| further.bank);
+        let mut job = Job::new(serial, source, offer.notify.clone(), &offer.context, bank);
         // Work that was handed out before, or might have been, is not handed out again as it was: miners would start
         // over on the very headers that they have hashed.
         job.notify.ntime = offer.ntime_at(now);
@@ -230,8 +370,9 @@ impl WorkBoard {
         Ok(())
     }
 
-    /// The layout in use where it fits, else the best one for all sessions known. Miners of another layout are asked to
-    /// reconnect by their session.
+    /// What a miner that subscribes from now on is given: the layout in use where it fits, else the best one for all
+    /// sessions known. Miners have the layout that they were given; those that do not fit this pool keep off it, or are
+    /// given another.
     fn layout_for(&self, extranonce2_size: u8) -> Result<Layout, LayoutMisfit> {
         match self.fixed_layout.or(self.work.layout) {
             Some(layout) if layout.fits(extranonce2_size) => Ok(layout),
@@ -252,8 +393,26 @@ impl WorkBoard {
         }
     }
 
-    fn republish(&mut self, now: Now) {
-        let Some(job) = self.work.current.clone() else { return };
+    /// A pool that may be moved to later: who subscribes from now on shall fit it as well.
+    fn make_room(&mut self, extranonce2_size: u8) {
+        let smaller = self.layout_for(extranonce2_size).ok();
+        if self.work.layout.is_some() {
+            self.work.layout = smaller.or(self.work.layout);
+        }
+    }
+
+    fn further(&self, lane: LaneId) -> Option<&Further> {
+        self.further.iter().find(|further| further.lane == lane)
+    }
+
+    fn lane_of(&self, active: &Active) -> Option<Lane> {
+        let (_, job) = active.published.as_ref()?;
+        let id = active.source.lane();
+        let pool = self.further(id).map_or(id, |further| further.pool);
+        Some(Lane { id, pool, epoch: active.epoch, job: Arc::clone(job) })
+    }
+
+    fn republish(&mut self, now: Now, job: &Job) {
         let offer = self.offers.iter().find(|offer| offer.source == job.source);
         let ntime = offer.map_or(job.notify.ntime, |offer| offer.ntime_at(now));
         let serial = JobSerial(self.next_serial);
@@ -264,12 +423,27 @@ impl WorkBoard {
     fn publish(&mut self, now: Now, job: Job) {
         let job = Arc::new(job);
         self.work.jobs = self.work.jobs.with_job(Arc::clone(&job));
-        self.work.current = Some(job);
-        self.published = Some(now.instant);
+        if let Some(active) = self.active_mut(job.source) {
+            active.published = Some((now.instant, job));
+        }
     }
 
-    fn raise_epoch(&mut self) {
-        self.work.epoch = CleanEpoch(self.work.epoch.0 + 1);
+    fn unpublish(&mut self, source: SourceId) {
+        if let Some(active) = self.active_mut(source) {
+            active.published = None;
+        }
+    }
+
+    fn active_mut(&mut self, source: SourceId) -> Option<&mut Active> {
+        self.active.iter_mut().find(|active| active.source == source)
+    }
+
+    fn raise_epoch(&mut self, source: SourceId) {
+        let epoch = CleanEpoch(self.work.epoch.0 + 1);
+        self.work.epoch = epoch;
+        if let Some(active) = self.active_mut(source) {
+            active.epoch = epoch;
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use loka_api::{Layered, Resources, render};
@@ -13,7 +14,7 @@ use loka_farm::miner::dial::NetDial;
 use loka_farm::miner::rack::Rack;
 use loka_farm::miner::ticket::{NoTickets, TicketSink};
 use loka_farm::miner::{MinerSetup, MinerStatus, TICK};
-use loka_farm::network::{Chunking, Conditions, Net};
+use loka_farm::network::{Chunking, Conditions, Net, NetStream};
 use loka_farm::pool::{
     Clean, DifficultyPolicy, Forms, PoolCounts, PoolSettings, PracticePool, Rejection, Resumption,
     VersionRolling,
@@ -34,7 +35,7 @@ use loka_tests::documents::{Documents, PoolDocument};
 use loka_tests::seams::{SimulatedNet, listener_name};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::faults::Fault as Injected;
+use super::faults::{Fault as Injected, HOSTILE};
 
 /// Port of the proxy's one listener.
 const PORT: u16 = 3333;
@@ -64,6 +65,8 @@ pub(crate) struct Farm {
     app: App,
     publisher: Publisher,
     documents: Documents,
+    /// Of the proxy's wall clock.
+    skew: &'static AtomicI64,
     rack: Rack,
     start: Instant,
     /// Accepted at the pools when the calm began.
@@ -130,10 +133,12 @@ impl Farm {
         let telemetry = Telemetry::silent();
         let first = Offered::from_files(applied(&documents));
         let (publisher, feed) = Publisher::new(Some(first), telemetry.clone());
-        let app = start_app(&net, telemetry, feed, seed).await;
+        // A few bytes for each farm of a test that soon ends: a clock is copied into everything.
+        let skew: &'static AtomicI64 = Box::leak(Box::default());
+        let app = start_app(&net, telemetry, feed, seed, skew).await;
         let rack = power_on(&net, seed, miners);
         let calm_from = None;
-        Self { net, pools, app, publisher, documents, rack, start, calm_from }
+        Self { net, pools, app, publisher, documents, skew, rack, start, calm_from }
     }
 
     /// Lets the farm mine until so long after its start.
@@ -186,6 +191,11 @@ impl Farm {
             Injected::Block(pool) => control(pool).new_block(),
             Injected::CleanJob(pool) => control(pool).new_job(Clean::Clean),
             Injected::Garbage(pool) => control(pool).inject(b"{\"no\": stratum\n"),
+            Injected::Hostile(pool, line) => {
+                control(pool).inject(format!("{}\n", HOSTILE[*line]).as_bytes());
+            }
+            Injected::Late(pool, delay) => control(pool).answer_submits_late(*delay),
+            Injected::ClockJump(seconds) => self.skew.store(*seconds, Ordering::Relaxed),
             Injected::Partition(pool, length) => self.net.partition(ADDRESSES[*pool], *length),
             Injected::HalfOpen(pool) => self.net.half_open(ADDRESSES[*pool]),
             Injected::CutMiners => self.net.cut(&listener_name(PORT)),
@@ -195,10 +205,29 @@ impl Farm {
 
     /// The pools in the other order, and another difficulty for new miners.
     pub(crate) async fn reconfigure(&mut self) {
-        self.documents.pools.reverse();
-        self.documents.difficulty *= 1.25;
+        self.edit(|documents| {
+            documents.pools.reverse();
+            documents.difficulty *= 1.25;
+        })
+        .await;
+    }
+
+    /// Changes the documents, live.
+    pub(crate) async fn edit(&mut self, change: impl FnOnce(&mut Documents)) {
+        change(&mut self.documents);
         let offered = Offered::from_files(applied(&self.documents));
         self.publisher.publish(offered).await.expect("good documents");
+    }
+
+    /// The network, for what else is to live there.
+    pub(crate) fn net(&self) -> &Net {
+        &self.net
+    }
+
+    /// A connection to the listener, for a miner that says what the test says.
+    pub(crate) async fn connect(&self) -> NetStream {
+        let listener = listener_name(PORT);
+        self.net.dial_from("stranger", &listener).await.expect("the listener listens")
     }
 
     /// Ends all faults.
@@ -373,12 +402,18 @@ fn applied(documents: &Documents) -> Applied {
     Applied::of(rendered.config, "farm.yaml")
 }
 
-async fn start_app(net: &Net, telemetry: Telemetry, feed: ConfigFeed, seed: u64) -> App {
+async fn start_app(
+    net: &Net,
+    telemetry: Telemetry,
+    feed: ConfigFeed,
+    seed: u64,
+    skew: &'static AtomicI64,
+) -> App {
     let simulated = Arc::new(SimulatedNet(net.clone()));
     let seams = Seams {
         dial: Arc::clone(&simulated) as _,
         bind: simulated,
-        clock: Clock::starting_at(UnixTime(UNIX_START)),
+        clock: Clock::set_by(UnixTime(UNIX_START), skew),
         workers: Workers::current(),
         telemetry,
         address: IpAddr::V4(Ipv4Addr::LOCALHOST),

@@ -12,8 +12,10 @@
     reason = "a test that cannot go on says so"
 )]
 
+mod differential;
 mod farm;
 mod faults;
+mod guarded;
 mod named;
 mod seeds;
 

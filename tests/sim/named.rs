@@ -12,9 +12,9 @@ use super::farm::{DIFFICULTY, Farm, Outcome, UNIX_START, in_virtual_time};
 use super::faults::Fault;
 
 /// One of each firmware.
-const MINERS: usize = 14;
+pub(crate) const MINERS: usize = 14;
 
-fn seconds(seconds: u64) -> Duration {
+pub(crate) fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
@@ -23,7 +23,7 @@ fn difficulty(factor: f64) -> DifficultyPolicy {
 }
 
 /// Two pools that differ in everything that a miner could notice.
-fn unlike_pools() -> [PoolSettings; 2] {
+pub(crate) fn unlike_pools() -> [PoolSettings; 2] {
     let base = |name: &str, seed| PoolSettings {
         base_unix_time: UNIX_START,
         block_interval: seconds(60),
@@ -47,7 +47,7 @@ fn unlike_pools() -> [PoolSettings; 2] {
     [alpha, beta]
 }
 
-fn play<F: Future<Output = Farm>>(
+pub(crate) fn play<F: Future<Output = Farm>>(
     settings: [PoolSettings; 2],
     scenario: impl FnOnce(Farm) -> F,
 ) -> Outcome {
@@ -58,7 +58,7 @@ fn play<F: Future<Output = Farm>>(
 }
 
 /// Every miner on the one connection that it made, and every book equal.
-fn assert_nobody_noticed(outcome: &Outcome) {
+pub(crate) fn assert_nobody_noticed(outcome: &Outcome) {
     outcome.assert_books_agree();
     for miner in &outcome.miners {
         assert_eq!(miner.traps, [], "{}", miner.profile);

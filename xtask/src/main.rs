@@ -1,13 +1,15 @@
-//! `cargo xtask`: the demo, the tests, a measurement, the house rules and the generated files, on any machine that has Rust.
+//! `cargo xtask`: the demo, the tests, seeded bugs, a measurement, the house rules and the generated files, on any machine that has Rust.
 //!
 //! It starts cargo and the project's own programs, and reads their output. It links nothing of the project, so that it builds
 //! in seconds and works when the rest does not.
 
 #![expect(clippy::print_stdout, reason = "talking to the terminal is what this program is for")]
 
+mod bugs;
 mod codegen;
 mod demo;
 mod help;
+mod soak;
 mod test;
 mod tidy;
 mod tools;
@@ -33,9 +35,11 @@ fn dispatch(arguments: &[String]) -> Outcome {
         return Ok(ExitCode::FAILURE);
     };
     match command.as_str() {
+        "bugs" => bugs::run(rest),
         "codegen" => codegen::run(rest),
         "demo" => demo::run(rest),
         "propagation" => test::propagation::run(rest),
+        "soak" => soak::run(rest),
         "test" => test::run(rest),
         "tidy" => tidy::run(rest),
         "tools" => tools::run(rest),

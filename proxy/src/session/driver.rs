@@ -7,14 +7,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use loka_stratum::downstream::{Downstream, Input, Outbox, View};
+use loka_stratum::downstream::{Downstream, Event, Input, Outbox, Registry as _, Remains, View};
 use loka_stratum::frame::FrameError;
+use loka_stratum::types::LaneId;
 use loka_stratum::work::Now;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{sleep_until, timeout};
 
+use super::shared::Shared;
 use super::{Feed, Peer, SessionContext, close_reason};
 use crate::policy::rate_limit::TokenBucket;
+use crate::seats::{Seat, Seats};
 use crate::telemetry::MinerEvent;
 use crate::telemetry::reasons::CloseReason;
 use crate::telemetry::traces::ConnectionTrace;
@@ -28,6 +31,9 @@ const LINES_PER_WAKE: usize = 32;
 
 /// A miner that leaves this much unread is not listening.
 const UNSENT_BYTES_MAX: usize = 256 * 1024;
+
+/// Over which miners are moved that the pools leave no room for.
+const MOVE_WINDOW: Duration = Duration::from_secs(10);
 
 /// How long the last bytes may take.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -54,6 +60,9 @@ pub(crate) struct Session {
     feed: watch::Receiver<Arc<Feed>>,
     wire: Wire,
     pub(super) machine: Downstream,
+    /// Among those of the route that feeds it.
+    seats: Arc<Seats>,
+    seat: Arc<Seat>,
     /// The due share that is on its way to its pool.
     pub(super) handoff: Option<oneshot::Receiver<HandOver>>,
     bucket: TokenBucket,
@@ -84,10 +93,16 @@ impl Session {
     pub(crate) fn new(parts: SessionParts, io: Box<dyn Transport>, accepted: Now) -> Self {
         let SessionParts { context, feed, peer } = parts;
         let now = accepted;
-        let pace = feed.borrow().pace;
+        let (pace, line_bytes_max, seats) = {
+            let feed = feed.borrow();
+            (feed.pace, feed.line_bytes_max, Arc::clone(&feed.seats))
+        };
+        let seat = seats.take();
         Self {
-            wire: Wire::new(io, context.line_bytes_max),
-            machine: Downstream::new(now, Duration::from_secs(10).mul_f32(peer.spread)),
+            seats,
+            seat,
+            wire: Wire::new(io, line_bytes_max),
+            machine: fresh(now, &peer),
             handoff: None,
             bucket: TokenBucket::new(now.instant, pace.burst),
             throttled_until: None,
@@ -164,6 +179,8 @@ impl Session {
     fn step_into(&mut self, wake: Wake, out: &mut Outbox) -> Verdict {
         let feed = Arc::clone(&self.feed.borrow_and_update());
         let now = self.context.clock.now();
+        self.sit(&feed);
+        self.wire.set_line_limit(feed.line_bytes_max);
         if self.throttled_until.is_some_and(|until| until <= now.instant) {
             self.throttled_until = None;
         }
@@ -191,6 +208,14 @@ impl Session {
         self.lines(&feed, now, out)
     }
 
+    /// A listener that feeds from another route has other seats.
+    fn sit(&mut self, feed: &Feed) {
+        if !Arc::ptr_eq(&self.seats, &feed.seats) {
+            self.seats = Arc::clone(&feed.seats);
+            self.seat = self.seats.take();
+        }
+    }
+
     /// Takes lines one at a time, as long as the machine and the pace allow.
     fn lines(&mut self, feed: &Feed, now: Now, out: &mut Outbox) -> Verdict {
         for _ in 0..LINES_PER_WAKE {
@@ -202,9 +227,10 @@ impl Session {
                 self.throttled_until = Some(now.instant + wait);
                 return Ok(());
             }
-            let view = view(feed, now, &self.context);
+            let shared = Shared { context: &self.context, now: now.instant };
+            let view = view(feed, self.seat.lane(), now, &shared);
             match self.wire.next_line() {
-                Ok(Some(line)) => self.machine.handle(&view.view(), Input::Line(line), out),
+                Ok(Some(line)) => self.machine.handle(&view, Input::Line(line), out),
                 Ok(None) => {
                     self.lines_pending = false;
                     return Ok(());
@@ -223,15 +249,22 @@ impl Session {
         input: Input<'_>,
         out: &mut Outbox,
     ) -> Verdict {
-        let view = view(feed, now, &self.context);
-        self.machine.handle(&view.view(), input, out);
+        let shared = Shared { context: &self.context, now: now.instant };
+        self.machine.handle(&view(feed, self.seat.lane(), now, &shared), input, out);
         self.carry_out(feed, now, out)
     }
 
     /// Does what the machine wants done.
     fn carry_out(&mut self, feed: &Feed, now: Now, out: &mut Outbox) -> Verdict {
+        let credited = out.events.iter().any(|event| matches!(event, Event::BelowPool(_)));
         for event in out.events.drain(..) {
             self.observe(feed, now, event);
+        }
+        if out.forward.is_some() || credited {
+            self.seat.measured(self.machine.work_per_second(now));
+        }
+        if self.seat.miner() != self.machine.miner_id() {
+            self.seat.identify(self.machine.miner_id());
         }
         if let Some(forward) = out.forward.take() {
             self.forward(feed, now, forward);
@@ -259,9 +292,14 @@ impl Session {
 
     fn end(&mut self, reason: CloseReason) {
         let now = self.context.clock.now().instant;
-        if let Some((layout, id)) = self.machine.miner_id() {
-            self.context.ids.release(now, layout, id);
-        }
+        let shared = Shared { context: &self.context, now };
+        let machine =
+            std::mem::replace(&mut self.machine, fresh(self.context.clock.now(), &self.peer));
+        let ids = match machine.end(now) {
+            Remains::Ids(ids) => ids,
+            Remains::Session(session) => session.ids().collect(),
+        };
+        ids.into_iter().for_each(|id| shared.release(id));
         self.context.miners.fetch_sub(1, Ordering::Relaxed);
         let telemetry = &self.context.telemetry;
         let (listener, peer) = (&*self.context.listener, self.peer.address);
@@ -287,6 +325,10 @@ impl Session {
     }
 }
 
+fn fresh(now: Now, peer: &Peer) -> Downstream {
+    Downstream::new(now, MOVE_WINDOW.mul_f32(peer.spread), peer.token)
+}
+
 /// The answer of the pool's task, or never when no share is on its way.
 async fn answered(handoff: &mut Option<oneshot::Receiver<HandOver>>) -> HandOver {
     match handoff {
@@ -296,35 +338,7 @@ async fn answered(handoff: &mut Option<oneshot::Receiver<HandOver>>) -> HandOver
     }
 }
 
-/// A [`View`] and what it borrows.
-struct Sight<'a, A> {
-    feed: &'a Feed,
-    now: Now,
-    allocate: A,
-}
-
-fn view<'a>(
-    feed: &'a Feed,
-    now: Now,
-    context: &Arc<SessionContext>,
-) -> Sight<
-    'a,
-    impl Fn(loka_stratum::extranonce::Layout) -> Option<loka_stratum::extranonce::MinerId> + use<>,
-> {
-    let context = Arc::clone(context);
-    Sight { feed, now, allocate: move |layout| context.ids.allocate(now.instant, layout) }
-}
-
-impl<A> Sight<'_, A>
-where
-    A: Fn(loka_stratum::extranonce::Layout) -> Option<loka_stratum::extranonce::MinerId>,
-{
-    fn view(&self) -> View<'_> {
-        View {
-            now: self.now,
-            work: &self.feed.work,
-            terms: &self.feed.terms,
-            allocate: &self.allocate,
-        }
-    }
+/// What a session sees at one moment.
+fn view<'a>(feed: &'a Feed, lane: Option<LaneId>, now: Now, shared: &'a Shared<'_>) -> View<'a> {
+    View { now, work: &feed.work, lane, terms: &feed.terms, registry: shared }
 }

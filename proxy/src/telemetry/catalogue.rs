@@ -89,6 +89,10 @@ loka_ops::metrics! {
         "Messages of the pool to its operator (client.show_message)";
     POOL_RECONNECTS_ASKED: Counter "loka_pool_reconnects_asked" ["route", "pool", "obeyed"]
         "Requests of the pool to connect elsewhere (client.reconnect)";
+    POOL_SUSPECTED: Counter "loka_pool_suspected" ["route", "pool", "reason"]
+        "Times that a connected pool was held unfit to be mined on while another can be";
+    POOL_PART: Gauge "loka_pool_hashrate_part" ["route", "pool"]
+        "Part of the route's measured hashrate that works for this pool, 0 to 1";
     POOL_VERDICT: Histogram "loka_pool_verdict_seconds" ["route", "pool", "result"]
         "From writing a share to the pool to its verdict";
     JOBS_RECEIVED: Counter "loka_jobs_received" ["route", "pool", "kind"]

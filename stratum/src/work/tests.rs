@@ -6,8 +6,9 @@ use crate::fixtures::{difficulty, known_share, origin};
 use crate::job::Lookup;
 use crate::types::{Extranonce, VersionMask};
 
-const A: SourceId = SourceId(1);
-const B: SourceId = SourceId(2);
+const A: SourceId = SourceId(1 << 32);
+const B: SourceId = SourceId(2 << 32);
+const C: SourceId = SourceId(3 << 32);
 const NTIME: u32 = 0x504e_86b9;
 
 struct Bench {
@@ -62,6 +63,14 @@ impl Bench {
         self.board.activate(self.now, source)
     }
 
+    fn active(&self) -> Option<SourceId> {
+        self.board.active().next()
+    }
+
+    fn job(&self) -> Arc<Job> {
+        Arc::clone(&self.board.work().lane(None).unwrap().job)
+    }
+
     fn pass(&mut self, seconds: u32) {
         self.now.instant += Duration::from_secs(seconds.into());
         self.now.unix.0 += seconds;
@@ -69,7 +78,7 @@ impl Bench {
 
     /// Source, serial and nTime after the pool's of the current job.
     fn current(&self) -> Option<(SourceId, u64, u32)> {
-        let job = self.board.work().current.as_ref()?;
+        let job = &self.board.work().lane(None)?.job;
         Some((job.source, job.serial.0, job.notify.ntime.0 - NTIME))
     }
 
@@ -99,10 +108,10 @@ fn a_pool_that_is_not_active_changes_nothing_that_miners_see() {
     let mut bench = Bench::new();
     bench.offer(A, CLEAN).unwrap();
     assert!(bench.board.has_offer(A) && !bench.board.has_offer(B));
-    assert_eq!((bench.current(), bench.epoch(), bench.board.active()), (None, 0, None));
+    assert_eq!((bench.current(), bench.epoch(), bench.active()), (None, 0, None));
     assert_eq!(bench.board.work().layout, None, "other pools may be smaller");
     bench.activate(B).unwrap();
-    assert_eq!(bench.board.active(), None, "it has no job");
+    assert_eq!(bench.active(), None, "it has no job");
 }
 
 #[test]
@@ -121,16 +130,14 @@ fn the_layout_fits_the_smallest_pool_that_is_known() {
     let mut bench = Bench::new();
     bench.offer(A, JOB).unwrap();
     bench.offer(B, Sent { size: 5, ..JOB }).unwrap();
-    bench.offer(SourceId(3), Sent { size: 2, ..JOB }).unwrap();
+    bench.offer(C, Sent { size: 2, ..JOB }).unwrap();
     bench.activate(A).unwrap();
     assert_eq!(bench.board.work().layout, layout(3, 2));
-    let job = bench.board.work().current.clone().unwrap();
-    assert_eq!((job.layout, job.pad_len), (Layout::new(3, 2).unwrap(), 3));
     bench.activate(B).unwrap();
     assert_eq!(bench.board.work().layout, layout(3, 2), "so a move changes no layout");
-    let misfit = bench.activate(SourceId(3)).unwrap_err();
+    let misfit = bench.activate(C).unwrap_err();
     assert_eq!((misfit.needed, misfit.given), (5, 2));
-    assert_eq!(bench.board.active(), Some(B), "the route stays where it is");
+    assert_eq!(bench.active(), Some(B), "the route stays where it is");
 }
 
 #[test]
@@ -198,7 +205,7 @@ fn a_session_that_has_ended_takes_the_work_along() {
     bench.offer(A, JOB).unwrap();
     bench.activate(A).unwrap();
     bench.board.withdraw(A);
-    assert_eq!((bench.current(), bench.board.active()), (None, None));
+    assert_eq!((bench.current(), bench.active()), (None, None));
     assert_eq!((bench.standing(100), bench.board.has_offer(A)), ("stale", false));
     assert_eq!(bench.board.keep_alive_at(Duration::from_secs(60)), None);
     assert!(!bench.board.keep_alive(bench.now, Duration::ZERO));
@@ -232,7 +239,7 @@ fn miners_hear_of_the_job_again_when_nothing_came_for_the_period() {
     assert!(bench.board.keep_alive(bench.now, period));
     assert_eq!((bench.current(), bench.epoch()), (Some((A, 101, 60)), 1));
     assert_eq!((bench.standing(100), bench.standing(101)), ("live", "live"));
-    let job = bench.board.work().current.clone().unwrap();
+    let job = bench.job();
     assert_eq!(job.pool_ntime.0, NTIME, "the pool judges by its own time");
     assert!(!bench.board.keep_alive(bench.now, period));
     bench.offer(A, Sent { id: "2", ..JOB }).unwrap();
@@ -288,8 +295,9 @@ fn an_assumed_layout_gives_way_only_to_a_pool_that_it_does_not_fit() {
     bench.activate(A).unwrap();
     assert_eq!(bench.board.work().layout, Some(Layout::CONSERVATIVE));
     bench.offer(B, Sent { size: 3, ..JOB }).unwrap();
+    assert_eq!(bench.board.work().layout, layout(1, 2), "who comes now shall fit both");
     bench.activate(B).unwrap();
-    assert_eq!(bench.board.work().layout, layout(1, 2), "its miners are asked to reconnect");
+    assert_eq!(bench.board.work().layout, layout(1, 2));
 }
 
 #[test]
@@ -315,7 +323,6 @@ fn a_configured_layout_that_changes_holds_from_the_next_job() {
     assert_eq!(bench.board.work().layout, layout(3, 3), "who subscribes now must fit the job");
     bench.offer(A, Sent { id: "2", ..JOB }).unwrap();
     assert_eq!(bench.board.work().layout, layout(2, 2));
-    assert_eq!(bench.board.work().current.as_ref().unwrap().layout, Layout::CONSERVATIVE);
     bench.board.fix_layout(None);
     bench.offer(A, Sent { id: "3", ..JOB }).unwrap();
     assert_eq!(bench.board.work().layout, layout(2, 2), "no reason to change");
@@ -346,4 +353,97 @@ fn offers_are_bounded_and_the_active_one_is_kept() {
     }
     assert!(bench.board.has_offer(A));
     assert!(!bench.board.has_offer(SourceId(1000)));
+}
+
+#[test]
+fn of_several_lanes_each_has_its_own_jobs_and_epoch() {
+    let mut bench = Bench::new();
+    for source in [A, B, C] {
+        bench.offer(source, JOB).unwrap();
+    }
+    assert_eq!(bench.board.set_active(bench.now, &[B, A]), []);
+    let lanes = |bench: &Bench| -> Vec<(u32, u64, u64)> {
+        let lanes = &bench.board.work().lanes;
+        lanes.iter().map(|lane| (lane.id.0, lane.epoch.0, lane.job.serial.0)).collect()
+    };
+    assert_eq!(lanes(&bench), [(2, 1, 100), (1, 2, 101)]);
+    bench.offer(A, Sent { id: "2", ..CLEAN }).unwrap();
+    assert_eq!(lanes(&bench), [(2, 1, 100), (1, 3, 102)], "a clean job is clean for its lane");
+    assert_eq!((bench.standing(100), bench.standing(101)), ("live", "stale"));
+    assert_eq!(bench.board.set_active(bench.now, &[A, B, C]), []);
+    assert_eq!(
+        lanes(&bench),
+        [(1, 3, 102), (2, 1, 100), (3, 4, 103)],
+        "who stays is not disturbed"
+    );
+    bench.board.withdraw(B);
+    assert_eq!(lanes(&bench), [(1, 3, 102), (3, 4, 103)]);
+    assert_eq!(bench.board.set_active(bench.now, &[C, B]), []);
+    assert_eq!(lanes(&bench), [(3, 4, 103)], "what has no job cannot be mined on");
+    assert_eq!(bench.standing(102), "live", "what was left is still answerable");
+}
+
+#[test]
+fn a_session_works_on_its_seat_and_on_the_first_lane_without_one() {
+    let mut bench = Bench::new();
+    bench.offer(A, JOB).unwrap();
+    bench.offer(B, JOB).unwrap();
+    bench.board.set_active(bench.now, &[A, B]);
+    let lane = |bench: &Bench, seat| bench.board.work().lane(seat).map(|lane| lane.id);
+    assert_eq!(lane(&bench, Some(B.lane())), Some(B.lane()));
+    assert_eq!(lane(&bench, Some(C.lane())), Some(A.lane()), "a lane that is gone");
+    assert_eq!(lane(&bench, None), Some(A.lane()));
+    bench.board.set_active(bench.now, &[]);
+    assert_eq!(lane(&bench, Some(B.lane())), None);
+}
+
+#[test]
+fn each_lane_is_kept_alive_by_its_own_time() {
+    let period = Duration::from_secs(60);
+    let mut bench = Bench::new();
+    bench.offer(A, JOB).unwrap();
+    bench.offer(B, JOB).unwrap();
+    bench.board.set_active(bench.now, &[A, B]);
+    bench.pass(30);
+    bench.offer(A, Sent { id: "2", ..JOB }).unwrap();
+    bench.pass(30);
+    assert!(bench.board.keep_alive(bench.now, period));
+    let serials: Vec<u64> = bench.board.work().lanes.iter().map(|lane| lane.job.serial.0).collect();
+    assert_eq!(serials, [102, 103]);
+    assert_eq!(bench.board.keep_alive_at(period), Some(bench.now.instant + period / 2));
+}
+
+#[test]
+fn further_connections_to_a_pool_serve_further_miners() {
+    let mut bench = Bench::new();
+    let (a, c) = (A.lane(), C.lane());
+    bench.board.serve_bank(c, a, Bank(1));
+    for (source, size) in [(A, 4), (B, 8), (C, 4)] {
+        bench.offer(source, Sent { size, ..JOB }).unwrap();
+    }
+    bench.board.set_active(bench.now, &[A, B, C]);
+    let work = bench.board.work();
+    let small = Layout::CONSERVATIVE;
+    assert_eq!(work.layout, Some(small));
+    let lane = |seat: SourceId, bank| {
+        let miner = MinerId::new(small, 7).in_bank(bank);
+        let lane = work.lane_for(Some(seat.lane()), miner).unwrap();
+        (lane.id, lane.job.serves(miner))
+    };
+    assert_eq!(lane(A, 0), (a, true));
+    assert_eq!(lane(A, 1), (c, true), "another connection to the pool that it is seated on");
+    assert_eq!(lane(C, 0), (a, true));
+    assert_eq!(lane(A, 2), (a, false), "none is open yet");
+    assert_eq!(lane(B, 2), (B.lane(), true), "and this pool has room for all");
+    assert_eq!(work.banks_of(small), 0..crate::extranonce::BANKS_MAX);
+    bench.board.set_active(bench.now, &[A, C]);
+    assert_eq!(bench.board.work().banks_of(small), 0..2);
+    bench.board.allow_banks(Banks(16));
+    assert_eq!(bench.board.work().banks_of(small), 0..16, "as many as may be opened");
+    bench.board.allow_banks(Banks(0));
+    assert_eq!(bench.board.work().banks_of(Layout::new(4, 4).unwrap()), 0..1);
+    for lane in 10..100 {
+        bench.board.serve_bank(LaneId(lane), a, Bank(1));
+        assert!(bench.board.further.len() <= SOURCES_MAX);
+    }
 }

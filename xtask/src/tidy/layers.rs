@@ -16,7 +16,7 @@ const TOPS: [&str; 4] = ["main", "lib", "run", "app"];
 
 /// Every other module of the proxy and those that it may use, from the top down. A new edge is a change of the
 /// architecture: it changes this table and ARCHITECTURE.md in one commit.
-const LAYERS: [(&str, &[&str]); 17] = [
+const LAYERS: [(&str, &[&str]); 18] = [
     ("args", &["config"]),
     ("check", &["args", "config"]),
     ("admin", &["sink", "telemetry", "clock"]),
@@ -25,14 +25,21 @@ const LAYERS: [(&str, &[&str]); 17] = [
         "listener",
         &["fleet", "session", "sink", "telemetry", "transport", "tls", "workers", "clock"],
     ),
-    ("fleet", &["upstream", "policy", "sink", "telemetry", "transport", "workers", "clock"]),
-    ("session", &["upstream", "policy", "sink", "telemetry", "transport", "wire", "clock"]),
+    (
+        "fleet",
+        &["upstream", "policy", "seats", "sink", "telemetry", "transport", "workers", "clock"],
+    ),
+    (
+        "session",
+        &["upstream", "policy", "seats", "sink", "telemetry", "transport", "wire", "clock"],
+    ),
     ("upstream", &["policy", "sink", "telemetry", "transport", "wire", "clock"]),
     ("wire", &["transport"]),
     ("sink", &[]),
     ("policy", &[]),
     ("telemetry", &[]),
     ("config", &["tls", "clock"]),
+    ("seats", &[]),
     ("workers", &[]),
     ("tls", &[]),
     ("transport", &[]),

@@ -6,12 +6,17 @@ use loka_ops::said::Said;
 use tracing::{debug, error, info, trace, warn};
 
 use super::super::Metrics;
-use super::super::reasons::{Clean, Obeyed, PoolDownReason, Verdict};
+use super::super::reasons::{Clean, Obeyed, PoolDownReason, SuspectReason, Verdict};
 use super::seconds;
+
+/// The target of log lines that an audit keeps: whatever may change whom the hash goes to.
+const AUDIT: &str = "audit";
 
 /// Something happened to a pool's connection. Every variant names the route and the pool.
 #[derive(Debug)]
 pub enum PoolEvent<'a> {
+    /// Logged in with a job again, after a drop that nobody needed to hear of.
+    Back { route: &'a str, pool: &'a str, after: Duration },
     /// A connection is being tried.
     Connecting { route: &'a str, pool: &'a str, endpoint: &'a str },
     /// The pool cannot be used; it is tried again after `retry_in`, if at all.
@@ -22,6 +27,9 @@ pub enum PoolEvent<'a> {
         detail: &'a str,
         retry_in: Option<Duration>,
     },
+    /// A connection ended that nothing depended on, or a first try failed: it is tried again at once, and only if that
+    /// fails as well is the pool down.
+    Dropped { route: &'a str, pool: &'a str, reason: PoolDownReason, detail: &'a str },
     /// The pool sent a job.
     JobReceived { route: &'a str, pool: &'a str, clean: Clean },
     /// The pool does not let us in.
@@ -30,8 +38,10 @@ pub enum PoolEvent<'a> {
     Message { route: &'a str, pool: &'a str, text: &'a str },
     /// The pool broke the protocol or a bound.
     Misbehaved { route: &'a str, pool: &'a str, what: &'a str },
-    /// The pool asked us to go elsewhere (`client.reconnect`).
-    ReconnectAsked { route: &'a str, pool: &'a str, target: &'a str, obeyed: Obeyed },
+    /// The pool asked us to connect anew, there or elsewhere (`client.reconnect`).
+    ReconnectAsked { route: &'a str, pool: &'a str, to: &'a str, wait: Duration, obeyed: Obeyed },
+    /// The pool is connected, and not to be mined on while another can be.
+    Suspected { route: &'a str, pool: &'a str, reason: SuspectReason },
     /// Connected, logged in and with a job, `after` the attempt began.
     Up { route: &'a str, pool: &'a str, after: Duration },
     /// The pool judged a share, `after` it was written.
@@ -43,6 +53,10 @@ pub enum PoolEvent<'a> {
 impl PoolEvent<'_> {
     pub(super) fn observe(&self, metrics: &Metrics) {
         match *self {
+            Self::Back { route, pool, after } => {
+                metrics.pool_login.observe([route, pool], after);
+                debug!(route, pool, after_seconds = seconds(after), "pool back");
+            }
             Self::Connecting { route, pool, endpoint } => {
                 metrics.pool_connects.inc([route, pool]);
                 debug!(route, pool, endpoint, "connecting to pool");
@@ -52,6 +66,9 @@ impl PoolEvent<'_> {
                 let (detail, retry) = (Said(detail), retry_in.map(seconds));
                 let remedy = down_remedy(reason);
                 warn!(route, pool, %reason, %detail, retry_in_seconds = retry, remedy, "pool down");
+            }
+            Self::Dropped { route, pool, reason, detail } => {
+                debug!(route, pool, %reason, detail = %Said(detail), "pool dropped us, trying again");
             }
             Self::JobReceived { route, pool, clean } => {
                 metrics.jobs_received.inc([route, pool, clean.label()]);
@@ -73,9 +90,18 @@ impl PoolEvent<'_> {
                 let remedy = "check that host and port are those of the pool's Stratum V1 service";
                 warn!(route, pool, what = %Said(what), remedy, "pool broke the protocol");
             }
-            Self::ReconnectAsked { route, pool, target, obeyed } => {
+            Self::ReconnectAsked { route, pool, to, wait, obeyed } => {
                 metrics.pool_reconnects_asked.inc([route, pool, obeyed.label()]);
-                warn!(route, pool, target = %Said(target), %obeyed, "pool asked us to reconnect");
+                let (to, wait_seconds) = (Said(to), seconds(wait));
+                warn!(
+                    target: AUDIT, route, pool, %to, wait_seconds, %obeyed,
+                    "pool asked us to reconnect"
+                );
+            }
+            Self::Suspected { route, pool, reason } => {
+                metrics.pool_suspected.inc([route, pool, reason.label()]);
+                let remedy = "none needed unless it lasts; another pool is mined on meanwhile";
+                warn!(route, pool, %reason, remedy, "pool suspected");
             }
             Self::Up { route, pool, after } => {
                 metrics.pool_login.observe([route, pool], after);

@@ -33,6 +33,7 @@ impl Metrics {
             pool_messages,
             pool_misbehaved,
             pool_reconnects_asked,
+            pool_suspected,
             pool_verdict,
             route_no_pool,
             route_switches,
@@ -64,7 +65,7 @@ impl Metrics {
         ] {
             two.inc(["a", "b"]);
         }
-        for three in [jobs_received, pool_down, pool_reconnects_asked] {
+        for three in [jobs_received, pool_down, pool_reconnects_asked, pool_suspected] {
             three.inc(["a", "b", "c"]);
         }
         miner_handshake.observe(["a"], second);

@@ -52,7 +52,7 @@ fn work_that_is_back_in_time_keeps_the_miner() {
     let mut bench = Bench::mining();
     bench.terms.no_pool = NoPool::Close { after: Duration::from_secs(45) };
     for source in [2, 3, 4] {
-        let active = bench.board.active().unwrap();
+        let active = bench.board.active().next().unwrap();
         bench.board.withdraw(active);
         bench.give(Input::Work);
         bench.wait(Duration::from_secs(44));

@@ -273,7 +273,7 @@ impl Proxy {
         let usable = |link: &Link| {
             link.session.filter(|session| link.is_ready() && self.board.has_offer(*session))
         };
-        let active = self.board.active();
+        let active = self.board.active().next();
         let position =
             self.links.iter().position(|link| active.is_some() && link.session == active);
         let best = self.links.iter().enumerate().find_map(|(index, link)| {
