@@ -38,6 +38,7 @@ impl Metrics {
             pool_suspected,
             pool_verdict,
             route_no_pool,
+            route_rollouts,
             route_switches,
             spans_exported,
             miner_tls_failed,
@@ -64,6 +65,7 @@ impl Metrics {
             pool_messages,
             pool_misbehaved,
             pool_unverified_jobs,
+            route_rollouts,
             route_switches,
         ] {
             two.inc(["a", "b"]);
