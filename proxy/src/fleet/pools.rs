@@ -43,6 +43,19 @@ impl RouteTask {
         }
     }
 
+    /// A second connection to a pool that has moved; the first one is left when that has a job.
+    pub(super) fn replace(&mut self, index: usize) {
+        let now = self.now().instant;
+        let former = self.slots.get_mut(index).filter(|slot| slot.outgoing_until().is_none());
+        let Some(former) = former else { return };
+        former.outgoing(now);
+        let (pool, place) = (Arc::clone(former.pool()), former.place);
+        let seams = &mut self.parts.seams;
+        let mut successor = Slot::start(&pool, &self.config, seams, &self.updates_in);
+        successor.place = place;
+        self.slots.insert(index, successor);
+    }
+
     fn remove(&mut self, slot: &Slot) {
         slot.stop();
         if let Some(source) = slot.source {

@@ -135,6 +135,10 @@ impl Slot {
         }
     }
 
+    pub(super) fn pool(&self) -> &Arc<Pool> {
+        &self.pool
+    }
+
     pub(super) fn name(&self) -> &str {
         &self.pool.name
     }
