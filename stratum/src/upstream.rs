@@ -23,7 +23,7 @@ mod pending;
 mod tests;
 
 use self::asides::{Aside, Asides};
-use self::handshake::{Authorizing, Configuring, Subscribing};
+use self::handshake::{Authorizing, Configuring, SubscribeForm, Subscribing};
 use self::pending::Pending;
 pub use self::pending::PoolReject;
 
@@ -78,6 +78,13 @@ pub enum Event<T> {
         notify: Notify,
         /// Extranonce, difficulty and mask that belong to it.
         context: PoolContext,
+    },
+    /// The pool's answer to [`Upstream::authorize`].
+    Login {
+        /// The login.
+        user: Box<str>,
+        /// Let in, or refused in the pool's words.
+        outcome: Result<(), String>,
     },
     /// `client.show_message`.
     Message(String),
@@ -260,7 +267,7 @@ impl<T> Upstream<T> {
     /// Opens the conversation on a fresh connection.
     pub fn new(now: Now, login: Login, timeouts: Timeouts, out: &mut Outbox<T>) -> Self {
         let mut machine = Self {
-            phase: Phase::Subscribing(Subscribing { request: 0 }),
+            phase: Phase::Subscribing(Subscribing { request: 0, form: SubscribeForm::Named }),
             session: Session {
                 extranonce1: Extranonce::EMPTY,
                 extranonce2_size: 0,
@@ -377,6 +384,27 @@ impl<T> Upstream<T> {
         let request = self.request_id();
         self.asides.push(request, Aside::Suggestion);
         request::suggest_difficulty(wire, request, difficulty);
+    }
+
+    /// Asks for a further login on this connection, beside the one that it has; [`Event::Login`] tells the pool's answer,
+    /// if there is one. Nothing is written before the first login.
+    pub fn authorize(&mut self, user: &str, wire: &mut Vec<u8>) {
+        if !matches!(self.phase, Phase::Working) {
+            return;
+        }
+        let request = self.request_id();
+        self.asides.push(request, Aside::Login(user.into()));
+        request::authorize(wire, request, user, &self.login.password);
+    }
+
+    /// Hands the latest job on once more, and not as a clean one: somebody wants to look at it anew.
+    pub fn offer_again(&self, out: &mut Outbox<T>) {
+        if let (Phase::Working, Some(Latest { notify, context })) =
+            (&self.phase, &self.session.latest)
+        {
+            let notify = Notify { clean: false, ..notify.clone() };
+            out.events.push(Event::Job { notify, context: *context });
+        }
     }
 
     /// The name that shares are submitted under.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use loka_api::runtime_config::Pool;
+use loka_api::runtime_config::{Endpoint, Pool};
 use loka_stratum::types::{SourceId, VersionMask};
 use loka_stratum::upstream::Resumable;
 use tokio::sync::{mpsc, watch};
@@ -13,11 +13,14 @@ use tokio_util::sync::CancellationToken;
 use super::connection::{Connection, End, Load};
 use super::facts::Measures;
 use super::held::Held;
-use super::{Facts, Handoff, News, Notice, PoolId, Update, Wanted, at};
+use super::unsettled::{LiveJobs, Unsettled};
+use super::{Facts, Handoff, InFlight, News, Notice, PoolId, Update, Wanted, at};
 use crate::clock::Clock;
 use crate::policy::backoff::{Backoff, Fault};
-use crate::sink::ledger::Lost;
+use crate::policy::redirect::is_allowed as is_redirect_allowed;
+use crate::sink::ledger::{Lost, Unanswered};
 use crate::telemetry::reasons::PoolDownReason;
+use crate::telemetry::traces::ShareOutcome;
 use crate::telemetry::{PoolEvent, Telemetry};
 use crate::transport::{Dial, Transport};
 
@@ -54,9 +57,22 @@ pub(crate) struct PoolTask {
     pub(super) held: Held,
     pub(super) sessions: u32,
     pub(super) resume: Option<Resumable>,
+    /// Written, and waiting for their session to come back.
+    pub(super) unsettled: Unsettled,
+    pub(super) jobs: LiveJobs,
+    /// Where the pool has sent us, until that fails.
+    pub(super) redirect: Option<Endpoint>,
     backoff: Backoff,
     said: Said,
+    payment: Payment,
     unsaid: Option<Unsaid>,
+}
+
+/// Whether the latest job pays whom it must.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Payment {
+    Right,
+    Wrong,
 }
 
 /// What people were told last.
@@ -89,8 +105,12 @@ impl PoolTask {
             held: Held::default(),
             sessions: 0,
             resume: None,
+            unsettled: Unsettled::default(),
+            jobs: LiveJobs::default(),
+            redirect: None,
             backoff: Backoff::pool(),
             said: Said::Down,
+            payment: Payment::Right,
             unsaid: None,
         }
     }
@@ -127,29 +147,47 @@ impl PoolTask {
     /// One connection, from dialling to its end.
     async fn attempt(&mut self) -> End {
         let pool = Arc::clone(&self.parts.settings.borrow_and_update());
-        let endpoint = format!("{}:{}", pool.endpoint.host, pool.endpoint.port);
+        let endpoint = self.endpoint(&pool);
         self.parts.telemetry.emit(PoolEvent::Connecting {
             route: &self.parts.route,
             pool: &pool.name,
-            endpoint: &endpoint,
+            endpoint: &format!("{}:{}", endpoint.host, endpoint.port),
         });
         self.tell(News::Connecting).await;
-        let stream = match self.dial(&pool).await {
-            Ok(stream) => stream,
-            Err(end) => return end,
+        let limit = Duration::from_millis(pool.timeouts.connect_ms);
+        let end = match self.dial(&endpoint, limit).await {
+            Ok(stream) => {
+                let stop = self.parts.stop.clone();
+                Connection::open(self, &pool, stream).run(&stop, LAST_VERDICTS).await
+            }
+            Err(end) => end,
         };
-        let stop = self.parts.stop.clone();
-        Connection::open(self, &pool, stream).run(&stop, LAST_VERDICTS).await
+        if !end.had_session && end.reason != PoolDownReason::Reconnect {
+            self.redirect = None;
+        }
+        end
+    }
+
+    /// Where to connect to: what is configured, or where the pool has sent us as long as that is allowed.
+    fn endpoint(&mut self, pool: &Pool) -> Endpoint {
+        let allowed = |to: &Endpoint| {
+            is_redirect_allowed(pool.reconnect, &pool.endpoint.host, Some(&to.host))
+        };
+        self.redirect = self.redirect.take().filter(allowed);
+        self.redirect.as_ref().unwrap_or(&pool.endpoint).clone()
     }
 
     /// When something is due that no connection decides.
     pub(super) fn chores_at(&self) -> Option<Instant> {
         let unsaid = self.unsaid.as_ref().map(|unsaid| unsaid.until);
-        [self.held.expires_at(), unsaid].into_iter().flatten().min()
+        [self.held.expires_at(), self.unsettled.expires_at(), unsaid].into_iter().flatten().min()
     }
 
     pub(super) async fn chores(&mut self, now: Instant) {
         self.held.expire(now);
+        for (share, reason) in self.unsettled.expire(now) {
+            self.unanswered(share, reason);
+        }
         if let Some(unsaid) = self.unsaid.take_if(|unsaid| unsaid.until <= now) {
             self.say_down(None, unsaid.reason, unsaid.detail, None).await;
         }
@@ -166,11 +204,14 @@ impl PoolTask {
         });
     }
 
-    async fn dial(&mut self, pool: &Pool) -> Result<Box<dyn Transport>, End> {
-        let limit = Duration::from_millis(pool.timeouts.connect_ms);
+    async fn dial(
+        &mut self,
+        Endpoint { host, port }: &Endpoint,
+        limit: Duration,
+    ) -> Result<Box<dyn Transport>, End> {
         let deadline = self.parts.clock.now().instant + limit;
         let dialler = Arc::clone(&self.parts.dial);
-        let mut dialling = dialler.dial(&pool.endpoint.host, pool.endpoint.port);
+        let mut dialling = dialler.dial(host, *port);
         loop {
             let wake = self.chores_at().map_or(deadline, |chores| chores.min(deadline));
             tokio::select! {
@@ -178,7 +219,7 @@ impl PoolTask {
                 () = self.parts.stop.cancelled() => return Err(End::stopped()),
                 stream = &mut dialling => return stream.map_err(|error| End::down(
                     PoolDownReason::ConnectFailed,
-                    format!("connecting to {}:{}: {error}", pool.endpoint.host, pool.endpoint.port),
+                    format!("connecting to {host}:{port}: {error}"),
                 )),
                 Some(handoff) = self.parts.submits.recv() => self.hold(handoff),
                 () = sleep_until(at(wake)) => {}
@@ -186,10 +227,7 @@ impl PoolTask {
             let now = self.parts.clock.now().instant;
             self.chores(now).await;
             if now >= deadline {
-                let detail = format!(
-                    "no connection to {}:{} within {limit:?}",
-                    pool.endpoint.host, pool.endpoint.port
-                );
+                let detail = format!("no connection to {host}:{port} within {limit:?}");
                 return Err(End::down(PoolDownReason::ConnectTimeout, detail));
             }
         }
@@ -219,6 +257,36 @@ impl PoolTask {
 
     fn hold(&mut self, handoff: Handoff) {
         self.held.hold(self.parts.clock.now().instant, handoff);
+    }
+
+    /// Books a share whose verdict will never be known.
+    pub(super) fn unanswered(&mut self, share: InFlight, reason: Unanswered) {
+        self.measures.unanswered(share.share.job().pool_difficulty.as_f64());
+        if let Some(due) = share.due {
+            due.abandoned(reason, Lost::Dropped);
+        }
+        if let Some(record) = share.record {
+            let now = self.parts.clock.now().instant;
+            let outcome = ShareOutcome::Unanswered(reason.label());
+            record.end(&self.parts.telemetry, now, outcome);
+        }
+    }
+
+    /// A job pays whom it must.
+    pub(super) fn verified(&mut self) {
+        self.payment = Payment::Right;
+    }
+
+    /// A job does not, and is not mined on. Said once until one does again, and counted each time.
+    pub(super) fn works_not(&mut self, detail: &str) {
+        let pool = Arc::clone(&self.parts.settings.borrow());
+        let (route, pool) = (&*self.parts.route, pool.name.as_str());
+        self.unsaid = None;
+        let first = std::mem::replace(&mut self.payment, Payment::Wrong) == Payment::Right;
+        self.parts.telemetry.emit(match first {
+            true => PoolEvent::Unverified { route, pool, detail },
+            false => PoolEvent::StillUnverified { route, pool, detail },
+        });
     }
 
     /// Tells of the end of a connection. One that nothing depended on is not worth a word if the next try, which comes at
@@ -277,6 +345,9 @@ impl PoolTask {
             super::held::give_up(handoff, Lost::Shutdown);
         }
         self.held.give_up_all(Lost::Shutdown);
+        for (share, reason) in self.unsettled.give_up() {
+            self.unanswered(share, reason);
+        }
     }
 }
 

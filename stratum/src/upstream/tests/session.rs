@@ -77,6 +77,37 @@ fn a_difficulty_is_suggested_once_logged_in_and_its_answer_does_not_matter() {
 }
 
 #[test]
+fn a_further_login_is_asked_for_beside_the_shares_and_its_answer_is_told() {
+    for (answer, told) in [
+        (r#""result":true,"error":null"#, "login acct.rig7"),
+        (r#""result":false,"error":null"#, "no login acct.rig7: no reason given"),
+        (r#""result":null,"error":[24,"who?",null]"#, "no login acct.rig7: who?"),
+    ] {
+        let mut bench = Bench::working();
+        bench.submit(7).unwrap();
+        bench.machine.authorize("acct.rig7", &mut bench.written);
+        let written = bench.take_written();
+        assert_eq!(written.last().unwrap(), r#"6 mining.authorize ["acct.rig7","hunter2"]"#);
+        bench.hear(&format!(r#"{{"id":6,{answer}}}"#));
+        assert_eq!(bench.take_events(), [told]);
+        assert_eq!(bench.machine.outstanding(), 1);
+    }
+}
+
+#[test]
+fn a_job_can_be_looked_at_once_more() {
+    let mut bench = Bench::working();
+    let mut out = Outbox::default();
+    bench.machine.offer_again(&mut out);
+    assert!(out.events.is_empty(), "there is none");
+    bench.hear(&notify("1", true));
+    bench.take_events();
+    bench.machine.offer_again(&mut out);
+    bench.events.append(&mut out.events);
+    assert_eq!(bench.take_events(), ["job 1 08000002 8 diff 1 mask 1fffe000"]);
+}
+
+#[test]
 fn refusals_are_read_in_every_form() {
     for (reply, reason) in [
         (r#""result":false,"error":[23,"Low difficulty share",null]"#, "low_difficulty"),
@@ -86,6 +117,13 @@ fn refusals_are_read_in_every_form() {
         (r#""result":null,"error":[25,"Not subscribed",null]"#, "not_subscribed"),
         (r#""result":null,"error":[20,"Other",null]"#, "other"),
         (r#""error":{"code":-1,"message":"job not found"}"#, "stale"),
+        (r#""error":{"code":"22","message":"nope"}"#, "duplicate"),
+        (r#""result":false,"error":["21","nope",""]"#, "stale"),
+        (r#""result":true,"error":[23,"nope","Traceback"]"#, "low_difficulty"),
+        (r#""jsonrpc":"2.0","error":[23,"nope"]"#, "low_difficulty"),
+        (r#""result":false"#, "other"),
+        (r#""result":false,"error":null,"reject-reason":"stale-work""#, "stale"),
+        (r#""error":["stale-share"]"#, "stale"),
         (r#""result":false,"error":null,"reject-reason":"high-hash""#, "low_difficulty"),
         (r#""result":null,"error":"Duplicate share""#, "duplicate"),
         (r#""result":false,"error":null"#, "other"),
@@ -96,6 +134,49 @@ fn refusals_are_read_in_every_form() {
         bench.hear(&format!(r#"{{"id":5,{reply}}}"#));
         assert_eq!(bench.take_events(), [format!("rejected 7: {reason}")], "{reply}");
     }
+}
+
+#[test]
+fn a_share_is_credited_in_every_form() {
+    for reply in [
+        r#""result":true,"error":null"#,
+        r#""result":true"#,
+        r#""jsonrpc":"2.0","result":true,"error":null"#,
+        r#""error":null,"result":{"status":"OK"}"#,
+        r#""result":"accepted","error":null,"reject-reason":null"#,
+    ] {
+        for id in ["5", "\"5\""] {
+            let mut bench = Bench::working();
+            bench.submit(7).unwrap();
+            bench.hear(&format!(r#"{{"id":{id},{reply}}}"#));
+            assert_eq!(bench.take_events(), ["accepted 7 after 0ns"], "{reply}");
+        }
+    }
+}
+
+#[test]
+fn what_pools_send_loosely_is_read_as_it_is_meant() {
+    let mut bench = Bench::working();
+    let job = format!(r#"[12,"{PREV_HASH}","00","01",[],"20000000","1c2ac4af","504e86b9""#);
+    for (line, expected) in [
+        (r#""method":"mining.set_difficulty","params":["1e-05"],"id":null"#.to_owned(), ""),
+        (format!(r#""method":"mining.notify","params":{job}]"#), "job 12 08000002 8 diff 0.00001"),
+        (r#""id":9,"method":"mining.set_difficulty","params":[16383.75]"#.to_owned(), ""),
+        (
+            format!(r#""id":3,"method":"mining.notify","params":{job},false,0,true]"#),
+            "job 12 clean 08000002 8 diff 16383.75",
+        ),
+        (r#""id":77,"method":"mining.ping""#.to_owned(), ""),
+        (
+            r#""id":1,"method":"mining.set_version_mask","params":["e000"]"#.to_owned(),
+            "job 12 08000002 8 diff 16383.75",
+        ),
+    ] {
+        bench.hear(&format!("{{{line}}}"));
+        let events = bench.take_events();
+        assert!(events.len() <= 1 && events.concat().starts_with(expected), "{line}: {events:?}");
+    }
+    assert_eq!(bench.take_written(), [r#"77 = "pong""#]);
 }
 
 #[test]
