@@ -30,7 +30,7 @@ mod door;
 mod terms;
 
 use self::door::{Door, Failure, Handshake, Slots};
-pub(crate) use self::terms::vardiff;
+pub(crate) use self::terms::{firmware, vardiff};
 
 /// Pause after a failed accept: it is a lack of descriptors or memory, and neither comes back at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -41,6 +41,8 @@ pub(crate) struct Orders {
     pub(crate) config: Arc<Listener>,
     /// The work of the route that the listener feeds from.
     pub(crate) route: watch::Receiver<Arc<RouteState>>,
+    /// What is known of miners' software; the same value for as long as nothing of it changes.
+    pub(crate) firmware: Profiles,
     pub(crate) leave: Option<Leave>,
     pub(crate) port: Port,
 }
@@ -319,7 +321,7 @@ fn build_feed(orders: &Orders, context: &SessionContext) -> Feed {
             idle_timeout: Duration::from_millis(config.limits.idle_timeout_ms),
             no_pool: route.no_pool,
             version_mask: route.version_mask,
-            firmware: Profiles::shipped(),
+            firmware: orders.firmware.clone(),
         },
         pace: Pace {
             per_second: config.limits.submits_per_second,
