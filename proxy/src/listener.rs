@@ -16,7 +16,8 @@ use tokio::time::sleep;
 use crate::clock::Clock;
 use crate::fleet::RouteState;
 use crate::session::{
-    Feed, FeedPool, Leave, MinerIds, Pace, Peer, Session, SessionContext, SessionParts,
+    Feed, FeedPool, Leave, Memory, MinerIds, Pace, Peer, Resumables, Session, SessionContext,
+    SessionParts,
 };
 use crate::sink::ledger::{Ledger, RowKey};
 use crate::telemetry::reasons::RefuseReason;
@@ -108,6 +109,8 @@ impl ListenerTask {
             telemetry: seams.telemetry.clone(),
             ledger: Arc::clone(&seams.ledger),
             ids: Arc::clone(&seams.ids),
+            resumables: Resumables::default(),
+            memory: Memory::default(),
             miners: AtomicUsize::new(0),
         });
         let (feed, _) = watch::channel(Arc::new(build_feed(&current, &context)));
@@ -199,10 +202,10 @@ impl ListenerTask {
         let peer = Peer {
             address: peer,
             trace: self.seams.telemetry.traces().begin(),
-            token: SessionToken(self.seams.random.u64(..)),
             spread: self.seams.random.f32(),
         };
-        let parts = SessionParts { context: Arc::clone(&self.context), feed, peer };
+        let token = SessionToken(self.seams.random.u64(..));
+        let parts = SessionParts { context: Arc::clone(&self.context), feed, peer, token };
         match config {
             None => self.seams.tasks.spawn_at(place, serve(open, parts)),
             Some(config) => {
@@ -245,7 +248,7 @@ async fn serve_encrypted(open: Open, mut parts: SessionParts, handshake: Handsha
             Session::new(parts, io, accepted).run().await;
         }
         Err(Failure { reason, detail }) => {
-            let SessionParts { context, feed: _, peer } = parts;
+            let SessionParts { context, feed: _, peer, token: _ } = parts;
             context.miners.fetch_sub(1, Ordering::Relaxed);
             let (listener, peer) = (&*context.listener, peer.address);
             context.telemetry.emit(MinerEvent::TlsFailed {
