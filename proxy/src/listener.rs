@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use loka_api::runtime_config::Listener;
-use loka_stratum::downstream::{Close, Terms};
+use loka_stratum::downstream::{Close, SessionToken, Terms};
+use loka_stratum::firmware::Profiles;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
@@ -198,6 +199,7 @@ impl ListenerTask {
         let peer = Peer {
             address: peer,
             trace: self.seams.telemetry.traces().begin(),
+            token: SessionToken(self.seams.random.u64(..)),
             spread: self.seams.random.f32(),
         };
         let parts = SessionParts { context: Arc::clone(&self.context), feed, peer };
@@ -314,6 +316,7 @@ fn build_feed(orders: &Orders, context: &SessionContext) -> Feed {
             idle_timeout: Duration::from_millis(config.limits.idle_timeout_ms),
             no_pool: route.no_pool,
             version_mask: route.version_mask,
+            firmware: Profiles::shipped(),
         },
         pace: Pace {
             per_second: config.limits.submits_per_second,

@@ -14,7 +14,7 @@ use crate::extranonce::{MinerId, pool_extranonce2};
 use crate::hex;
 use crate::job::Job;
 use crate::message::Submit;
-use crate::types::{Extranonce, NTime, Nonce, UnixTime, Version, VersionMask};
+use crate::types::{Extranonce, NTime, Nonce, Version, VersionMask};
 
 pub use duplicates::{Novelty, SeenShares};
 pub use reject::Reject;
@@ -24,7 +24,7 @@ pub use reject::Reject;
 pub struct Claim<'a> {
     /// The share as sent.
     pub submit: &'a Submit<'a>,
-    /// Its id, which is its extranonce1.
+    /// Its number, of which it has its extranonce1 and the length of its extranonce2.
     pub miner: MinerId,
     /// The version bits that it may roll.
     pub mask: VersionMask,
@@ -32,8 +32,6 @@ pub struct Claim<'a> {
     pub assigned: Assignment,
     /// What [`crate::job::JobTable::lookup`] says of the job.
     pub standing: Standing,
-    /// The wall clock.
-    pub now: UnixTime,
 }
 
 /// Whether the job of a share is still worth something.
@@ -66,11 +64,9 @@ pub struct Refusal {
     pub candidate: Option<Box<VerifiedShare>>,
 }
 
-/// How far a share's time may be ahead of its job's; ckpool's rule, the narrowest in use.
+/// How far a share's time may be ahead of its job's; ckpool's rule, the narrowest in use. Our own clock has no say: the pool
+/// judges by its own, and one of ours that is wrong would cost all work.
 const NTIME_AHEAD_OF_JOB_SECONDS: u32 = 7000;
-
-/// How far a share's time may be ahead of the clock: Bitcoin's rule for blocks.
-const NTIME_AHEAD_OF_CLOCK_SECONDS: u32 = 7200;
 
 /// Judges a share for `job`, in the order: extranonce2 size, stale, ntime, version bits,
 /// difficulty. What comes before (worker, job id) and after (duplicates) needs a session.
@@ -82,7 +78,7 @@ const NTIME_AHEAD_OF_CLOCK_SECONDS: u32 = 7200;
 /// The first rule that the share breaks, with the share itself if it is a block.
 pub fn verify(job: &Arc<Job>, claim: &Claim<'_>) -> Result<VerifiedShare, Refusal> {
     let mut bytes = [0; 8];
-    let Some(extranonce2) = read_extranonce2(job, claim, &mut bytes) else {
+    let Some(extranonce2) = read_extranonce2(claim, &mut bytes) else {
         return Err(Refusal::bare(Reject::Extranonce2Size));
     };
     let broken = broken_rule(job, claim);
@@ -182,9 +178,9 @@ impl Refusal {
     }
 }
 
-/// The bytes of the miner's extranonce2, if it has exactly as many as the job leaves it.
-fn read_extranonce2<'b>(job: &Job, claim: &Claim<'_>, bytes: &'b mut [u8; 8]) -> Option<&'b [u8]> {
-    let bytes = bytes.get_mut(..usize::from(job.layout.miner_len()))?;
+/// The bytes of the miner's extranonce2, if it has exactly as many as its layout leaves it.
+fn read_extranonce2<'b>(claim: &Claim<'_>, bytes: &'b mut [u8; 8]) -> Option<&'b [u8]> {
+    let bytes = bytes.get_mut(..usize::from(claim.miner.layout().miner_len()))?;
     hex::decode_into(&claim.submit.extranonce2, bytes).ok()?;
     Some(bytes)
 }
@@ -195,7 +191,6 @@ fn broken_rule(job: &Job, claim: &Claim<'_>) -> Option<Reject> {
         return Some(Reject::Stale);
     }
     let latest = job.pool_ntime.plus(NTIME_AHEAD_OF_JOB_SECONDS);
-    let latest = latest.min(NTime(claim.now.0).plus(NTIME_AHEAD_OF_CLOCK_SECONDS));
     let in_time = job.pool_ntime <= claim.submit.ntime && claim.submit.ntime <= latest;
     (!in_time).then_some(Reject::NTimeOutOfRange)
 }
@@ -216,7 +211,7 @@ fn work_out(
         version,
         ntime,
         nonce,
-        extranonce2: pool_extranonce2(job.pad_len, claim.miner, extranonce2).ok()?,
+        extranonce2: pool_extranonce2(job.extranonce2_size, claim.miner, extranonce2)?,
     })
 }
 

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use loka_stratum::downstream::{Downstream, Event, Input, Outbox, View};
+use loka_stratum::downstream::{Downstream, Event, Input, Outbox, Registry as _, Remains, View};
 use loka_stratum::frame::FrameError;
 use loka_stratum::types::LaneId;
 use loka_stratum::work::Now;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{sleep_until, timeout};
 
+use super::shared::Shared;
 use super::{Feed, Peer, SessionContext, close_reason};
 use crate::policy::rate_limit::TokenBucket;
 use crate::seats::{Seat, Seats};
@@ -30,6 +31,9 @@ const LINES_PER_WAKE: usize = 32;
 
 /// A miner that leaves this much unread is not listening.
 const UNSENT_BYTES_MAX: usize = 256 * 1024;
+
+/// Over which miners are moved that the pools leave no room for.
+const MOVE_WINDOW: Duration = Duration::from_secs(10);
 
 /// How long the last bytes may take.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -98,7 +102,7 @@ impl Session {
             seats,
             seat,
             wire: Wire::new(io, line_bytes_max),
-            machine: Downstream::new(now, Duration::from_secs(10).mul_f32(peer.spread)),
+            machine: fresh(now, &peer),
             handoff: None,
             bucket: TokenBucket::new(now.instant, pace.burst),
             throttled_until: None,
@@ -223,9 +227,10 @@ impl Session {
                 self.throttled_until = Some(now.instant + wait);
                 return Ok(());
             }
-            let view = view(feed, self.seat.lane(), now, &self.context);
+            let shared = Shared { context: &self.context, now: now.instant };
+            let view = view(feed, self.seat.lane(), now, &shared);
             match self.wire.next_line() {
-                Ok(Some(line)) => self.machine.handle(&view.view(), Input::Line(line), out),
+                Ok(Some(line)) => self.machine.handle(&view, Input::Line(line), out),
                 Ok(None) => {
                     self.lines_pending = false;
                     return Ok(());
@@ -244,8 +249,8 @@ impl Session {
         input: Input<'_>,
         out: &mut Outbox,
     ) -> Verdict {
-        let view = view(feed, self.seat.lane(), now, &self.context);
-        self.machine.handle(&view.view(), input, out);
+        let shared = Shared { context: &self.context, now: now.instant };
+        self.machine.handle(&view(feed, self.seat.lane(), now, &shared), input, out);
         self.carry_out(feed, now, out)
     }
 
@@ -257,6 +262,9 @@ impl Session {
         }
         if out.forward.is_some() || credited {
             self.seat.measured(self.machine.work_per_second(now));
+        }
+        if self.seat.miner() != self.machine.miner_id() {
+            self.seat.identify(self.machine.miner_id());
         }
         if let Some(forward) = out.forward.take() {
             self.forward(feed, now, forward);
@@ -284,9 +292,14 @@ impl Session {
 
     fn end(&mut self, reason: CloseReason) {
         let now = self.context.clock.now().instant;
-        if let Some((layout, id)) = self.machine.miner_id() {
-            self.context.ids.release(now, layout, id);
-        }
+        let shared = Shared { context: &self.context, now };
+        let machine =
+            std::mem::replace(&mut self.machine, fresh(self.context.clock.now(), &self.peer));
+        let ids = match machine.end(now) {
+            Remains::Ids(ids) => ids,
+            Remains::Session(session) => session.ids().collect(),
+        };
+        ids.into_iter().for_each(|id| shared.release(id));
         self.context.miners.fetch_sub(1, Ordering::Relaxed);
         let telemetry = &self.context.telemetry;
         let (listener, peer) = (&*self.context.listener, self.peer.address);
@@ -312,6 +325,10 @@ impl Session {
     }
 }
 
+fn fresh(now: Now, peer: &Peer) -> Downstream {
+    Downstream::new(now, MOVE_WINDOW.mul_f32(peer.spread), peer.token)
+}
+
 /// The answer of the pool's task, or never when no share is on its way.
 async fn answered(handoff: &mut Option<oneshot::Receiver<HandOver>>) -> HandOver {
     match handoff {
@@ -321,38 +338,7 @@ async fn answered(handoff: &mut Option<oneshot::Receiver<HandOver>>) -> HandOver
     }
 }
 
-/// A [`View`] and what it borrows.
-struct Sight<'a, A> {
-    feed: &'a Feed,
-    lane: Option<LaneId>,
-    now: Now,
-    allocate: A,
-}
-
-fn view<'a>(
-    feed: &'a Feed,
-    lane: Option<LaneId>,
-    now: Now,
-    context: &Arc<SessionContext>,
-) -> Sight<
-    'a,
-    impl Fn(loka_stratum::extranonce::Layout) -> Option<loka_stratum::extranonce::MinerId> + use<>,
-> {
-    let context = Arc::clone(context);
-    Sight { feed, lane, now, allocate: move |layout| context.ids.allocate(now.instant, layout) }
-}
-
-impl<A> Sight<'_, A>
-where
-    A: Fn(loka_stratum::extranonce::Layout) -> Option<loka_stratum::extranonce::MinerId>,
-{
-    fn view(&self) -> View<'_> {
-        View {
-            now: self.now,
-            work: &self.feed.work,
-            lane: self.lane,
-            terms: &self.feed.terms,
-            allocate: &self.allocate,
-        }
-    }
+/// What a session sees at one moment.
+fn view<'a>(feed: &'a Feed, lane: Option<LaneId>, now: Now, shared: &'a Shared<'_>) -> View<'a> {
+    View { now, work: &feed.work, lane, terms: &feed.terms, registry: shared }
 }

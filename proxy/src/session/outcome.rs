@@ -29,6 +29,8 @@ impl Session {
             Event::Difficulty(difficulty) => context
                 .telemetry
                 .emit(MinerEvent::DifficultyChanged { listener, peer, difficulty: &difficulty }),
+            // TODO
+            Event::CoinbaseTooLong { .. } | Event::Renumbered | Event::Resumed => {}
             Event::Malformed(what) => {
                 context.telemetry.emit(MinerEvent::Malformed { listener, peer, what: &what });
             }
