@@ -184,7 +184,14 @@ impl RouteTask {
         match update.news {
             News::Connecting => self.with_slot(index, Slot::connecting),
             News::Ready { source, version_mask } => self.ready(index, source, version_mask),
+            News::Unfit { source, detail } => {
+                self.with_slot(index, |slot| slot.unverified(detail));
+                // Earlier jobs may still be worth something, and are not mined on for long.
+                let until = self.now().instant + crate::upstream::HOLD_MAX;
+                self.lingering.insert(source, until);
+            }
             News::Job { source, notify, context, now } => {
+                self.lingering.remove(&source);
                 self.with_slot(index, |slot| slot.job(now.instant, notify.prev_hash, &context));
                 self.first_ready.get_or_insert(now.instant);
                 if let Err(misfit) = self.board.offer(now, source, *notify, context) {

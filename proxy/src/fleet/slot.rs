@@ -1,7 +1,7 @@
 //! One pool of a route: its task's handle and what is known of its state.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use loka_api::runtime_config::{Pool, Route, SuggestDifficulty};
@@ -63,6 +63,8 @@ pub(crate) struct Slot {
     state: PoolState,
     ready_since: Option<Instant>,
     reported: bool,
+    /// It is unfit by its latest job, and fit again with one that pays whom it must.
+    unverified: bool,
     terms: Option<PoolContext>,
     last_job: Option<Instant>,
     last_error: Option<String>,
@@ -108,6 +110,7 @@ impl Slot {
             name: pool.name.as_str().into(),
             account: pool.account.as_str().into(),
             submits: submits_in,
+            wants_names: AtomicBool::new(pool.worker_names.is_some()),
         };
         Self {
             handle: Arc::new(handle),
@@ -124,6 +127,7 @@ impl Slot {
             state: PoolState::Connecting,
             ready_since: None,
             reported: false,
+            unverified: false,
             terms: None,
             last_job: None,
             last_error: None,
@@ -150,6 +154,7 @@ impl Slot {
         self.outgoing_until = None;
         if *self.pool != *pool {
             self.pool = Arc::new(pool.clone());
+            self.handle.wants_names.store(pool.worker_names.is_some(), Ordering::Relaxed);
             self.settings.send_replace(Arc::clone(&self.pool));
         }
     }
@@ -244,6 +249,9 @@ impl Slot {
 
     /// Its session goes on with the jobs that it had.
     pub(super) fn resumed(&mut self, now: Instant) {
+        if self.unverified {
+            return;
+        }
         self.state = PoolState::Up;
         self.ready_since.get_or_insert(now);
     }
@@ -254,6 +262,9 @@ impl Slot {
         self.terms = Some(*terms);
         self.last_job = Some(now);
         self.reported = true;
+        if std::mem::take(&mut self.unverified) {
+            self.state = PoolState::Connecting;
+        }
         if self.state != PoolState::Unfit {
             self.resumed(now);
             self.last_error = None;
@@ -274,6 +285,13 @@ impl Slot {
     pub(super) fn dropped(&mut self) {
         self.health.dropped();
         self.ready_since = None;
+    }
+
+    /// Its latest job does not pay whom it must.
+    pub(super) fn unverified(&mut self, detail: String) {
+        self.reported = true;
+        self.unverified = true;
+        self.misfit(detail);
     }
 
     pub(super) fn misfit(&mut self, detail: String) {

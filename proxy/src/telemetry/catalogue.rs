@@ -89,6 +89,10 @@ loka_ops::metrics! {
         "Messages of the pool to its operator (client.show_message)";
     POOL_RECONNECTS_ASKED: Counter "loka_pool_reconnects_asked" ["route", "pool", "obeyed"]
         "Requests of the pool to connect elsewhere (client.reconnect)";
+    POOL_UNNAMED_SHARES: Counter "loka_pool_unnamed_shares" ["route", "pool", "reason"]
+        "Shares under the pool's plain login although the pool is told workers' names";
+    POOL_UNVERIFIED_JOBS: Counter "loka_pool_unverified_jobs" ["route", "pool"]
+        "Jobs of the pool that were not mined on, for their coinbase does not pay whom it must";
     POOL_SUSPECTED: Counter "loka_pool_suspected" ["route", "pool", "reason"]
         "Times that a connected pool was held unfit to be mined on while another can be";
     POOL_PART: Gauge "loka_pool_hashrate_part" ["route", "pool"]
