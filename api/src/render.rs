@@ -57,6 +57,8 @@ pub fn render(
         name: format!("{}/{}", proxy.namespace, proxy.name),
         listeners: listeners::render(&mut Draft::new(proxy, &mut notes), secrets),
         routes: routes::Routes { resources, secrets }.render(proxy, &mut notes),
+        rules: Vec::new(),
+        firmware: Vec::new(),
         drain: drain(&mut Draft::new(proxy, &mut notes)),
         observability: observability(&mut Draft::new(proxy, &mut notes)),
     };

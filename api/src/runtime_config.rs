@@ -7,18 +7,35 @@ use sha2::{Digest, Sha256};
 
 use crate::secrets::Secret;
 
-pub use crate::stratum_proxy::{NoPoolPolicy, TlsVersion, VersionRolling};
+mod firmware;
+mod pool;
+mod route;
+mod rule;
+
+pub use firmware::FirmwareProfile;
+pub use pool::{
+    Endpoint, Health, Payout, Pool, PoolTimeouts, ReconnectPolicy, SuggestDifficulty, Window,
+    WorkerNames,
+};
+pub use route::{ExtranonceLayout, Mode, OnNoPool, Rollout, RolloutStep, Route};
+pub use rule::Rule;
+
+pub use crate::stratum_proxy::{NoPoolPolicy, SetExtranonce, TlsVersion, VersionRolling};
 
 /// The highest shape of this document that is understood. A proxy refuses a higher one; a writer
 /// names the lowest that can run the config, [`RuntimeConfig::schema_needed`], so that an older
 /// proxy goes on with what it understands.
-pub const SCHEMA: u32 = SCHEMA_TLS;
+pub const SCHEMA: u32 = SCHEMA_FLEET;
 
 /// What every proxy understands.
 const SCHEMA_FIRST: u32 = 1;
 
 /// With TLS towards miners: a proxy that ignored it would serve them in the clear.
 const SCHEMA_TLS: u32 = 2;
+
+/// With anything that says where work goes beyond the order of pools, or what a pool or a firmware
+/// is told: a proxy that ignored it would mine elsewhere than it is meant to.
+const SCHEMA_FLEET: u32 = 3;
 
 /// Bytes of the hash that are kept: enough to tell the configs of one farm apart.
 const HASH_BYTES: usize = 6;
@@ -35,6 +52,12 @@ pub struct RuntimeConfig {
     pub listeners: Vec<Listener>,
     /// Where the work goes.
     pub routes: Vec<Route>,
+    /// Which miners take another route than their listener's. The first that matches decides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<Rule>,
+    /// What miners' firmware can take. Tried before the profiles that the proxy has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub firmware: Vec<FirmwareProfile>,
     /// What happens at the end.
     pub drain: Drain,
     /// Logs and traces.
@@ -104,96 +127,6 @@ pub struct Limits {
     pub submit_burst: u32,
 }
 
-/// Where the work of some listeners goes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Route {
-    /// Name, unique.
-    pub name: String,
-    /// In the order of preference.
-    pub pools: Vec<Pool>,
-    /// While none is healthy.
-    pub on_no_pool: OnNoPool,
-    /// How long a better pool must have been healthy before miners return to it.
-    pub failback_after_ms: u64,
-    /// The longest time without a job.
-    pub job_keep_alive_ms: u64,
-    /// The layout of miners' search space. Absent: by the pools.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub extranonce: Option<ExtranonceLayout>,
-    /// Version bits that miners may roll. 0: none.
-    pub version_mask: u32,
-}
-
-/// While no pool is healthy.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct OnNoPool {
-    /// Hold miners or let them go.
-    pub policy: NoPoolPolicy,
-    /// With Close: how long they are held first.
-    pub after_ms: u64,
-}
-
-/// The layout of miners' search space.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ExtranonceLayout {
-    /// Bytes that tell miners apart.
-    pub id_bytes: u8,
-    /// Bytes that a miner counts through.
-    pub miner_bytes: u8,
-}
-
-/// One address of a pool, with the login.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Pool {
-    /// Unique in the route: the StratumPool's name, and `name/2`, `name/3` for its further
-    /// endpoints.
-    pub name: String,
-    /// The priority in the route. The order of the list says it already.
-    pub priority: i32,
-    /// Where it is.
-    pub endpoint: Endpoint,
-    /// The whole login: the account, or `account.workerName`.
-    pub user: String,
-    /// The account that is paid.
-    pub account: String,
-    /// The password of the login.
-    pub password: Secret,
-    /// How long it may take.
-    pub timeouts: PoolTimeouts,
-    /// Whether it is asked for version rolling.
-    pub version_rolling: VersionRolling,
-}
-
-/// Host and port of a pool.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Endpoint {
-    /// Host name or address, without brackets.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
-}
-
-/// How long a pool may take.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct PoolTimeouts {
-    /// To accept a connection.
-    pub connect_ms: u64,
-    /// To answer subscribe and authorize.
-    pub handshake_ms: u64,
-    /// To send the first job.
-    pub first_job_ms: u64,
-    /// To send the next job.
-    pub job_silence_ms: u64,
-    /// To answer a share.
-    pub submit_ms: u64,
-}
-
 /// What happens at the end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -220,11 +153,20 @@ impl RuntimeConfig {
     /// The lowest schema that can run this config.
     #[must_use]
     pub fn schema_needed(&self) -> u32 {
+        let has_rules = !self.rules.is_empty() || !self.firmware.is_empty();
+        if has_rules || self.routes.iter().any(Route::is_beyond_the_order) {
+            return SCHEMA_FLEET;
+        }
         match self.listeners.iter().any(|listener| listener.tls.is_some()) {
             true => SCHEMA_TLS,
             false => SCHEMA_FIRST,
         }
     }
+}
+
+/// Whether a field need not be written.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// Names a config by its content: [`hash_of_json`] of its [`json`]. Fields are written in the order

@@ -214,6 +214,28 @@ impl Default for PoolTimeouts {
     }
 }
 
+/// Whether a pool is told the difficulty that the measured hashrate asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub enum SuggestDifficulty {
+    /// With `mining.suggest_difficulty`.
+    #[default]
+    Enabled,
+    /// Never.
+    Disabled,
+}
+
+/// Where a pool's `client.reconnect` may lead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub enum ReconnectPolicy {
+    /// To another port of the same host.
+    SameHost,
+    /// To the same host, or a name below it.
+    #[default]
+    SubDomain,
+    /// Nowhere.
+    Never,
+}
+
 /// What the operator observed.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -6,6 +6,7 @@
 //! that says so. The doc comments become the descriptions that `kubectl explain` shows.
 
 mod drain;
+mod firmware;
 mod listener;
 mod observability;
 mod pod;
@@ -14,6 +15,7 @@ mod service;
 mod status;
 
 pub use drain::Drain;
+pub use firmware::SetExtranonce;
 pub use listener::{
     ClientAuth, Difficulty, Limits, Listener, ListenerTls, Protocol, RouteRef, TlsSecretRef,
     TlsVersion,

@@ -3,7 +3,7 @@
 use crate::{
     names,
     resources::Sourced,
-    runtime_config::{Endpoint, Pool, PoolTimeouts},
+    runtime_config::{Endpoint, Health, Pool, PoolTimeouts, ReconnectPolicy, SuggestDifficulty},
     secrets::{Secret, SecretRef, SecretSource},
     stratum_pool::{self as spec, StratumPoolSpec},
     stratum_proxy::StratumProxySpec,
@@ -54,6 +54,13 @@ impl Login<'_> {
                 password: password.clone(),
                 timeouts: timeouts.clone(),
                 version_rolling,
+                weight: None,
+                schedule: Vec::new(),
+                worker_names: None,
+                payout: None,
+                health: Health::default(),
+                suggest_difficulty: SuggestDifficulty::default(),
+                reconnect: ReconnectPolicy::default(),
             })
             .collect()
     }

@@ -3,7 +3,7 @@
 
 use crate::{
     resources::{Resources, Sourced},
-    runtime_config::{ExtranonceLayout, NoPoolPolicy, OnNoPool, Pool, Route},
+    runtime_config::{ExtranonceLayout, Mode, NoPoolPolicy, OnNoPool, Pool, Route},
     secrets::SecretSource,
     stratum_pool::StratumPoolSpec,
     stratum_proxy::{self as spec, StratumProxySpec, VersionRolling},
@@ -55,6 +55,9 @@ impl Routes<'_> {
             job_keep_alive_ms: draft.millis(&at.duration("jobKeepAlive"), &wanted.job_keep_alive),
             extranonce: extranonce(draft, &at.field("extranonce"), wanted),
             version_mask: version_mask(draft, &at, wanted),
+            mode: Mode::default(),
+            pin: None,
+            rollout: None,
             name,
         }
     }

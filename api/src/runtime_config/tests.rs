@@ -8,6 +8,8 @@ fn config() -> RuntimeConfig {
         name: "mining/farm-east".into(),
         listeners: vec![],
         routes: vec![],
+        rules: vec![],
+        firmware: vec![],
         drain: Drain { timeout_ms: 1 },
         observability: Observability::default(),
     }
@@ -60,7 +62,6 @@ fn only_a_config_with_tls_needs_the_schema_that_knows_it() {
     assert_eq!(config.schema_needed(), 1);
     config.listeners[1].tls = Some(tls);
     assert_eq!(config.schema_needed(), 2);
-    assert_eq!(SCHEMA, 2, "the highest that is understood");
 }
 
 #[test]
@@ -76,4 +77,94 @@ fn a_config_of_a_newer_writer_is_read() {
     newer["drain"]["jitterMs"] = json!(5);
     newer["fleet"] = json!({"weights": []});
     assert_eq!(serde_json::from_value::<RuntimeConfig>(newer).unwrap(), config());
+}
+
+/// As an older writer has it, without a field that came later.
+fn route() -> Route {
+    let pool = json!({
+        "name": "a", "priority": 0, "endpoint": {"host": "a.example.com", "port": 3333},
+        "user": "acme.farm", "account": "acme", "password": "x",
+        "timeouts": {"connectMs": 1, "handshakeMs": 1, "firstJobMs": 1, "jobSilenceMs": 1, "submitMs": 1},
+        "versionRolling": "Enabled",
+    });
+    let route = json!({
+        "name": "main", "pools": [pool], "onNoPool": {"policy": "Hold", "afterMs": 0},
+        "failbackAfterMs": 1, "jobKeepAliveMs": 1, "versionMask": 0,
+    });
+    let read: Route = serde_json::from_value(route.clone()).unwrap();
+    assert_eq!(json!(read), route, "what is as before is not written: hashes stay");
+    read
+}
+
+/// An older proxy would mine, but elsewhere or otherwise than it is meant to.
+#[test]
+fn each_thing_that_says_where_work_goes_needs_the_schema_that_knows_it() {
+    let needed = |change: &dyn Fn(&mut RuntimeConfig)| {
+        let mut config = RuntimeConfig { routes: vec![route()], ..config() };
+        assert_eq!(config.schema_needed(), 1);
+        change(&mut config);
+        let text = json(&config);
+        assert_eq!(serde_json::from_str::<RuntimeConfig>(&text).unwrap(), config, "{text}");
+        config.schema_needed()
+    };
+    let window = Window { days: 1, from_minute: 0, to_minute: 1440 };
+    let names = WorkerNames { template: "{worker}".into(), logins_max: 16 };
+    let payout = Payout { address: "a".into(), script_hex: "00".into(), min_percent: 50 };
+    let rollout = Rollout {
+        steps: vec![RolloutStep { percent: 100, for_ms: 0 }],
+        min_acceptance_permille: 950,
+        max_latency_ms: 2000,
+        max_job_age_ms: 120_000,
+    };
+    let changes: [&dyn Fn(&mut RuntimeConfig); 12] = [
+        &|it| it.rules.push(Rule::default()),
+        &|it| it.firmware.push(FirmwareProfile::default()),
+        &|it| it.routes[0].mode = Mode::Dedicated,
+        &|it| it.routes[0].pin = Some("a".into()),
+        &|it| it.routes[0].rollout = Some(rollout.clone()),
+        &|it| it.routes[0].pools[0].weight = Some(1),
+        &|it| it.routes[0].pools[0].schedule.push(window),
+        &|it| it.routes[0].pools[0].worker_names = Some(names.clone()),
+        &|it| it.routes[0].pools[0].payout = Some(payout.clone()),
+        &|it| it.routes[0].pools[0].health.block_lag_ms = 1,
+        &|it| it.routes[0].pools[0].suggest_difficulty = SuggestDifficulty::Disabled,
+        &|it| it.routes[0].pools[0].reconnect = ReconnectPolicy::Never,
+    ];
+    for (index, change) in changes.into_iter().enumerate() {
+        assert_eq!(needed(change), 3, "change {index}");
+    }
+    assert_eq!(SCHEMA, 3, "the highest that is understood");
+}
+
+/// 2026-11-25 is a Wednesday.
+const WEDNESDAY: u64 = 1_795_564_800;
+const MINUTE: u64 = 60;
+const DAY: u64 = 24 * 60 * MINUTE;
+
+#[test]
+fn a_window_holds_its_days_and_minutes_also_over_midnight() {
+    let wednesday = 1 << 2;
+    let day = Window { days: wednesday, from_minute: 8 * 60, to_minute: 20 * 60 };
+    let at = |window: Window, hour: u64, minute: u64| {
+        window.contains(WEDNESDAY + (hour * 60 + minute) * MINUTE)
+    };
+    assert!(!at(day, 7, 59) && at(day, 8, 0) && at(day, 19, 59) && !at(day, 20, 0));
+    assert!(!at(day, 8 + 24, 0), "not on Thursday");
+    let all = Window { days: wednesday, from_minute: 0, to_minute: 1440 };
+    assert!(at(all, 0, 0) && at(all, 23, 59) && !at(all, 24, 0));
+    let night = Window { days: wednesday, from_minute: 22 * 60, to_minute: 6 * 60 };
+    assert!(!at(night, 5, 0), "that night began on Tuesday");
+    assert!(at(night, 22, 0) && at(night, 24 + 5, 59) && !at(night, 24 + 6, 0));
+    let sunday = Window { days: 1 << 6, ..night };
+    assert!(sunday.contains(WEDNESDAY + 5 * DAY), "into Monday");
+}
+
+#[test]
+fn a_pool_without_windows_is_always_scheduled() {
+    let mut pool = route().pools.remove(0);
+    assert!(pool.is_scheduled(WEDNESDAY));
+    pool.schedule = vec![Window { days: 1, from_minute: 0, to_minute: 1440 }];
+    assert!(!pool.is_scheduled(WEDNESDAY) && pool.is_scheduled(WEDNESDAY + 5 * DAY));
+    pool.schedule.push(Window { days: 1 << 2, from_minute: 0, to_minute: 1440 });
+    assert!(pool.is_scheduled(WEDNESDAY));
 }

@@ -190,9 +190,10 @@ pub enum VersionRolling {
 }
 
 /// How miners share pool connections.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub enum Mode {
     /// Many miners over one connection for each pool.
+    #[default]
     Aggregated,
     /// One connection for each miner.
     Dedicated,

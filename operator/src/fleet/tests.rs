@@ -17,6 +17,8 @@ fn snapshot(sequence: u64) -> Arc<Snapshot> {
         name: format!("mining/{sequence}"),
         listeners: Vec::new(),
         routes: Vec::new(),
+        rules: Vec::new(),
+        firmware: Vec::new(),
         drain: Drain { timeout_ms: 0 },
         observability: Observability::default(),
     };

@@ -274,6 +274,8 @@ pub(super) fn large_snapshot(sequence: u64, bytes: usize) -> Arc<Snapshot> {
         name: format!("mining/{sequence}{}", "x".repeat(bytes)),
         listeners: Vec::new(),
         routes: Vec::new(),
+        rules: Vec::new(),
+        firmware: Vec::new(),
         drain: Drain { timeout_ms: 0 },
         observability: Observability::default(),
     };
