@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use loka_api::runtime_config::{Listener, Route, RuntimeConfig};
+use loka_api::runtime_config::{Listener, Route, Rule, RuntimeConfig};
 use loka_stratum::downstream::Close;
 use loka_stratum::types::JobSerial;
 use tokio::sync::{mpsc, watch};
@@ -20,7 +20,8 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::control::{self, Answer, ConfigFeed, Offer, Offered, Ports, Shown};
 use crate::fleet::{FleetSeams, RouteOutput, RouteParts, RouteTask};
-use crate::listener::{ListenerSeams, ListenerTask, MinerCount, Orders, Port, leave};
+use crate::listener::{ListenerSeams, ListenerTask, MinerCount, Orders, Port, Reachable, leave};
+use crate::router::Rules;
 use crate::session::{Leave, MinerIds};
 use crate::sink::ledger::Ledger;
 use crate::telemetry::reasons::DrainCause;
@@ -140,6 +141,8 @@ struct Supervisor {
     /// What runs; none before the first.
     applied: Option<Offered>,
     routes: HashMap<String, RunningRoute>,
+    /// Those of the configuration that is applied.
+    rules: Vec<Rule>,
     listeners: HashMap<String, RunningListener>,
     /// Listeners whose name or address has gone; kept until their miners have.
     leaving: Vec<RunningListener>,
@@ -224,6 +227,7 @@ impl Supervisor {
             offers,
             applied: None,
             routes: HashMap::new(),
+            rules: Vec::new(),
             listeners: HashMap::new(),
             leaving: Vec::new(),
             failed: Vec::new(),
@@ -295,6 +299,7 @@ impl Supervisor {
         }
         self.seams.telemetry.configure(&config.observability);
         self.apply_routes(&config);
+        self.rules.clone_from(&config.rules);
         self.apply_listeners(&config, ports).await;
         self.drop_routes(&config);
         self.applied = Some(offered.clone());
@@ -409,10 +414,16 @@ impl Supervisor {
     }
 
     fn orders_for(&self, listener: &Arc<Listener>) -> Option<Orders> {
-        let route = self.routes.get(&listener.route)?;
+        let rules = Rules::compile(&self.rules, &listener.name, &listener.route);
+        let reach = |name: &str| {
+            let running = self.routes.get(name)?;
+            Some(Reachable { name: name.into(), state: running.output.state.clone() })
+        };
+        let routes = rules.routes().into_iter().map(reach).collect::<Option<Vec<_>>>()?;
         Some(Orders {
             config: Arc::clone(listener),
-            route: route.output.state.clone(),
+            rules: Arc::new(rules),
+            routes,
             leave: self.leave,
             port: Port::Open,
         })

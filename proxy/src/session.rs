@@ -22,14 +22,18 @@ use crate::upstream::{PoolHandle, PoolId};
 mod driver;
 mod ids;
 mod outcome;
+mod switch;
 
 pub(crate) use self::driver::{Session, SessionParts};
 pub(crate) use self::ids::MinerIds;
+pub(crate) use self::switch::{Generation, Stage, Switch, Switchboard, Way};
 
 /// All that a session reads: its route's work and its listener's terms, as one value.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Feed {
     pub(crate) route: Arc<str>,
+    pub(crate) stage: Stage,
+    pub(crate) generation: Generation,
     pub(crate) work: Work,
     /// Where its miners sit.
     pub(crate) seats: Arc<Seats>,
@@ -43,7 +47,7 @@ pub(crate) struct Feed {
 }
 
 /// A pool of the feed: where shares for its jobs go and are booked.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct FeedPool {
     pub(crate) handle: Arc<PoolHandle>,
     pub(crate) row: Arc<Row>,
@@ -73,6 +77,7 @@ pub(crate) struct SessionContext {
     pub(crate) ids: Arc<MinerIds>,
     pub(crate) miners: AtomicUsize,
     pub(crate) line_bytes_max: usize,
+    pub(crate) switchboard: Switchboard,
 }
 
 /// Who a session is with.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::difficulty::Difficulty;
 use crate::extranonce::{Layout, MinerId};
+use crate::job::JobTable;
 use crate::message::{self, ClientMessage, ClientRequest, Malformed, MalformedRequest};
 use crate::rpc::{RejectCode, RequestId, reply};
 use crate::share::{Reject, VerifiedShare};
@@ -52,6 +53,8 @@ pub struct Terms {
 pub enum NoPool {
     /// Held, told so, and answered honestly.
     Hold,
+    /// Told nothing yet: where its work comes from is being settled.
+    Wait,
     /// Let go after this long, so that their own failover acts.
     Close {
         /// How long they are held first.
@@ -68,6 +71,8 @@ pub struct View<'a> {
     pub work: &'a Work,
     /// The lane of it that the miner is seated on; none if that is left to us.
     pub lane: Option<LaneId>,
+    /// The jobs of another route that the miner was on until a moment ago: what it finds for them is still due there.
+    pub former: Option<&'a JobTable>,
     /// The listener's terms.
     pub terms: &'a Terms,
     /// Gives an id that no live miner has; none when all are taken.
@@ -269,6 +274,18 @@ impl Downstream {
             Phase::Fresh(_) | Phase::Waiting(_) => None,
             Phase::Subscribed(state) => Some((state.layout, state.id)),
             Phase::Mining(state) => Some((state.layout, state.id)),
+        }
+    }
+
+    /// Whether the handshake is complete.
+    pub fn is_mining(&self) -> bool {
+        matches!(self.phase, Phase::Mining(_))
+    }
+
+    /// The work is another route's from now on, whose jobs and epochs are counted apart from those so far.
+    pub fn moved(&mut self) {
+        if let Phase::Mining(mining) = &mut self.phase {
+            mining.moved();
         }
     }
 

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use loka_api::runtime_config::RuntimeConfig;
 use loka_api::{Layered, Resources, render};
 use loka_farm::judge::Difficulty;
 use loka_farm::miner::counts::Disconnect;
@@ -118,6 +119,17 @@ impl Farm {
         settings: [PoolSettings; 2],
         miners: usize,
     ) -> Self {
+        Self::edited(seed, conditions, settings, miners, |_| {}).await
+    }
+
+    /// The same, with a configuration that the documents of this farm do not say.
+    pub(crate) async fn edited(
+        seed: u64,
+        conditions: Conditions,
+        settings: [PoolSettings; 2],
+        miners: usize,
+        edit: fn(&mut RuntimeConfig),
+    ) -> Self {
         let start = Instant::now();
         let net = Net::new(seed, conditions);
         let mut pools = Vec::new();
@@ -128,7 +140,7 @@ impl Farm {
         }
         let documents = documents();
         let telemetry = Telemetry::silent();
-        let first = Offered::from_files(applied(&documents));
+        let first = Offered::from_files(edited(&documents, edit));
         let (publisher, feed) = Publisher::new(Some(first), telemetry.clone());
         let app = start_app(&net, telemetry, feed, seed).await;
         let rack = power_on(&net, seed, miners);
@@ -199,6 +211,12 @@ impl Farm {
         self.documents.difficulty *= 1.25;
         let offered = Offered::from_files(applied(&self.documents));
         self.publisher.publish(offered).await.expect("good documents");
+    }
+
+    /// Applies a configuration that the documents of this farm do not say.
+    pub(crate) async fn edit(&mut self, edit: fn(&mut RuntimeConfig)) {
+        let offered = Offered::from_files(edited(&self.documents, edit));
+        self.publisher.publish(offered).await.expect("a good configuration");
     }
 
     /// Ends all faults.
@@ -366,10 +384,15 @@ fn documents() -> Documents {
 }
 
 fn applied(documents: &Documents) -> Applied {
+    edited(documents, |_| {})
+}
+
+fn edited(documents: &Documents, edit: fn(&mut RuntimeConfig)) -> Applied {
     let text = documents.text();
     let resources = Resources::load([("farm.yaml", text.as_str())]).expect("good documents");
     let proxy = resources.proxy(None).expect("one proxy");
-    let rendered = render(&resources, proxy, &Layered(Vec::new())).expect("good documents");
+    let mut rendered = render(&resources, proxy, &Layered(Vec::new())).expect("good documents");
+    edit(&mut rendered.config);
     Applied::of(rendered.config, "farm.yaml")
 }
 

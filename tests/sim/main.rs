@@ -15,6 +15,7 @@
 mod farm;
 mod faults;
 mod named;
+mod routing;
 mod seeds;
 
 use std::time::Duration;

@@ -9,12 +9,14 @@ use std::time::{Duration, Instant};
 
 use loka_stratum::downstream::{Downstream, Event, Input, Outbox, View};
 use loka_stratum::frame::FrameError;
+use loka_stratum::job::JobTable;
 use loka_stratum::types::LaneId;
 use loka_stratum::work::Now;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{sleep_until, timeout};
 
-use super::{Feed, Peer, SessionContext, close_reason};
+use super::switch::{Asked, Former};
+use super::{Feed, Generation, Peer, SessionContext, close_reason};
 use crate::policy::rate_limit::TokenBucket;
 use crate::seats::{Seat, Seats};
 use crate::telemetry::MinerEvent;
@@ -53,7 +55,11 @@ pub(crate) struct SessionParts {
 pub(crate) struct Session {
     pub(super) context: Arc<SessionContext>,
     pub(super) peer: Peer,
-    feed: watch::Receiver<Arc<Feed>>,
+    pub(super) feed: watch::Receiver<Arc<Feed>>,
+    /// Of the switch that the feed was taken by.
+    pub(super) generation: Generation,
+    pub(super) asked: Asked,
+    pub(super) former: Option<Box<Former>>,
     wire: Wire,
     pub(super) machine: Downstream,
     /// Among those of the route that feeds it.
@@ -89,9 +95,9 @@ impl Session {
     pub(crate) fn new(parts: SessionParts, io: Box<dyn Transport>, accepted: Now) -> Self {
         let SessionParts { context, feed, peer } = parts;
         let now = accepted;
-        let (pace, seats) = {
+        let (pace, seats, generation) = {
             let feed = feed.borrow();
-            (feed.pace, Arc::clone(&feed.seats))
+            (feed.pace, Arc::clone(&feed.seats), feed.generation)
         };
         let seat = seats.take();
         Self {
@@ -108,6 +114,9 @@ impl Session {
             left: false,
             context,
             feed,
+            generation,
+            asked: Asked::Nothing,
+            former: None,
             peer,
         }
     }
@@ -173,20 +182,37 @@ impl Session {
     }
 
     fn step_into(&mut self, wake: Wake, out: &mut Outbox) -> Verdict {
-        let feed = Arc::clone(&self.feed.borrow_and_update());
         let now = self.context.clock.now();
-        self.sit(&feed);
+        let feed = self.look(now.instant);
+        self.sit(&feed, now);
+        self.react(&feed, now, wake, out)?;
+        // A handshake that has just been completed settles the route, and only that route's job may follow it.
+        while self.is_misplaced(&self.feed.borrow()) {
+            let before = self.generation;
+            let feed = self.look(now.instant);
+            self.sit(&feed, now);
+            self.machine_step(&feed, now, Input::Work, out)?;
+            self.lines(&feed, now, out)?;
+            if self.generation == before && self.is_misplaced(&feed) {
+                // The listener is ending, and so is this session.
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn react(&mut self, feed: &Feed, now: Now, wake: Wake, out: &mut Outbox) -> Verdict {
         if self.throttled_until.is_some_and(|until| until <= now.instant) {
             self.throttled_until = None;
         }
         match wake {
             Wake::Feed(changed) => {
                 changed.map_err(|_| CloseReason::Stopped)?;
-                self.machine_step(&feed, now, Input::Work, out)?;
+                self.machine_step(feed, now, Input::Work, out)?;
             }
             Wake::HandedOver(result) => {
                 self.handoff = None;
-                self.machine_step(&feed, now, Input::HandedOver(result), out)?;
+                self.machine_step(feed, now, Input::HandedOver(result), out)?;
             }
             Wake::Io(progress) => match progress.map_err(|_| CloseReason::ConnectionLost)? {
                 Progress::Read => {
@@ -196,25 +222,27 @@ impl Session {
                 Progress::Flushed => {}
                 Progress::Closed => return Err(CloseReason::MinerLeft),
             },
-            Wake::Timer => self.machine_step(&feed, now, Input::Timeout, out)?,
+            Wake::Timer => self.machine_step(feed, now, Input::Timeout, out)?,
         }
         // At every wake: whichever came first has marked the feed as seen.
-        self.ordered_to_leave(&feed, now, out)?;
-        self.lines(&feed, now, out)
+        self.ordered_to_leave(feed, now, out)?;
+        self.lines(feed, now, out)
     }
 
-    /// A listener that feeds from another route has other seats.
-    fn sit(&mut self, feed: &Feed) {
+    /// Another route has other seats, and counts its jobs apart.
+    fn sit(&mut self, feed: &Feed, now: Now) {
         if !Arc::ptr_eq(&self.seats, &feed.seats) {
             self.seats = Arc::clone(&feed.seats);
             self.seat = self.seats.take();
+            self.seat.measured(self.machine.work_per_second(now));
+            self.machine.moved();
         }
     }
 
     /// Takes lines one at a time, as long as the machine and the pace allow.
     fn lines(&mut self, feed: &Feed, now: Now, out: &mut Outbox) -> Verdict {
         for _ in 0..LINES_PER_WAKE {
-            if !self.lines_pending || !self.may_read() {
+            if !self.lines_pending || !self.may_read() || self.is_misplaced(feed) {
                 return Ok(());
             }
             if let Err(wait) = self.bucket.take(now.instant, feed.pace.per_second, feed.pace.burst)
@@ -222,7 +250,8 @@ impl Session {
                 self.throttled_until = Some(now.instant + wait);
                 return Ok(());
             }
-            let view = view(feed, self.seat.lane(), now, &self.context);
+            let former = self.former.as_deref().map(Former::jobs);
+            let view = view(feed, former, self.seat.lane(), now, &self.context);
             match self.wire.next_line() {
                 Ok(Some(line)) => self.machine.handle(&view.view(), Input::Line(line), out),
                 Ok(None) => {
@@ -243,7 +272,8 @@ impl Session {
         input: Input<'_>,
         out: &mut Outbox,
     ) -> Verdict {
-        let view = view(feed, self.seat.lane(), now, &self.context);
+        let former = self.former.as_deref().map(Former::jobs);
+        let view = view(feed, former, self.seat.lane(), now, &self.context);
         self.machine.handle(&view.view(), input, out);
         self.carry_out(feed, now, out)
     }
@@ -323,6 +353,7 @@ async fn answered(handoff: &mut Option<oneshot::Receiver<HandOver>>) -> HandOver
 /// A [`View`] and what it borrows.
 struct Sight<'a, A> {
     feed: &'a Feed,
+    former: Option<&'a JobTable>,
     lane: Option<LaneId>,
     now: Now,
     allocate: A,
@@ -330,6 +361,7 @@ struct Sight<'a, A> {
 
 fn view<'a>(
     feed: &'a Feed,
+    former: Option<&'a JobTable>,
     lane: Option<LaneId>,
     now: Now,
     context: &Arc<SessionContext>,
@@ -338,7 +370,13 @@ fn view<'a>(
     impl Fn(loka_stratum::extranonce::Layout) -> Option<loka_stratum::extranonce::MinerId> + use<>,
 > {
     let context = Arc::clone(context);
-    Sight { feed, lane, now, allocate: move |layout| context.ids.allocate(now.instant, layout) }
+    Sight {
+        feed,
+        former,
+        lane,
+        now,
+        allocate: move |layout| context.ids.allocate(now.instant, layout),
+    }
 }
 
 impl<A> Sight<'_, A>
@@ -350,6 +388,7 @@ where
             now: self.now,
             work: &self.feed.work,
             lane: self.lane,
+            former: self.former,
             terms: &self.feed.terms,
             allocate: &self.allocate,
         }

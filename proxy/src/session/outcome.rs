@@ -40,7 +40,7 @@ impl Session {
         match forward {
             Forward::Candidate(share) => {
                 self.announce_candidate(feed, &share);
-                if let Some(pool) = feed.pool(PoolId::of(share.job().source)) {
+                if let Some(pool) = self.pool(feed, PoolId::of(share.job().source)) {
                     let handoff = Handoff { share, due: None, answer: None, record: None };
                     // Refused already and booked so: a full queue loses nothing that was promised.
                     drop(pool.handle.submits.try_send(handoff));
@@ -59,7 +59,7 @@ impl Session {
         self.handoff = Some(answered);
         let credited = share.credited().as_f64();
         let pool_difficulty = share.job().pool_difficulty.as_f64();
-        let pool = feed.pool(PoolId::of(share.job().source));
+        let pool = self.pool(feed, PoolId::of(share.job().source));
         let row = pool.map_or(&feed.unknown, |pool| &pool.row);
         let due = row.due(credited, pool_difficulty);
         let Some(pool) = pool else {
@@ -93,14 +93,14 @@ impl Session {
 
     fn below_pool(&mut self, feed: &Feed, now: Now, share: &VerifiedShare) {
         self.credited += 1;
-        let row = row(feed, Some(share.job().source));
+        let row = self.row(feed, Some(share.job().source));
         let credited = share.credited().as_f64();
         row.below_pool_difficulty(credited);
         self.trace(row, now, ShareOutcome::BelowPool, credited);
     }
 
     fn refused(&self, feed: &Feed, now: Now, reject: Reject, source: Option<SourceId>) {
-        let row = row(feed, source);
+        let row = self.row(feed, source);
         row.rejected(reject);
         self.trace(row, now, ShareOutcome::Refused(reject.label()), 0.0);
         self.context.telemetry.emit(MinerEvent::ShareRefused {
@@ -113,11 +113,11 @@ impl Session {
     }
 
     fn announce_candidate(&self, feed: &Feed, share: &VerifiedShare) {
-        let row = row(feed, Some(share.job().source));
+        let row = self.row(feed, Some(share.job().source));
         row.block_candidate();
         self.context.telemetry.emit(MinerEvent::BlockCandidate {
             listener: &self.context.listener,
-            route: &feed.route,
+            route: &row.key().route,
             pool: &row.key().pool,
             worker: self.machine.worker().map_or("", |worker| worker.as_str()),
             hash: &share.hash(),
@@ -146,6 +146,12 @@ impl Session {
         });
     }
 
+    /// Where shares for the jobs of `source` are booked.
+    fn row<'a>(&'a self, feed: &'a Feed, source: Option<SourceId>) -> &'a Arc<Row> {
+        let pool = source.and_then(|source| self.pool(feed, PoolId::of(source)));
+        pool.map_or(&feed.unknown, |pool| &pool.row)
+    }
+
     fn trace(&self, row: &Row, now: Now, outcome: ShareOutcome, difficulty: f64) {
         let traces = self.context.telemetry.traces();
         if !traces.enabled() {
@@ -168,9 +174,4 @@ impl Session {
             difficulty,
         });
     }
-}
-
-/// Where shares for the jobs of `source` are booked.
-fn row(feed: &Feed, source: Option<SourceId>) -> &Arc<Row> {
-    source.and_then(|source| feed.pool(PoolId::of(source))).map_or(&feed.unknown, |pool| &pool.row)
 }

@@ -21,6 +21,10 @@ const FORMER_MAX: usize = 4;
 /// How often a held miner is told that there is no pool; it also keeps firmware from dropping a silent connection.
 pub(super) const NO_POOL_NOTICE: Duration = Duration::from_secs(30);
 
+/// What was last told to a miner that has changed its route since. No board gets there.
+const NO_EPOCH: CleanEpoch = CleanEpoch(u64::MAX);
+const NO_SERIAL: JobSerial = JobSerial(u64::MAX);
+
 #[derive(Debug)]
 pub(super) struct Mining {
     pub(super) layout: Layout,
@@ -61,6 +65,19 @@ impl Assigned {
 
     pub(super) fn difficulty(&self) -> Difficulty {
         self.current.difficulty()
+    }
+
+    /// Jobs are counted anew: whatever comes is judged at the current difficulty alone.
+    fn rebase(&mut self) {
+        self.since = JobSerial(0);
+        for (since, _) in &mut self.former {
+            *since = JobSerial(0);
+        }
+    }
+
+    /// What a share for a job of another route is judged at, whose place among the jobs since is not known.
+    pub(super) fn easiest(&self) -> Assignment {
+        self.former.iter().fold(self.current, |easiest, (_, former)| easiest.easier(*former))
     }
 
     /// A new difficulty for jobs from `since` on.
@@ -112,6 +129,14 @@ impl Mining {
             block: None,
             starved: None,
         }
+    }
+
+    /// The next job is another route's. It is clean, for no epoch is that of another route.
+    pub(super) fn moved(&mut self) {
+        if let Some((epoch, serial)) = &mut self.told {
+            (*epoch, *serial) = (NO_EPOCH, NO_SERIAL);
+        }
+        self.assigned.rebase();
     }
 
     /// Tells another difficulty, in force from the next job on.
@@ -235,7 +260,8 @@ impl Mining {
         // on the same block a pool may send the same work once more.
         let block = job.notify.prev_hash;
         let new_block = self.block.replace(block) != Some(block);
-        if clean && new_block && view.work.jobs.live_count() <= 1 {
+        let only_job = view.work.jobs.live_count() <= 1 && view.former.is_none();
+        if clean && new_block && only_job {
             self.seen.age();
         }
         out.wire.extend_from_slice(&job.notify_line(mask, Clean::from(clean)));

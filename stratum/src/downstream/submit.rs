@@ -58,7 +58,13 @@ impl Downstream {
         let Some(serial) = JobSerial::parse(&submit.job_id) else {
             return refused(Reject::UnknownJob);
         };
-        let (job, standing) = match view.work.jobs.lookup(serial) {
+        let mut assigned = mining.assigned.for_job(serial);
+        let mut found = view.work.jobs.lookup(serial);
+        if let (Lookup::Unknown, Some(former)) = (&found, view.former) {
+            found = former.lookup(serial);
+            assigned = mining.assigned.easiest();
+        }
+        let (job, standing) = match found {
             Lookup::Live(job) => (job, Standing::Live),
             Lookup::Stale(job) => (job, Standing::Stale),
             Lookup::Unknown => return refused(Reject::UnknownJob),
@@ -72,7 +78,7 @@ impl Downstream {
             submit,
             miner: mining.id,
             mask: mask.unwrap_or(VersionMask::NONE),
-            assigned: mining.assigned.for_job(serial),
+            assigned,
             standing,
             now: view.now.unix,
         };

@@ -15,6 +15,7 @@ use crate::work::WorkBoard;
 
 mod handshake;
 mod mining;
+mod moved;
 mod shares;
 mod timers;
 
@@ -40,6 +41,7 @@ struct Bench {
     forward: Option<Forward>,
     closed: Option<Close>,
     lane: Option<LaneId>,
+    former: Option<JobTable>,
 }
 
 impl Bench {
@@ -58,6 +60,7 @@ impl Bench {
             forward: None,
             closed: None,
             lane: None,
+            former: None,
         }
     }
 
@@ -106,7 +109,9 @@ impl Bench {
             Some(MinerId::new(layout, 0x0a0b_0c00 + left))
         };
         let (now, work) = (self.now, self.board.work());
-        let view = View { now, work, lane: self.lane, terms: &self.terms, allocate: &allocate };
+        let former = self.former.as_ref();
+        let (lane, terms) = (self.lane, &self.terms);
+        let view = View { now, work, lane, former, terms, allocate: &allocate };
         self.machine.handle(&view, input, &mut out);
         self.events.append(&mut out.events);
         assert!(self.forward.is_none() || out.forward.is_none(), "two shares at once");

@@ -200,7 +200,8 @@ impl Proxy {
         let ids = &self.ids;
         let allocate = |_| ids.borrow_mut().allocate(now.instant);
         let work = self.board.work();
-        let view = View { now, work, lane: None, terms: &self.terms, allocate: &allocate };
+        let view =
+            View { now, work, lane: None, former: None, terms: &self.terms, allocate: &allocate };
         session.machine.handle(&view, input, &mut out);
         assert_eq!(out.close, None, "a miner was let go: {:?}", session.machine);
         let answers = count_share_answers(&out.wire);
