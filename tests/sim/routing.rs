@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use loka_api::runtime_config::{Rule, RuntimeConfig};
+use loka_farm::judge::Difficulty;
 use loka_farm::network::Conditions;
-use loka_farm::pool::PoolSettings;
-use loka_tests::books::{Books as _, Ledger, MinerLinks, total};
+use loka_farm::pool::{DifficultyPolicy, PoolSettings};
+use loka_tests::books::{Ledger, MinerLinks, total};
 
-use super::farm::{Farm, Outcome, UNIX_START, in_virtual_time};
+use super::farm::{DIFFICULTY, Farm, Outcome, UNIX_START, in_virtual_time};
 use super::faults::Fault;
 
 /// One of each firmware.
@@ -23,6 +24,7 @@ fn pools() -> [PoolSettings; 2] {
         base_unix_time: UNIX_START,
         block_interval: seconds(60),
         job_interval: seconds(15),
+        difficulty: DifficultyPolicy::Fixed(Difficulty::rounded(DIFFICULTY).unwrap()),
         ..PoolSettings::new(name, seed)
     })
 }
@@ -58,8 +60,10 @@ fn is_one(worker: &str) -> bool {
     worker.starts_with("acct.rig1")
 }
 
+/// Of the route's one pool.
 fn accepted(ledger: &Ledger, route: &str) -> u64 {
-    let rows = ledger.rows.iter().filter(|row| row.route == route);
+    let pool = if route == "main" { "alpha" } else { "beta" };
+    let rows = ledger.rows.iter().filter(|row| row.pool == pool);
     rows.map(|row| row.counts.accepted).sum()
 }
 
@@ -85,6 +89,8 @@ fn a_rule_by_name_settles_the_route_before_the_first_job() {
         let miners = outcome.miners.iter().filter(|miner| is_one(&miner.worker) == ones);
         miners.map(|miner| miner.counts.accepted).sum::<u64>()
     };
+    let pools: Vec<u64> = outcome.pools.iter().map(|pool| pool.accepted).collect();
+    assert!(pools[0] > 50 && pools[1] > 50, "{pools:?}");
     let (main, other) = (accepted(&outcome.ledger, "main"), accepted(&outcome.ledger, "other"));
     assert!(main > 50 && other > 50, "{main} {other}");
     assert_eq!((main, other), (by_miners(false), by_miners(true)), "not one share elsewhere");
