@@ -24,7 +24,7 @@ use crate::seats::Seats;
 use crate::telemetry::reasons::{NoPoolAction, SwitchCause};
 use crate::telemetry::{PoolEvent, RouteEvent, Telemetry};
 use crate::transport::Dial;
-use crate::upstream::{News, PoolHandle, PoolId, UPDATES_MAX, Update, at};
+use crate::upstream::{News, Notice, PoolHandle, PoolId, UPDATES_MAX, Update, at};
 use crate::workers::Tasks;
 
 mod slot;
@@ -258,8 +258,11 @@ impl RouteTask {
                     self.misfit(index, &misfit);
                 }
             }
-            News::Down { source, reason, detail } => {
-                self.with_slot(index, |slot| slot.down(reason, detail));
+            News::Down { source, reason, detail, notice } => {
+                self.with_slot(index, |slot| match notice {
+                    Notice::Loud => slot.down(reason, detail),
+                    Notice::Quiet => slot.dropped(),
+                });
                 if let Some(source) = source {
                     let until = self.now().instant + crate::upstream::HOLD_MAX;
                     self.lingering.insert(source, until);

@@ -123,8 +123,6 @@ impl ListenerTask {
             ledger: Arc::clone(&seams.ledger),
             ids: Arc::clone(&seams.ids),
             miners: AtomicUsize::new(0),
-            line_bytes_max: usize::try_from(current.config.limits.max_line_bytes)
-                .unwrap_or(usize::MAX),
             switchboard: Switchboard::default(),
         });
         let feeds = Feeds::new(&current, &context);

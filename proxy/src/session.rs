@@ -39,6 +39,7 @@ pub(crate) struct Feed {
     pub(crate) seats: Arc<Seats>,
     pub(crate) terms: Terms,
     pub(crate) pace: Pace,
+    pub(crate) line_bytes_max: usize,
     pub(crate) pools: Vec<FeedPool>,
     /// Where shares are booked that name no job that we know.
     pub(crate) unknown: Arc<Row>,
@@ -76,7 +77,6 @@ pub(crate) struct SessionContext {
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) ids: Arc<MinerIds>,
     pub(crate) miners: AtomicUsize,
-    pub(crate) line_bytes_max: usize,
     pub(crate) switchboard: Switchboard,
 }
 

@@ -20,13 +20,19 @@ use crate::sink::ledger::DueShare;
 use crate::telemetry::reasons::PoolDownReason;
 
 mod connection;
+mod facts;
 mod held;
 mod record;
 mod task;
+#[cfg(test)]
+mod tests;
+mod wishes;
 
+pub(crate) use self::facts::Facts;
 pub(crate) use self::held::HOLD_MAX;
 pub(crate) use self::record::ShareRecord;
 pub(crate) use self::task::{PoolTask, TaskParts};
+pub(crate) use self::wishes::Wanted;
 
 /// Shares that may wait for a pool's task. Sessions wait for their own before they read on, so this bounds nothing that
 /// an honest farm reaches: it is one share for each of as many miners.
@@ -72,11 +78,21 @@ pub(crate) enum News {
     /// Connecting, for the first time or again.
     Connecting,
     /// No connection; `source` was the session that ended, which may yet be resumed.
-    Down { source: Option<SourceId>, reason: PoolDownReason, detail: String },
+    Down { source: Option<SourceId>, reason: PoolDownReason, detail: String, notice: Notice },
     /// A job of session `source`.
     Job { source: SourceId, notify: Box<Notify>, context: PoolContext, now: Now },
     /// Logged in; jobs will follow. The same `source` as before if the session was resumed.
     Ready { source: SourceId, version_mask: VersionMask },
+}
+
+/// Whether people should hear of a loss.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Notice {
+    /// It cannot be used, and it is said.
+    Loud,
+    /// It cannot be used at this moment; what is shown of it stays, for the next try comes at once. Either that works, or a
+    /// loud word follows.
+    Quiet,
 }
 
 // === impl PoolId ===

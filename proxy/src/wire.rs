@@ -53,6 +53,11 @@ impl Wire {
         Self { io, decoder, unsent: Vec::new(), first_byte: None, unflushed: false }
     }
 
+    /// Another limit for lines, from now on.
+    pub(crate) fn set_line_limit(&mut self, line_bytes_max: usize) {
+        self.decoder.set_limit(line_bytes_max);
+    }
+
     /// The next complete line that was read.
     pub(crate) fn next_line(&mut self) -> Result<Option<&[u8]>, FrameError> {
         self.decoder.next_line()

@@ -47,7 +47,6 @@ pub(crate) struct Case {
     pub(crate) mask: VersionMask,
     pub(crate) assigned: Difficulty,
     pub(crate) standing: Standing,
-    pub(crate) now: UnixTime,
 }
 
 /// Any moment: only differences count.
@@ -145,7 +144,6 @@ impl KnownShare {
             mask: self.mask(),
             assigned: easy,
             standing: Standing::Live,
-            now: UnixTime(word(&self.ntime)),
         })
     }
 }
@@ -166,7 +164,6 @@ impl Case {
             mask: self.mask,
             assigned: Assignment::new(self.assigned),
             standing: self.standing,
-            now: self.now,
         }
     }
 

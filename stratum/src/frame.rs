@@ -40,6 +40,13 @@ impl LineDecoder {
         Self { bytes: Vec::new(), taken: 0, unfinished: 0, line_bytes_max, failed: false }
     }
 
+    /// Allows lines of another length from now on. A line that is too long already stays so: its end was not kept.
+    pub fn set_limit(&mut self, line_bytes_max: usize) {
+        if self.unfinished <= self.line_bytes_max {
+            self.line_bytes_max = line_bytes_max;
+        }
+    }
+
     /// Takes in what was read. No more of a line is kept than shows that it is too long.
     pub fn push(&mut self, input: &[u8]) {
         if self.failed || self.unfinished > self.line_bytes_max {

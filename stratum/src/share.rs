@@ -14,7 +14,7 @@ use crate::extranonce::{MinerId, pool_extranonce2};
 use crate::hex;
 use crate::job::Job;
 use crate::message::Submit;
-use crate::types::{Extranonce, NTime, Nonce, UnixTime, Version, VersionMask};
+use crate::types::{Extranonce, NTime, Nonce, Version, VersionMask};
 
 pub use duplicates::{Novelty, SeenShares};
 pub use reject::Reject;
@@ -32,8 +32,6 @@ pub struct Claim<'a> {
     pub assigned: Assignment,
     /// What [`crate::job::JobTable::lookup`] says of the job.
     pub standing: Standing,
-    /// The wall clock.
-    pub now: UnixTime,
 }
 
 /// Whether the job of a share is still worth something.
@@ -66,11 +64,9 @@ pub struct Refusal {
     pub candidate: Option<Box<VerifiedShare>>,
 }
 
-/// How far a share's time may be ahead of its job's; ckpool's rule, the narrowest in use.
+/// How far a share's time may be ahead of its job's; ckpool's rule, the narrowest in use. Our own clock has no say: the pool
+/// judges by its own, and one of ours that is wrong would cost all work.
 const NTIME_AHEAD_OF_JOB_SECONDS: u32 = 7000;
-
-/// How far a share's time may be ahead of the clock: Bitcoin's rule for blocks.
-const NTIME_AHEAD_OF_CLOCK_SECONDS: u32 = 7200;
 
 /// Judges a share for `job`, in the order: extranonce2 size, stale, ntime, version bits,
 /// difficulty. What comes before (worker, job id) and after (duplicates) needs a session.
@@ -195,7 +191,6 @@ fn broken_rule(job: &Job, claim: &Claim<'_>) -> Option<Reject> {
         return Some(Reject::Stale);
     }
     let latest = job.pool_ntime.plus(NTIME_AHEAD_OF_JOB_SECONDS);
-    let latest = latest.min(NTime(claim.now.0).plus(NTIME_AHEAD_OF_CLOCK_SECONDS));
     let in_time = job.pool_ntime <= claim.submit.ntime && claim.submit.ntime <= latest;
     (!in_time).then_some(Reject::NTimeOutOfRange)
 }

@@ -16,11 +16,13 @@ use crate::rpc::{RequestId, reply};
 use crate::types::{Extranonce, VersionMask};
 use crate::work::Now;
 
+mod asides;
 mod handshake;
 mod pending;
 #[cfg(test)]
 mod tests;
 
+use self::asides::{Aside, Asides};
 use self::handshake::{Authorizing, Configuring, Subscribing};
 use self::pending::Pending;
 pub use self::pending::PoolReject;
@@ -212,6 +214,7 @@ pub struct Upstream<T> {
     /// Replies to lower ids belong to the handshake.
     first_submit: u64,
     pending: Pending<T>,
+    asides: Asides,
     /// When the phase's limit runs from: the connection, the login, the last job.
     since: Instant,
     malformed: u32,
@@ -268,6 +271,7 @@ impl<T> Upstream<T> {
             next_request: 1,
             first_submit: u64::MAX,
             pending: Pending::default(),
+            asides: Asides::default(),
             since: now.instant,
             malformed: 0,
             login,
@@ -364,6 +368,17 @@ impl<T> Upstream<T> {
         Ok(())
     }
 
+    /// Tells the pool which difficulty suits; whether it listens shows in its next jobs. Nothing is written before the
+    /// login.
+    pub fn suggest_difficulty(&mut self, difficulty: Difficulty, wire: &mut Vec<u8>) {
+        if !matches!(self.phase, Phase::Working) {
+            return;
+        }
+        let request = self.request_id();
+        self.asides.push(request, Aside::Suggestion);
+        request::suggest_difficulty(wire, request, difficulty);
+    }
+
     /// The name that shares are submitted under.
     pub fn user(&self) -> &str {
         &self.login.user
@@ -372,6 +387,11 @@ impl<T> Upstream<T> {
     /// Submits whose verdict is awaited.
     pub fn outstanding(&self) -> usize {
         self.pending.len()
+    }
+
+    /// When the oldest submit whose verdict is awaited was written.
+    pub fn oldest_outstanding(&self) -> Option<Instant> {
+        self.pending.oldest()
     }
 
     /// Ends the conversation and gives back what has no verdict.

@@ -1,7 +1,7 @@
 //! What a change of the documents does to connections: to none, unless it has to.
 
 use loka_farm::pool::ConnectionView;
-use loka_tests::documents::Documents;
+use loka_tests::documents::{Documents, PoolDocument};
 use loka_tests::process::{Process, eventually, free_port};
 
 use super::client::Client;
@@ -30,6 +30,9 @@ const CHANGES: &[Change] = &[
     ("listeners[].limits.maxConnections", Upstream::Stays, |d| {
         d.listener = "      limits: { maxConnections: 1 }\n".to_owned();
     }),
+    ("listeners[].limits.handshakeTimeout", Upstream::Stays, |d| {
+        d.listener = "      limits: { handshakeTimeout: 3s }\n".to_owned();
+    }),
     ("routes[].failback.after", Upstream::Stays, |d| d.failback = "33s"),
     ("routes[].jobKeepAlive", Upstream::Stays, |d| d.route = "      jobKeepAlive: 3s\n".to_owned()),
     ("routes[].onNoPool", Upstream::Stays, |d| {
@@ -44,10 +47,23 @@ const CHANGES: &[Change] = &[
     }),
     ("pool.account", Upstream::Changes, |d| d.pools[0].account = "other".to_owned()),
     ("pool.workerName", Upstream::Changes, |d| d.pools[0].spec = "  workerName: w2\n".to_owned()),
+    ("pool.passwordSecretRef", Upstream::Changes, |d| {
+        d.pools[0].spec = "  passwordSecretRef: { name: alpha }\n---\napiVersion: v1\nkind: Secret\n\
+                           metadata: { name: alpha, namespace: test }\nstringData: { password: p }\n"
+            .to_owned();
+    }),
     ("pool.versionRolling", Upstream::Changes, |d| {
+        d.pools[0].spec = "  versionRolling: Disabled\n".to_owned();
+    }),
+    ("routes[].versionRolling", Upstream::Changes, |d| {
         d.route = "      versionRolling: Disabled\n".to_owned();
     }),
     ("routes[].pools order", Upstream::MovesTo("beta"), |d| d.pools.reverse()),
+    ("routes[].pools: one removed", Upstream::Stays, |d| drop(d.pools.pop())),
+    ("routes[].pools: one added", Upstream::Stays, |d| {
+        let other = PoolDocument { name: "gamma", ..d.pools[1].clone() };
+        d.pools.push(other);
+    }),
     ("listeners[].port", Upstream::Stays, |d| d.port = 0),
 ];
 
@@ -146,4 +162,101 @@ async fn an_invalid_change_is_refused_with_the_field_and_the_last_good_one_stays
         assert!(tokio::time::Instant::now() < deadline, "the refusal is shown for ever");
         tokio::task::yield_now().await;
     }
+}
+
+#[tokio::test]
+async fn a_line_limit_holds_at_once_for_those_who_are_connected() {
+    let pools = Pools::start().await;
+    let mut documents = pools.documents().await;
+    documents.listener = "      limits: { maxLineBytes: 1024 }\n".to_owned();
+    let proxy = Process::start(&documents.text()).await;
+    let mut miner = Client::logged_in(documents.port).await;
+    documents.listener = String::new();
+    proxy.apply(&documents.text()).await;
+    miner.assert_alive().await;
+    let long = "x".repeat(4_000);
+    let reply = miner.call("mining.extranonce.subscribe", serde_json::json!([long])).await;
+    assert_eq!(reply["result"], true, "{reply}");
+    documents.listener = "      limits: { maxLineBytes: 1024 }\n".to_owned();
+    proxy.apply(&documents.text()).await;
+    miner.assert_alive().await;
+    miner.send(&format!("{long}\n")).await;
+    miner.closed().await;
+    assert_eq!(proxy.logged("miner gone").await["reason"], "line_too_long");
+}
+
+#[tokio::test]
+async fn a_pool_at_a_new_address_is_logged_in_to_before_the_old_one_is_left() {
+    let pools = Pools::start().await;
+    let other = Pools::start().await;
+    let mut documents = pools.documents().await;
+    let proxy = Process::start(&documents.text()).await;
+    proxy.active("alpha").await;
+    let mut miner = Client::logged_in(documents.port).await;
+    miner.notification("mining.notify").await;
+    let socket = miner.local_addr();
+    documents.pools[0].address = other.addresses[0].to_string();
+    proxy.apply(&documents.text()).await;
+    let job = miner.until(|line| line["method"] == "mining.notify" && line["params"][8] == true);
+    job.await;
+    eventually("the old address is left", || pools.pools[0].connections().is_empty()).await;
+    assert_eq!(other.pools[0].connections().len(), 1);
+    proxy.active("alpha").await;
+    miner.assert_alive().await;
+    assert_eq!(miner.local_addr(), socket);
+}
+
+/// A further route to beta, and a further listener before it.
+fn with_another(text: &str, port: u16) -> String {
+    let route = "  routes:\n    - name: other\n      pools: [{ poolRef: { name: beta } }]\n";
+    let listener = format!(
+        "  listeners:\n    - name: v2\n      port: {port}\n      routeRef: {{ name: other }}\n"
+    );
+    text.replace("  routes:\n", route).replace("  listeners:\n", &listener)
+}
+
+#[tokio::test]
+async fn listeners_and_routes_come_and_go_beside_those_who_mine() {
+    let pools = Pools::start().await;
+    let mut documents = pools.documents().await;
+    documents.spec = "  drain: { timeout: 4s }\n".to_owned();
+    documents.listener = "      routeRef: { name: main }\n".to_owned();
+    let proxy = Process::start(&documents.text()).await;
+    proxy.active("alpha").await;
+    let mut miner = Client::logged_in(documents.port).await;
+    let (socket, before) = (miner.local_addr(), upstream(&pools).map(|view| view.id));
+    let port = free_port().await;
+    proxy.apply(&with_another(&documents.text(), port)).await;
+    let mut second = Client::logged_in(port).await;
+    second.notification("mining.notify").await;
+    assert_eq!(pools.pools[1].connections().len(), 2, "one for each route");
+    proxy.apply(&documents.text()).await;
+    second.closed().await;
+    eventually("its route is left", || pools.pools[1].connections().len() == 1).await;
+    miner.assert_alive().await;
+    assert_eq!((miner.local_addr(), upstream(&pools).map(|view| view.id)), (socket, before));
+}
+
+#[tokio::test]
+async fn a_listener_that_takes_another_route_brings_its_miners_along() {
+    let pools = Pools::start().await;
+    let mut documents = pools.documents().await;
+    // Both routes hand out what the smaller of the two pools can bear.
+    documents.route = "      extranonce: { idBytes: 2, minerBytes: 2 }\n".to_owned();
+    let layout = "    - name: other\n      extranonce: { idBytes: 2, minerBytes: 2 }\n";
+    let text = |documents: &Documents, port| {
+        with_another(&documents.text(), port).replace("    - name: other\n", layout)
+    };
+    let port = free_port().await;
+    documents.listener = "      routeRef: { name: main }\n".to_owned();
+    let proxy = Process::start(&text(&documents, port)).await;
+    proxy.logged_after(0, "route switched to pool").await;
+    let mut miner = Client::logged_in(documents.port).await;
+    miner.notification("mining.notify").await;
+    let socket = miner.local_addr();
+    documents.listener = "      routeRef: { name: other }\n".to_owned();
+    proxy.apply(&text(&documents, port)).await;
+    miner.until(|line| line["method"] == "mining.notify" && line["params"][8] == true).await;
+    miner.assert_alive().await;
+    assert_eq!(miner.local_addr(), socket);
 }

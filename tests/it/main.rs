@@ -16,4 +16,5 @@ mod no_pool;
 mod operations;
 mod otlp;
 mod pod;
+mod soak;
 mod tls;

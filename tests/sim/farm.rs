@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use loka_api::runtime_config::RuntimeConfig;
@@ -35,7 +36,7 @@ use loka_tests::documents::{Documents, PoolDocument};
 use loka_tests::seams::{SimulatedNet, listener_name};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::faults::Fault as Injected;
+use super::faults::{Fault as Injected, HOSTILE};
 
 /// Port of the proxy's one listener.
 const PORT: u16 = 3333;
@@ -65,6 +66,8 @@ pub(crate) struct Farm {
     app: App,
     publisher: Publisher,
     documents: Documents,
+    /// Of the proxy's wall clock.
+    skew: &'static AtomicI64,
     rack: Rack,
     start: Instant,
     /// Accepted at the pools when the calm began.
@@ -142,10 +145,12 @@ impl Farm {
         let telemetry = Telemetry::silent();
         let first = Offered::from_files(edited(&documents, edit));
         let (publisher, feed) = Publisher::new(Some(first), telemetry.clone());
-        let app = start_app(&net, telemetry, feed, seed).await;
+        // A few bytes for each farm of a test that soon ends: a clock is copied into everything.
+        let skew: &'static AtomicI64 = Box::leak(Box::default());
+        let app = start_app(&net, telemetry, feed, seed, skew).await;
         let rack = power_on(&net, seed, miners);
         let calm_from = None;
-        Self { net, pools, app, publisher, documents, rack, start, calm_from }
+        Self { net, pools, app, publisher, documents, skew, rack, start, calm_from }
     }
 
     /// Lets the farm mine until so long after its start.
@@ -198,6 +203,11 @@ impl Farm {
             Injected::Block(pool) => control(pool).new_block(),
             Injected::CleanJob(pool) => control(pool).new_job(Clean::Clean),
             Injected::Garbage(pool) => control(pool).inject(b"{\"no\": stratum\n"),
+            Injected::Hostile(pool, line) => {
+                control(pool).inject(format!("{}\n", HOSTILE[*line]).as_bytes());
+            }
+            Injected::Late(pool, delay) => control(pool).answer_submits_late(*delay),
+            Injected::ClockJump(seconds) => self.skew.store(*seconds, Ordering::Relaxed),
             Injected::Partition(pool, length) => self.net.partition(ADDRESSES[*pool], *length),
             Injected::HalfOpen(pool) => self.net.half_open(ADDRESSES[*pool]),
             Injected::CutMiners => self.net.cut(&listener_name(PORT)),
@@ -396,12 +406,18 @@ fn edited(documents: &Documents, edit: fn(&mut RuntimeConfig)) -> Applied {
     Applied::of(rendered.config, "farm.yaml")
 }
 
-async fn start_app(net: &Net, telemetry: Telemetry, feed: ConfigFeed, seed: u64) -> App {
+async fn start_app(
+    net: &Net,
+    telemetry: Telemetry,
+    feed: ConfigFeed,
+    seed: u64,
+    skew: &'static AtomicI64,
+) -> App {
     let simulated = Arc::new(SimulatedNet(net.clone()));
     let seams = Seams {
         dial: Arc::clone(&simulated) as _,
         bind: simulated,
-        clock: Clock::starting_at(UnixTime(UNIX_START)),
+        clock: Clock::set_by(UnixTime(UNIX_START), skew),
         workers: Workers::current(),
         telemetry,
         address: IpAddr::V4(Ipv4Addr::LOCALHOST),

@@ -35,6 +35,12 @@ pub(crate) enum Fault {
     CleanJob(usize),
     /// A line that is no Stratum.
     Garbage(usize),
+    /// A line of [`HOSTILE`] by this number.
+    Hostile(usize, usize),
+    /// Verdicts come this much later.
+    Late(usize, Duration),
+    /// The proxy's wall clock is set forward or back by so many seconds.
+    ClockJump(i64),
     /// The network delivers nothing to or from the pool for a while.
     Partition(usize, Duration),
     /// What is sent on the pool's connections vanishes.
@@ -44,6 +50,30 @@ pub(crate) enum Fault {
     /// The documents change: the pools in another order, other difficulties.
     Reconfigure,
 }
+
+/// What a pool may say to do harm. None of it is a reason to close a miner, to lose a share or to stop; most is a reason to
+/// leave the pool alone until it behaves.
+pub(crate) const HOSTILE: &[&str] = &[
+    r#"{"id":null,"method":"mining.set_difficulty","params":["NaN"]}"#,
+    r#"{"id":null,"method":"mining.set_difficulty","params":[1e400]}"#,
+    r#"{"id":null,"method":"mining.set_difficulty","params":[0]}"#,
+    r#"{"id":null,"method":"mining.set_difficulty","params":[-5]}"#,
+    r#"{"id":null,"method":"mining.set_extranonce","params":["zz",4]}"#,
+    r#"{"id":null,"method":"mining.set_extranonce","params":["00",255]}"#,
+    r#"{"id":null,"method":"mining.notify","params":["x","00","00","00",["00"],"1","1","1",true]}"#,
+    r#"{"id":null,"method":"mining.notify","params":[]}"#,
+    r#"{"id":987654321,"result":true,"error":null}"#,
+    r#"{"id":1,"result":true,"error":null}"#,
+    r#"{"id":"x","result":{"a":[[[[]]]]},"error":{"code":"a"}}"#,
+    r#"{"id":null,"method":"client.reconnect","params":["evil.example",3333,0]}"#,
+    r#"{"id":null,"method":"client.reconnect","params":["evil.example","x",1e9]}"#,
+    r#"{"id":null,"method":"client.show_message","params":["[2J
+<script>"]}"#,
+    r#"{"id":5,"method":"client.get_version","params":[]}"#,
+    r#"{"id":42,"method":"mining.ping","params":[]}"#,
+    r#"[1,2,3]"#,
+    r#"{"id":null,"method":"mining.set_version_mask","params":["ffffffffffff"]}"#,
+];
 
 /// How much goes wrong at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,7 +140,7 @@ impl Plan {
 impl Fault {
     fn random(random: &mut fastrand::Rng) -> Self {
         let pool = random.usize(0..2);
-        match random.u8(0..18) {
+        match random.u8(0..21) {
             0 => Self::Kill(pool),
             1 => Self::Revive(pool),
             2 => Self::Drop(pool),
@@ -128,6 +158,9 @@ impl Fault {
             14 => Self::Partition(pool, Duration::from_millis(random.u64(100..20_000))),
             15 => Self::HalfOpen(pool),
             16 => Self::CutMiners,
+            17 => Self::Hostile(pool, random.usize(0..HOSTILE.len())),
+            18 => Self::Late(pool, Duration::from_millis(random.u64(10..15_000))),
+            19 => Self::ClockJump(random.i64(-20_000..20_000)),
             _ => Self::Reconfigure,
         }
     }

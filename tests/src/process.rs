@@ -121,6 +121,16 @@ impl Process {
         process
     }
 
+    /// The same, with a log of this level: what a long run may keep.
+    pub async fn start_at(level: &str, documents: &str) -> Self {
+        Self::start_with(documents, &[("STRATUM_LOG_LEVEL", level)]).await
+    }
+
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
     /// Starts it as a pod of the operator, with the texts of the snapshots that are mounted and kept, and waits until
     /// it answers.
     pub async fn start_pod(mounted: Option<&str>, kept: Option<&str>, further: &[&str]) -> Self {
@@ -144,10 +154,10 @@ impl Process {
     async fn spawn(directory: TempDir, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut child = Command::new(binary())
             .args(["run", "--admin", "127.0.0.1:0", "--bind", "127.0.0.1", "--log-format", "json"])
-            .args(["--log-level", "debug"])
             .args(arguments)
             .current_dir(directory.path())
             .env_clear()
+            .env("STRATUM_LOG_LEVEL", "debug")
             .envs(environment.iter().copied())
             .stderr(Stdio::piped())
             .kill_on_drop(true)

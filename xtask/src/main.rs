@@ -8,6 +8,7 @@
 mod codegen;
 mod demo;
 mod help;
+mod soak;
 mod test;
 mod tidy;
 mod tools;
@@ -36,6 +37,7 @@ fn dispatch(arguments: &[String]) -> Outcome {
         "codegen" => codegen::run(rest),
         "demo" => demo::run(rest),
         "propagation" => test::propagation::run(rest),
+        "soak" => soak::run(rest),
         "test" => test::run(rest),
         "tidy" => tidy::run(rest),
         "tools" => tools::run(rest),

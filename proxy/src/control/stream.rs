@@ -22,7 +22,7 @@ use self::session::{Ended, Session};
 use super::snapshot::{PushedTo, Running};
 use super::{ConfigFeed, Shown};
 use crate::clock::Clock;
-use crate::policy::backoff::Backoff;
+use crate::policy::backoff::{Backoff, Fault};
 use crate::telemetry::{ProcessEvent, Telemetry};
 
 /// A stream that was up for so long is worth dialling again soon.
@@ -136,7 +136,7 @@ impl ControlStream {
                     route.redirects += 1;
                     Duration::ZERO
                 }
-                None => backoff.next(self.random.f64()),
+                None => backoff.next(Fault::Lost, self.random.f64()),
             };
             self.lost(&address, ended.error, delay);
             sleep(delay).await;

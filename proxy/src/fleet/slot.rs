@@ -13,7 +13,9 @@ use tokio_util::sync::CancellationToken;
 use super::FleetSeams;
 use crate::policy::selector::{Candidate, Standing};
 use crate::telemetry::reasons::{PoolDownReason, PoolState};
-use crate::upstream::{PoolHandle, PoolId, PoolTask, SUBMITS_MAX, TaskParts, Update, wanted_mask};
+use crate::upstream::{
+    Facts, PoolHandle, PoolId, PoolTask, SUBMITS_MAX, TaskParts, Update, Wanted, wanted_mask,
+};
 
 /// How long a replaced pool goes on while its successor cannot be mined on.
 const OUTGOING_MAX: Duration = Duration::from_secs(30);
@@ -37,6 +39,12 @@ pub(crate) struct Slot {
     pool: Arc<Pool>,
     mask: VersionMask,
     settings: watch::Sender<Arc<Pool>>,
+    /// What its task measures; read on the route's timer, never awaited.
+    #[expect(dead_code, reason = "read by the route's judgement of health")]
+    facts: watch::Receiver<Facts>,
+    /// What its task is told to suggest to the pool.
+    #[expect(dead_code, reason = "written by the route when it knows the hashrate")]
+    wanted: watch::Sender<Wanted>,
     stop: CancellationToken,
     state: PoolState,
     ready_since: Option<Instant>,
@@ -61,12 +69,16 @@ impl Slot {
         let pool = Arc::new(pool.clone());
         let (submits_in, submits) = mpsc::channel(SUBMITS_MAX);
         let (settings, settings_out) = watch::channel(Arc::clone(&pool));
+        let (facts_in, facts) = watch::channel(Facts::default());
+        let (wanted, wanted_out) = watch::channel(Wanted::default());
         let stop = CancellationToken::new();
         let mask = VersionMask(route.version_mask);
         let task = PoolTask::new(TaskParts {
             id,
             route: route.name.as_str().into(),
             settings: settings_out,
+            wanted: wanted_out,
+            facts: facts_in,
             version_mask: mask,
             submits,
             updates: updates.clone(),
@@ -89,6 +101,8 @@ impl Slot {
             mask: wanted_mask(&pool, mask.0),
             pool,
             settings,
+            facts,
+            wanted,
             stop,
             state: PoolState::Connecting,
             ready_since: None,
@@ -146,12 +160,15 @@ impl Slot {
     }
 
     pub(super) fn connecting(&mut self) {
-        self.state = PoolState::Connecting;
+        // What was dropped quietly is shown as it was until that is known to be wrong.
+        if self.state != PoolState::Up {
+            self.state = PoolState::Connecting;
+        }
     }
 
     pub(super) fn ready(&mut self, source: SourceId, version_mask: VersionMask) {
         self.source = Some(source);
-        self.state = PoolState::Connecting;
+        self.connecting();
         if let Some(terms) = &mut self.terms {
             terms.version_mask = version_mask;
         }
@@ -178,6 +195,11 @@ impl Slot {
         self.ready_since = None;
         self.reported = true;
         self.last_error = Some(format!("{reason}: {detail}"));
+    }
+
+    /// Its connection was dropped and is tried again at once: it cannot be mined on, and nobody need hear of it.
+    pub(super) fn dropped(&mut self) {
+        self.ready_since = None;
     }
 
     pub(super) fn misfit(&mut self, detail: String) {

@@ -199,6 +199,7 @@ fn entry_feed(
         seats: Arc::clone(seats),
         terms: terms(orders, NoPool::Wait, mask),
         pace: pace(orders),
+        line_bytes_max: line_bytes_max(orders),
         pools: Vec::new(),
         unknown: row(context, &own, "", ""),
         leave: orders.leave,
@@ -225,6 +226,7 @@ fn route_feed(
         seats: Arc::clone(&state.seats),
         terms: terms(orders, state.no_pool, state.version_mask),
         pace: pace(orders),
+        line_bytes_max: line_bytes_max(orders),
         pools: pools.collect(),
         unknown: row(context, &state.name, "", ""),
         leave: orders.leave,
@@ -245,6 +247,10 @@ fn terms(orders: &Orders, no_pool: NoPool, version_mask: VersionMask) -> Terms {
 fn pace(orders: &Orders) -> Pace {
     let limits = &orders.config.limits;
     Pace { per_second: limits.submits_per_second, burst: limits.submit_burst }
+}
+
+fn line_bytes_max(orders: &Orders) -> usize {
+    usize::try_from(orders.config.limits.max_line_bytes).unwrap_or(usize::MAX)
 }
 
 fn row(context: &SessionContext, route: &Arc<str>, pool: &str, account: &str) -> Arc<Row> {

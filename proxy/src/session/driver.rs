@@ -95,15 +95,15 @@ impl Session {
     pub(crate) fn new(parts: SessionParts, io: Box<dyn Transport>, accepted: Now) -> Self {
         let SessionParts { context, feed, peer } = parts;
         let now = accepted;
-        let (pace, seats, generation) = {
+        let (pace, line_bytes_max, seats, generation) = {
             let feed = feed.borrow();
-            (feed.pace, Arc::clone(&feed.seats), feed.generation)
+            (feed.pace, feed.line_bytes_max, Arc::clone(&feed.seats), feed.generation)
         };
         let seat = seats.take();
         Self {
             seats,
             seat,
-            wire: Wire::new(io, context.line_bytes_max),
+            wire: Wire::new(io, line_bytes_max),
             machine: Downstream::new(now, Duration::from_secs(10).mul_f32(peer.spread)),
             handoff: None,
             bucket: TokenBucket::new(now.instant, pace.burst),
@@ -202,6 +202,7 @@ impl Session {
     }
 
     fn react(&mut self, feed: &Feed, now: Now, wake: Wake, out: &mut Outbox) -> Verdict {
+        self.wire.set_line_limit(feed.line_bytes_max);
         if self.throttled_until.is_some_and(|until| until <= now.instant) {
             self.throttled_until = None;
         }

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::held::give_up;
 use super::task::PoolTask;
+use super::wishes::{Suggested, Wanted};
 use super::{Handoff, News, ShareRecord, at, timeouts};
 use crate::sink::ledger::{DueShare, Lost, Unanswered};
 use crate::telemetry::PoolEvent;
@@ -28,6 +29,9 @@ use crate::wire::{Interest, Progress, Wire};
 
 /// The longest line of a pool: a notify with a coinbase of 16 KiB and 16 branches, with room.
 const POOL_LINE_BYTES_MAX: usize = 256 * 1024;
+
+/// A connection without a share for this long is a stand-by: an active one has many a minute.
+const IDLE_AFTER: Duration = Duration::from_secs(60);
 
 /// Shares written together at most.
 const BATCH_MAX: usize = 64;
@@ -45,6 +49,18 @@ pub(super) struct End {
     pub(super) detail: String,
     pub(super) login_refused: Option<String>,
     pub(super) had_session: bool,
+    /// Since the first job.
+    pub(super) worked_for: Duration,
+    pub(super) load: Load,
+}
+
+/// Whether anything depended on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Load {
+    /// Shares went over it, a moment ago or just now.
+    Busy,
+    /// A stand-by, or never used.
+    Idle,
 }
 
 /// A share whose verdict is awaited.
@@ -64,7 +80,9 @@ pub(super) struct Connection<'a> {
     batch: Vec<Handoff>,
     opened: Instant,
     ready: Option<SourceId>,
-    had_job: bool,
+    first_job: Option<Instant>,
+    last_submit: Option<Instant>,
+    suggested: Suggested,
     stopping: Option<Instant>,
 }
 
@@ -78,7 +96,14 @@ struct Wake {
 
 impl End {
     pub(super) fn down(reason: PoolDownReason, detail: String) -> Self {
-        Self { reason, detail, login_refused: None, had_session: false }
+        Self {
+            reason,
+            detail,
+            login_refused: None,
+            had_session: false,
+            worked_for: Duration::ZERO,
+            load: Load::Idle,
+        }
     }
 
     pub(super) fn stopped() -> Self {
@@ -107,7 +132,7 @@ impl From<PoolError> for End {
             PoolError::LoginRefused { message, .. } => Some(message),
             _ => None,
         };
-        Self { reason, detail, login_refused, had_session: false }
+        Self { login_refused, ..Self::down(reason, detail) }
     }
 }
 
@@ -137,7 +162,9 @@ impl<'a> Connection<'a> {
             batch: Vec::new(),
             opened: now.instant,
             ready: None,
-            had_job: false,
+            first_job: None,
+            last_submit: None,
+            suggested: Suggested::default(),
             stopping: None,
             task,
         }
@@ -149,6 +176,9 @@ impl<'a> Connection<'a> {
             if let Err(end) = self.flush_outbox().await {
                 break end;
             }
+            self.task
+                .measures
+                .publish(self.machine.outstanding(), self.machine.oldest_outstanding());
             if let Err(end) = self.turn(stop, last_verdicts).await {
                 break end;
             }
@@ -158,10 +188,7 @@ impl<'a> Connection<'a> {
 
     /// Waits for something to do and does it.
     async fn turn(&mut self, stop: &CancellationToken, last_verdicts: Duration) -> Result<(), End> {
-        let expires = self.task.held.expires_at();
-        let own = self.machine.poll_timeout();
-        let timer = expires.map_or(own, |expires| expires.min(own));
-        let timer = self.stopping.map_or(timer, |at| at.min(timer));
+        let timer = self.wake_at();
         let stopping = self.stopping.is_some();
         let wake = tokio::select! {
             biased;
@@ -180,6 +207,11 @@ impl<'a> Connection<'a> {
                 }
                 None
             }
+            changed = self.task.parts.wanted.changed(), if !stopping => {
+                // With the settings, of the same owner, that is seen above.
+                drop(changed);
+                None
+            }
             () = sleep_until(at(timer)) => None,
         };
         if let Some(wake) = wake {
@@ -188,7 +220,25 @@ impl<'a> Connection<'a> {
                 self.submit_batch().await?;
             }
         }
+        self.task.chores(self.now().instant).await;
         self.timers()
+    }
+
+    fn wake_at(&self) -> Instant {
+        let suggest = self.suggested.due_at(self.now().instant, self.wanted());
+        let own = self.machine.poll_timeout();
+        [suggest, self.task.chores_at(), self.stopping]
+            .into_iter()
+            .flatten()
+            .fold(own, Instant::min)
+    }
+
+    /// What the route would like, once the pool can be told.
+    fn wanted(&self) -> Wanted {
+        match self.ready {
+            Some(_) => *self.task.parts.wanted.borrow(),
+            None => Wanted::default(),
+        }
     }
 
     /// Reads and takes submits in one poll, so that neither can starve the other.
@@ -215,7 +265,9 @@ impl<'a> Connection<'a> {
 
     fn timers(&mut self) -> Result<(), End> {
         let now = self.now();
-        self.task.held.expire(now.instant);
+        if let Some(difficulty) = self.suggested.take(now.instant, self.wanted()) {
+            self.machine.suggest_difficulty(difficulty, &mut self.out.wire);
+        }
         if let Some(deadline) = self.stopping
             && (self.machine.outstanding() == 0 || now.instant >= deadline)
         {
@@ -304,6 +356,7 @@ impl<'a> Connection<'a> {
         waiting: &mut Vec<tokio::sync::oneshot::Sender<HandOver>>,
     ) {
         let now = self.now();
+        self.last_submit = Some(now.instant);
         // Booked as written before the write: if that fails half way, the pool may have the share.
         if let Some(due) = &mut handoff.due {
             due.written();
@@ -339,13 +392,15 @@ impl<'a> Connection<'a> {
         match event {
             Event::Ready(ready) => self.logged_in(ready).await?,
             Event::Job { notify, context } => {
-                if !std::mem::replace(&mut self.had_job, true) {
-                    let after = self.now().instant.saturating_duration_since(self.opened);
-                    telemetry.emit(PoolEvent::Up { route, pool, after });
+                if self.first_job.is_none() {
+                    let now = self.now().instant;
+                    self.first_job = Some(now);
+                    self.task.works(now.saturating_duration_since(self.opened));
                 }
                 let clean = if notify.clean { Clean::Clean } else { Clean::Continue };
                 telemetry.emit(PoolEvent::JobReceived { route, pool, clean });
                 let (source, now) = (self.task.source(), self.now());
+                self.task.measures.job(now.instant, notify.prev_hash);
                 let notify = Box::new(notify);
                 self.task.tell(News::Job { source, notify, context, now }).await;
             }
@@ -401,11 +456,12 @@ impl<'a> Connection<'a> {
         }
     }
 
-    fn verdict(&self, token: InFlight, verdict: Result<(), PoolReject>, after: Duration) {
+    fn verdict(&mut self, token: InFlight, verdict: Result<(), PoolReject>, after: Duration) {
         let (label, outcome) = match verdict {
             Ok(()) => (Verdict::Accepted, ShareOutcome::PoolAccepted),
             Err(reason) => (Verdict::Rejected, ShareOutcome::PoolRejected(reason.label())),
         };
+        self.task.measures.verdict(verdict.map_err(drop), after);
         if let Some(due) = token.due {
             match verdict {
                 Ok(()) => due.pool_accepted(),
@@ -430,9 +486,21 @@ impl<'a> Connection<'a> {
         self.machine.set_timeouts(timeouts(&self.pool.timeouts));
     }
 
+    fn load(&self, now: Instant) -> Load {
+        let used = self.last_submit.is_some_and(|at| now < at + IDLE_AFTER);
+        match used || self.machine.outstanding() > 0 {
+            true => Load::Busy,
+            false => Load::Idle,
+        }
+    }
+
     /// Books what is still in flight: it was written, and nobody will answer.
     fn finish(mut self, mut end: End) -> End {
+        let now = self.now().instant;
         end.had_session = self.ready.is_some();
+        end.worked_for =
+            self.first_job.map_or(Duration::ZERO, |first| now.saturating_duration_since(first));
+        end.load = self.load(now);
         // Verdicts that came with the end itself are verdicts all the same.
         for event in std::mem::take(&mut self.out.events) {
             if let Event::Verdict { token, verdict, after } = event {
@@ -444,7 +512,7 @@ impl<'a> Connection<'a> {
             PoolDownReason::Stopped => Unanswered::Shutdown,
             _ => Unanswered::ConnectionLost,
         };
-        let now = self.task.parts.clock.now().instant;
+        self.task.measures.publish(0, None);
         for token in self.machine.into_outstanding() {
             if let Some(due) = token.due {
                 due.abandoned(reason, Lost::Dropped);

@@ -10,18 +10,22 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 
-use super::connection::{Connection, End};
+use super::connection::{Connection, End, Load};
+use super::facts::Measures;
 use super::held::Held;
-use super::{Handoff, News, PoolId, Update, at};
+use super::{Facts, Handoff, News, Notice, PoolId, Update, Wanted, at};
 use crate::clock::Clock;
-use crate::policy::backoff::Backoff;
+use crate::policy::backoff::{Backoff, Fault};
 use crate::sink::ledger::Lost;
 use crate::telemetry::reasons::PoolDownReason;
 use crate::telemetry::{PoolEvent, Telemetry};
 use crate::transport::{Dial, Transport};
 
-/// A session that worked for this long makes its loss a fresh fault: the first retry is immediate again.
+/// A session that had jobs for this long makes its loss a fresh fault: the first retry is immediate again.
 const SOUND_AFTER: Duration = Duration::from_secs(30);
+
+/// How long a loss may stay unsaid while the next try goes on.
+const QUIET_MAX: Duration = Duration::from_secs(30);
 
 /// How long a stopping pool task waits for verdicts on what it has written.
 const LAST_VERDICTS: Duration = Duration::from_secs(5);
@@ -31,6 +35,8 @@ pub(crate) struct TaskParts {
     pub(crate) id: PoolId,
     pub(crate) route: Arc<str>,
     pub(crate) settings: watch::Receiver<Arc<Pool>>,
+    pub(crate) wanted: watch::Receiver<Wanted>,
+    pub(crate) facts: watch::Sender<Facts>,
     pub(crate) version_mask: VersionMask,
     pub(crate) submits: mpsc::Receiver<Handoff>,
     pub(crate) updates: mpsc::Sender<Update>,
@@ -44,10 +50,27 @@ pub(crate) struct TaskParts {
 /// One pool's task.
 pub(crate) struct PoolTask {
     pub(super) parts: TaskParts,
+    pub(super) measures: Measures,
     pub(super) held: Held,
     pub(super) sessions: u32,
     pub(super) resume: Option<Resumable>,
     backoff: Backoff,
+    said: Said,
+    unsaid: Option<Unsaid>,
+}
+
+/// What people were told last.
+enum Said {
+    /// Or nothing yet.
+    Down,
+    Up,
+}
+
+/// A loss that nobody has been told of.
+struct Unsaid {
+    until: Instant,
+    reason: PoolDownReason,
+    detail: String,
 }
 
 /// Why a wait was over.
@@ -60,7 +83,16 @@ enum Waited {
 
 impl PoolTask {
     pub(crate) fn new(parts: TaskParts) -> Self {
-        Self { parts, held: Held::default(), sessions: 0, resume: None, backoff: Backoff::pool() }
+        Self {
+            measures: Measures::new(parts.facts.clone()),
+            parts,
+            held: Held::default(),
+            sessions: 0,
+            resume: None,
+            backoff: Backoff::pool(),
+            said: Said::Down,
+            unsaid: None,
+        }
     }
 
     /// Runs until told to stop.
@@ -70,8 +102,11 @@ impl PoolTask {
             if matches!(end.reason, PoolDownReason::Stopped) {
                 break;
             }
-            let delay = self.backoff.next(self.parts.random.f64());
-            self.report(&end, delay).await;
+            if end.worked_for > SOUND_AFTER {
+                self.backoff.reset();
+            }
+            let delay = self.backoff.next(fault(&end), self.parts.random.f64());
+            self.report(end, delay).await;
             if matches!(self.wait(self.parts.clock.now().instant + delay).await, Waited::Stop) {
                 break;
             }
@@ -92,7 +127,6 @@ impl PoolTask {
     /// One connection, from dialling to its end.
     async fn attempt(&mut self) -> End {
         let pool = Arc::clone(&self.parts.settings.borrow_and_update());
-        let started = self.parts.clock.now().instant;
         let endpoint = format!("{}:{}", pool.endpoint.host, pool.endpoint.port);
         self.parts.telemetry.emit(PoolEvent::Connecting {
             route: &self.parts.route,
@@ -105,11 +139,31 @@ impl PoolTask {
             Err(end) => return end,
         };
         let stop = self.parts.stop.clone();
-        let end = Connection::open(self, &pool, stream).run(&stop, LAST_VERDICTS).await;
-        if self.parts.clock.now().instant.saturating_duration_since(started) > SOUND_AFTER {
-            self.backoff.reset();
+        Connection::open(self, &pool, stream).run(&stop, LAST_VERDICTS).await
+    }
+
+    /// When something is due that no connection decides.
+    pub(super) fn chores_at(&self) -> Option<Instant> {
+        let unsaid = self.unsaid.as_ref().map(|unsaid| unsaid.until);
+        [self.held.expires_at(), unsaid].into_iter().flatten().min()
+    }
+
+    pub(super) async fn chores(&mut self, now: Instant) {
+        self.held.expire(now);
+        if let Some(unsaid) = self.unsaid.take_if(|unsaid| unsaid.until <= now) {
+            self.say_down(None, unsaid.reason, unsaid.detail, None).await;
         }
-        end
+    }
+
+    /// A first job, so long `after` the connection: what was not said need not be.
+    pub(super) fn works(&mut self, after: Duration) {
+        self.unsaid = None;
+        let pool = Arc::clone(&self.parts.settings.borrow());
+        let (route, pool) = (&*self.parts.route, pool.name.as_str());
+        self.parts.telemetry.emit(match std::mem::replace(&mut self.said, Said::Up) {
+            Said::Up => PoolEvent::Back { route, pool, after },
+            Said::Down => PoolEvent::Up { route, pool, after },
+        });
     }
 
     async fn dial(&mut self, pool: &Pool) -> Result<Box<dyn Transport>, End> {
@@ -118,7 +172,7 @@ impl PoolTask {
         let dialler = Arc::clone(&self.parts.dial);
         let mut dialling = dialler.dial(&pool.endpoint.host, pool.endpoint.port);
         loop {
-            let wake = self.held.expires_at().map_or(deadline, |expires| expires.min(deadline));
+            let wake = self.chores_at().map_or(deadline, |chores| chores.min(deadline));
             tokio::select! {
                 biased;
                 () = self.parts.stop.cancelled() => return Err(End::stopped()),
@@ -130,7 +184,7 @@ impl PoolTask {
                 () = sleep_until(at(wake)) => {}
             }
             let now = self.parts.clock.now().instant;
-            self.held.expire(now);
+            self.chores(now).await;
             if now >= deadline {
                 let detail = format!(
                     "no connection to {}:{} within {limit:?}",
@@ -145,11 +199,11 @@ impl PoolTask {
     async fn wait(&mut self, until: Instant) -> Waited {
         loop {
             let now = self.parts.clock.now().instant;
-            self.held.expire(now);
+            self.chores(now).await;
             if now >= until {
                 return Waited::Enough;
             }
-            let wake = self.held.expires_at().map_or(until, |expires| expires.min(until));
+            let wake = self.chores_at().map_or(until, |chores| chores.min(until));
             tokio::select! {
                 biased;
                 () = self.parts.stop.cancelled() => return Waited::Stop,
@@ -167,7 +221,9 @@ impl PoolTask {
         self.held.hold(self.parts.clock.now().instant, handoff);
     }
 
-    async fn report(&self, end: &End, retry_in: Duration) {
+    /// Tells of the end of a connection. One that nothing depended on is not worth a word if the next try, which comes at
+    /// once, succeeds.
+    async fn report(&mut self, end: End, retry_in: Duration) {
         let pool = Arc::clone(&self.parts.settings.borrow());
         if let Some(message) = &end.login_refused {
             self.parts.telemetry.emit(PoolEvent::LoginRefused {
@@ -177,15 +233,41 @@ impl PoolTask {
                 message,
             });
         }
+        let source = end.had_session.then(|| self.source());
+        let (reason, detail) = (end.reason, end.detail);
+        if end.load == Load::Busy || !retry_in.is_zero() || self.unsaid.is_some() {
+            self.unsaid = None;
+            self.say_down(source, reason, detail, Some(retry_in)).await;
+            return;
+        }
+        self.parts.telemetry.emit(PoolEvent::Dropped {
+            route: &self.parts.route,
+            pool: &pool.name,
+            reason,
+            detail: &detail,
+        });
+        let until = self.parts.clock.now().instant + QUIET_MAX;
+        self.unsaid = Some(Unsaid { until, reason, detail: detail.clone() });
+        self.tell(News::Down { source, reason, detail, notice: Notice::Quiet }).await;
+    }
+
+    async fn say_down(
+        &mut self,
+        source: Option<SourceId>,
+        reason: PoolDownReason,
+        detail: String,
+        retry_in: Option<Duration>,
+    ) {
+        self.said = Said::Down;
+        let pool = Arc::clone(&self.parts.settings.borrow());
         self.parts.telemetry.emit(PoolEvent::Down {
             route: &self.parts.route,
             pool: &pool.name,
-            reason: end.reason,
-            detail: &end.detail,
-            retry_in: Some(retry_in),
+            reason,
+            detail: &detail,
+            retry_in,
         });
-        let source = end.had_session.then(|| self.source());
-        self.tell(News::Down { source, reason: end.reason, detail: end.detail.clone() }).await;
+        self.tell(News::Down { source, reason, detail, notice: Notice::Loud }).await;
     }
 
     /// Nothing that was handed over may vanish: what is still queued is lost, and said to be.
@@ -195,5 +277,25 @@ impl PoolTask {
             super::held::give_up(handoff, Lost::Shutdown);
         }
         self.held.give_up_all(Lost::Shutdown);
+    }
+}
+
+/// What an end says about the next try.
+fn fault(end: &End) -> Fault {
+    match end.reason {
+        PoolDownReason::LoginRefused => Fault::Refused,
+        PoolDownReason::FirstJobTimeout
+        | PoolDownReason::HandshakeTimeout
+        | PoolDownReason::Misbehaved => Fault::Unserved,
+        // Some pools hang up instead of refusing a login.
+        PoolDownReason::Disconnected if !end.had_session => Fault::Unserved,
+        PoolDownReason::ConfigChanged
+        | PoolDownReason::ConnectFailed
+        | PoolDownReason::ConnectTimeout
+        | PoolDownReason::Disconnected
+        | PoolDownReason::JobSilence
+        | PoolDownReason::Reconnect
+        | PoolDownReason::Stopped
+        | PoolDownReason::SubmitTimeout => Fault::Lost,
     }
 }

@@ -80,7 +80,6 @@ impl Downstream {
             mask: mask.unwrap_or(VersionMask::NONE),
             assigned,
             standing,
-            now: view.now.unix,
         };
         mining.novel(verify(job, &claim), job.source)
     }

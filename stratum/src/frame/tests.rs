@@ -118,3 +118,20 @@ proptest! {
         prop_assert_eq!(lines(input.chunks(1)), lines([input.as_slice()]));
     }
 }
+
+#[test]
+fn another_limit_holds_from_now_on_and_saves_no_line_that_was_too_long() {
+    let mut decoder = LineDecoder::new(LIMIT);
+    decoder.push(b"0123456789");
+    decoder.set_limit(4);
+    assert_eq!(decoder.next_line(), Err(FrameError::LineTooLong { limit: 4 }));
+    let mut decoder = LineDecoder::new(4);
+    decoder.push(b"0123456789");
+    decoder.set_limit(LIMIT);
+    decoder.push(b"ab\n");
+    assert_eq!(decoder.next_line(), Err(FrameError::LineTooLong { limit: 4 }), "its end is gone");
+    let mut decoder = LineDecoder::new(4);
+    decoder.set_limit(LIMIT);
+    decoder.push(b"0123456789\n");
+    assert_eq!(decoder.next_line(), Ok(Some(&b"0123456789"[..])));
+}

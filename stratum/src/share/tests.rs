@@ -293,27 +293,21 @@ fn extranonce2_of_any_other_length_is_refused() {
 }
 
 #[test]
-fn ntime_may_be_from_the_jobs_to_the_nearer_of_both_bounds() {
+fn ntime_may_be_from_the_jobs_to_its_bound() {
     let job_ntime = good().notify.ntime.0;
-    for (ntime, now, accepted) in [
-        (job_ntime, job_ntime, true),
-        (job_ntime - 1, job_ntime, false),
-        (job_ntime + 7000, job_ntime, true),
-        (job_ntime + 7001, job_ntime, false),
-        // A clock that is behind the job's.
-        (job_ntime + 6200, job_ntime - 1000, true),
-        (job_ntime + 6201, job_ntime - 1000, false),
-        // One that is ahead: the job's bound remains.
-        (job_ntime + 7001, job_ntime + 5000, false),
-        (u32::MAX, u32::MAX, false),
+    for (ntime, accepted) in [
+        (job_ntime, true),
+        (job_ntime - 1, false),
+        (job_ntime + 7000, true),
+        (job_ntime + 7001, false),
+        (u32::MAX, false),
     ] {
         let mut case = good();
         case.assigned = difficulty("1e-10");
         case.submit.ntime = NTime(ntime);
-        case.now = UnixTime(now);
         let outcome = judge(&case).map(drop).map_err(|refusal| refusal.reject);
         let expected = if accepted { Ok(()) } else { Err(Reject::NTimeOutOfRange) };
-        assert_eq!(outcome, expected, "{ntime} at {now}");
+        assert_eq!(outcome, expected, "{ntime}");
     }
 }
 
@@ -325,7 +319,6 @@ fn a_repeat_of_a_job_is_judged_by_the_pools_own_time() {
     assert_eq!(share.hash(), known_share("B1").hash());
     let mut late = good();
     late.submit.ntime = late.notify.ntime.plus(7001);
-    late.now = UnixTime(late.submit.ntime.0);
     assert_eq!(verify(&repeat, &late.claim()).unwrap_err().reject, Reject::NTimeOutOfRange);
 }
 
@@ -389,17 +382,12 @@ fn a_block_is_handed_out_whatever_our_rules_say() {
             case.assigned = difficulty("7.9");
         }
         let refusal = judge(&case).unwrap_err();
-        // Another time is another hash, so the broken time alone is no block here; see below.
+        // Another time is another hash, so the broken time is no block here.
         assert_eq!(refusal.candidate.is_some(), candidate, "{rule:?}");
         if let Some(share) = refusal.candidate {
             assert_eq!(share.hash(), known_share("A").hash());
         }
     }
-    let mut behind = block();
-    behind.now = UnixTime(behind.submit.ntime.0 - 7201);
-    let refusal = judge(&behind).unwrap_err();
-    assert_eq!(refusal.reject, Reject::NTimeOutOfRange);
-    assert!(refusal.candidate.is_some(), "a wrong clock of ours costs no block");
 }
 
 #[test]

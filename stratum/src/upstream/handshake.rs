@@ -5,6 +5,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::asides::Aside;
 use super::{
     Event, Outbox, Phase, PoolError, PoolReject, Ready, Resumable, Resumed, Upstream, usable_size,
 };
@@ -178,6 +179,9 @@ impl<T> Upstream<T> {
         if reply.id < self.first_submit {
             return; // The reply to mining.extranonce.subscribe or a late one to mining.configure.
         }
-        self.verdict(now, reply.id, verdict, out);
+        match self.asides.take(reply.id) {
+            Some(Aside::Suggestion) => {}
+            None => self.verdict(now, reply.id, verdict, out),
+        }
     }
 }

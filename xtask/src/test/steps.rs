@@ -6,7 +6,7 @@ use std::process::Command;
 use super::kubernetes;
 use super::setup::Tool;
 use crate::workspace::{self, PACKAGES, cargo};
-use crate::{codegen, tidy};
+use crate::{codegen, soak, tidy};
 
 /// The levels, from the cheapest to the dearest.
 pub(super) const LEVELS: [&str; 7] = ["house", "unit", "sim", "it", "demo", "api", "node"];
@@ -183,12 +183,16 @@ fn real() -> Vec<Step> {
             Start::cargo(&["build", "--package", package, "--bin", binary])
         })
     };
-    let sockets = test_start(&["test", "--package", "loka-tests", "--test", "it"]);
+    let sockets = ["test", "--package", "loka-tests", "--test", "it"];
+    // By itself: two thousand miners would slow down whatever runs beside them.
+    let soak = test_start_with(&sockets, &[soak::TEST]).with(PROXY_BIN, &proxy);
+    let sockets = test_start_with(&sockets, &["--skip", soak::TEST]);
     let sockets = sockets.with(PROXY_BIN, &proxy).with(DEMO_BIN, &demo);
     let samples = workspace::root().join("deploy/samples").to_string_lossy().into_owned();
     let show = ["--proxy", &proxy, "--samples", &samples, "--duration", DEMO_DURATION, "--json"];
     vec![
         tests("it", "it", "real sockets", build().into_iter().chain([sockets]).collect()),
+        tests("it", "soak", "a minute of trouble for two thousand miners", vec![soak]),
         Step {
             level: "demo",
             name: "demo",
@@ -214,8 +218,14 @@ pub(super) fn tests(
 
 /// `cargo test` that shows what passing tests print: some say that they could not run.
 fn test_start(arguments: &[&str]) -> Start {
+    test_start_with(arguments, &[])
+}
+
+/// The same, with arguments for the test binary.
+fn test_start_with(arguments: &[&str], further: &[&str]) -> Start {
     let mut all = arguments.to_vec();
     all.extend(["--no-fail-fast", "--", "--show-output"]);
+    all.extend(further);
     // A backtrace would push what went wrong out of the part of the log that is shown.
     Start::cargo(&all).with("RUST_BACKTRACE", "0")
 }

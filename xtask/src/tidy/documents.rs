@@ -1,4 +1,4 @@
-//! Paths and links in documents lead somewhere, and no file names a place of somebody's own machine.
+//! Paths and links in documents lead somewhere, tests that they name exist, and no file names a place of somebody's own machine.
 
 use super::Problem;
 use super::references::join;
@@ -28,12 +28,17 @@ const PATTERN: [char; 9] = ['*', '<', '>', '{', '}', '…', '$', ':', '='];
 /// What the directories of one machine are called; absolute, they are nobody else's.
 const PRIVATE: [&str; 3] = ["work", "root", "home"];
 
-/// Dead paths and links, and paths of one machine.
+/// A name in code type with so many underscores is a sentence, and so a test's. What begins like a metric is one.
+const UNDERSCORES_OF_A_TEST: usize = 4;
+const METRIC: &str = "loka_";
+
+/// Dead paths and links, tests that are not there, and paths of one machine.
 pub(super) fn check(tree: &Tree) -> Vec<Problem> {
     let mut problems: Vec<Problem> = tree.files.iter().flat_map(private_paths).collect();
     for file in tree.files.iter().filter(|file| file.path.ends_with(".md")) {
         problems.extend(dead_links(tree, file));
         problems.extend(dead_paths(tree, file));
+        problems.extend(lost_tests(tree, file));
     }
     problems
 }
@@ -105,6 +110,27 @@ fn dead_paths(tree: &Tree, file: &File) -> Vec<Problem> {
     problems
 }
 
+fn lost_tests(tree: &Tree, file: &File) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (line, text) in prose(&file.text) {
+        for word in text.split('`').skip(1).step_by(2).filter(|word| names_a_test(word)) {
+            let declared = format!("fn {word}(");
+            if !tree.sources.iter().any(|source| source.text.contains(&declared)) {
+                let what = format!("there is no test {word}");
+                problems.push(Problem::new(&file.path, line, what, "correct or remove it"));
+            }
+        }
+    }
+    problems
+}
+
+fn names_a_test(word: &str) -> bool {
+    let signs = |sign: char| sign.is_ascii_lowercase() || sign.is_ascii_digit() || sign == '_';
+    word.chars().all(signs)
+        && word.matches('_').count() >= UNDERSCORES_OF_A_TEST
+        && !word.starts_with(METRIC)
+}
+
 /// The lines outside of fenced blocks.
 fn prose(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut fenced = false;
@@ -138,6 +164,14 @@ mod tests {
     fn paths_in_code_type_exist() {
         check_document("`proxy/src/x.rs`, `proxy/src/`, `proxy/src/*.rs`, `proxy/x y`", &[]);
         check_document("a\n`proxy/src/y.rs`", &["there is no proxy/src/y.rs"]);
+    }
+
+    #[test]
+    fn tests_that_are_named_exist() {
+        let sources = [("docs/a.md", "`a_b_c_d_e` `loka_b_c_d_e` `a_b_c`"), ("docs/b.md", "")];
+        let tree = Tree::sample(&[sources[0], sources[1], ("proxy/src/x.rs", "fn a_b_c_d_e() {}")]);
+        assert!(check(&tree).is_empty());
+        check_document("x\n`a_b_c_d_f`", &["there is no test a_b_c_d_f"]);
     }
 
     #[test]

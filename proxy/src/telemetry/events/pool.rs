@@ -12,6 +12,8 @@ use super::seconds;
 /// Something happened to a pool's connection. Every variant names the route and the pool.
 #[derive(Debug)]
 pub enum PoolEvent<'a> {
+    /// Logged in with a job again, after a drop that nobody needed to hear of.
+    Back { route: &'a str, pool: &'a str, after: Duration },
     /// A connection is being tried.
     Connecting { route: &'a str, pool: &'a str, endpoint: &'a str },
     /// The pool cannot be used; it is tried again after `retry_in`, if at all.
@@ -22,6 +24,9 @@ pub enum PoolEvent<'a> {
         detail: &'a str,
         retry_in: Option<Duration>,
     },
+    /// A connection ended that nothing depended on, or a first try failed: it is tried again at once, and only if that
+    /// fails as well is the pool down.
+    Dropped { route: &'a str, pool: &'a str, reason: PoolDownReason, detail: &'a str },
     /// The pool sent a job.
     JobReceived { route: &'a str, pool: &'a str, clean: Clean },
     /// The pool does not let us in.
@@ -43,6 +48,10 @@ pub enum PoolEvent<'a> {
 impl PoolEvent<'_> {
     pub(super) fn observe(&self, metrics: &Metrics) {
         match *self {
+            Self::Back { route, pool, after } => {
+                metrics.pool_login.observe([route, pool], after);
+                debug!(route, pool, after_seconds = seconds(after), "pool back");
+            }
             Self::Connecting { route, pool, endpoint } => {
                 metrics.pool_connects.inc([route, pool]);
                 debug!(route, pool, endpoint, "connecting to pool");
@@ -52,6 +61,9 @@ impl PoolEvent<'_> {
                 let (detail, retry) = (Said(detail), retry_in.map(seconds));
                 let remedy = down_remedy(reason);
                 warn!(route, pool, %reason, %detail, retry_in_seconds = retry, remedy, "pool down");
+            }
+            Self::Dropped { route, pool, reason, detail } => {
+                debug!(route, pool, %reason, detail = %Said(detail), "pool dropped us, trying again");
             }
             Self::JobReceived { route, pool, clean } => {
                 metrics.jobs_received.inc([route, pool, clean.label()]);

@@ -58,6 +58,25 @@ fn a_share_is_written_and_its_verdict_comes_back_with_its_token() {
 }
 
 #[test]
+fn a_difficulty_is_suggested_once_logged_in_and_its_answer_does_not_matter() {
+    let mut bench = Bench::open(login());
+    bench.take_written();
+    bench.machine.suggest_difficulty(difficulty("512"), &mut bench.written);
+    assert!(bench.take_written().is_empty(), "not before the login");
+    for answer in [r#""result":true,"error":null"#, r#""result":null,"error":[20,"what?",null]"#] {
+        let mut bench = Bench::working();
+        bench.machine.suggest_difficulty(difficulty("0.5"), &mut bench.written);
+        assert_eq!(bench.take_written(), ["5 mining.suggest_difficulty [0.5]"]);
+        bench.submit(7).unwrap();
+        bench.hear(&format!(r#"{{"id":5,{answer}}}"#));
+        assert!(bench.take_events().is_empty(), "{answer}");
+        assert_eq!(bench.machine.outstanding(), 1, "it is no verdict");
+        bench.hear(r#"{"id":6,"result":true,"error":null}"#);
+        assert_eq!(bench.take_events(), ["accepted 7 after 0ns"]);
+    }
+}
+
+#[test]
 fn refusals_are_read_in_every_form() {
     for (reply, reason) in [
         (r#""result":false,"error":[23,"Low difficulty share",null]"#, "low_difficulty"),

@@ -1,0 +1,238 @@
+//! One pool's task against a pool that plays a script, in virtual time.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use loka_api::runtime_config::Pool;
+use loka_stratum::types::{UnixTime, VersionMask};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream, Lines};
+use tokio::io::{ReadHalf, WriteHalf};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::clock::Clock;
+use crate::telemetry::Telemetry;
+use crate::transport::{Boxed, Dial, Transport};
+
+mod login;
+mod losses;
+
+/// Longer than anything that a script waits for.
+const PATIENCE: Duration = Duration::from_secs(3600);
+
+/// What the task is given and tells, from the outside.
+struct Bench {
+    dials: mpsc::Receiver<Dialled>,
+    updates: mpsc::Receiver<Update>,
+    #[expect(dead_code, reason = "kept: a task without a route has nobody to work for")]
+    submits: mpsc::Sender<Handoff>,
+    settings: watch::Sender<Arc<Pool>>,
+    wanted: watch::Sender<Wanted>,
+    facts: watch::Receiver<Facts>,
+    telemetry: Telemetry,
+}
+
+/// A connection that the task wants.
+struct Dialled {
+    host: String,
+    port: u16,
+    answer: oneshot::Sender<io::Result<Box<dyn Transport>>>,
+}
+
+/// The pool's end of a connection.
+struct Peer {
+    lines: Lines<BufReader<ReadHalf<DuplexStream>>>,
+    write: WriteHalf<DuplexStream>,
+    /// Of the next session that is opened.
+    extranonce1: &'static str,
+}
+
+struct ScriptedDial(mpsc::Sender<Dialled>);
+
+// === impl ScriptedDial ===
+
+impl Dial for ScriptedDial {
+    fn dial<'a>(&'a self, host: &'a str, port: u16) -> Boxed<'a, io::Result<Box<dyn Transport>>> {
+        Box::pin(async move {
+            let (answer, answered) = oneshot::channel();
+            let dialled = Dialled { host: host.to_owned(), port, answer };
+            self.0.send(dialled).await.ok();
+            answered.await.unwrap_or_else(|_| Err(io::ErrorKind::ConnectionRefused.into()))
+        })
+    }
+}
+
+// === impl Dialled ===
+
+impl Dialled {
+    fn accept(self) -> Peer {
+        let (ours, theirs) = tokio::io::duplex(1 << 20);
+        self.answer.send(Ok(Box::new(theirs))).ok();
+        let (read, write) = tokio::io::split(ours);
+        Peer { lines: BufReader::new(read).lines(), write, extranonce1: "08000002" }
+    }
+
+    fn refuse(self) {
+        self.answer.send(Err(io::ErrorKind::ConnectionRefused.into())).ok();
+    }
+}
+
+// === impl Bench ===
+
+impl Bench {
+    async fn dialled(&mut self) -> Dialled {
+        timeout(PATIENCE, self.dials.recv()).await.expect("a dial").expect("a task")
+    }
+
+    /// The next connection, accepted, logged in and with a job.
+    async fn working(&mut self) -> Peer {
+        let mut peer = self.dialled().await.accept();
+        peer.log_in().await;
+        peer.job("1").await;
+        peer
+    }
+
+    /// What the task has told its route, in short, up to and with something that begins so.
+    async fn news_until(&mut self, last: &str) -> Vec<String> {
+        let mut heard = Vec::new();
+        loop {
+            let news = timeout(PATIENCE, self.updates.recv()).await;
+            let news = brief(&news.expect(last).expect("a task").news);
+            heard.push(news.clone());
+            if news.starts_with(last) {
+                return heard;
+            }
+        }
+    }
+
+    /// How often people were told that the pool is down.
+    fn downs(&self) -> u64 {
+        let (mut exposed, scraped) =
+            (String::new(), prometheus_client::registry::Registry::default());
+        self.telemetry.metrics().encode(&mut exposed, &scraped).expect("metrics");
+        let counts = exposed.lines().filter(|line| line.starts_with("loka_pool_down_total"));
+        counts.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+    }
+}
+
+// === impl Peer ===
+
+impl Peer {
+    async fn say(&mut self, line: &str) {
+        self.write.write_all(format!("{line}\n").as_bytes()).await.expect("room");
+    }
+
+    /// The next line of the task, as method and parameters.
+    async fn hear(&mut self) -> (Value, String, Value) {
+        let line = timeout(PATIENCE, self.lines.next_line()).await.expect("a line");
+        let line: Value = serde_json::from_str(&line.expect("open").expect("a line")).unwrap();
+        let method = line["method"].as_str().unwrap_or_default().to_owned();
+        (line["id"].clone(), method, line["params"].clone())
+    }
+
+    /// The next request, which must be this one; its id and parameters.
+    async fn asked(&mut self, method: &str) -> (Value, Value) {
+        let (id, heard, params) = self.hear().await;
+        assert_eq!(heard, method, "{params}");
+        (id, params)
+    }
+
+    async fn grant(&mut self, method: &str, result: Value) -> Value {
+        let (id, params) = self.asked(method).await;
+        self.say(&json!({"id": id, "result": result, "error": null}).to_string()).await;
+        params
+    }
+
+    async fn log_in(&mut self) {
+        let mask = json!({"version-rolling": true, "version-rolling.mask": "1fffe000"});
+        self.grant("mining.configure", mask).await;
+        let session = json!([[["mining.notify", "s1"]], self.extranonce1, 8]);
+        self.grant("mining.subscribe", session).await;
+        self.grant("mining.authorize", json!(true)).await;
+        self.grant("mining.extranonce.subscribe", json!(true)).await;
+    }
+
+    async fn job(&mut self, id: &str) {
+        let notify = json!({"id": null, "method": "mining.notify", "params":
+            [id, "ab".repeat(32), "00", "01", [], "20000000", "1c2ac4af", "504e86b9", true]});
+        self.say(&notify.to_string()).await;
+    }
+
+    /// Until the task hangs up.
+    async fn closed(&mut self) {
+        while timeout(PATIENCE, self.lines.next_line())
+            .await
+            .expect("an end")
+            .expect("open")
+            .is_some()
+        {}
+    }
+}
+
+/// A pool with whatever `changes` say, as a configuration would write it.
+fn pool(changes: &Value) -> Pool {
+    let mut pool = json!({
+        "name": "alpha",
+        "priority": 0,
+        "endpoint": {"host": "pool.example", "port": 3333},
+        "user": "acct.proxy",
+        "account": "acct",
+        "password": "x",
+        "timeouts": {
+            "connectMs": 5000, "handshakeMs": 10000, "firstJobMs": 30000, "jobSilenceMs": 600_000, "submitMs": 60000
+        },
+        "versionRolling": "Enabled",
+    });
+    for (field, value) in changes.as_object().expect("an object") {
+        pool[field] = value.clone();
+    }
+    serde_json::from_value(pool).expect("a pool")
+}
+
+/// Runs `script` beside the task of `pool`.
+fn play(pool: Pool, script: impl AsyncFnOnce(Bench)) {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+    runtime.expect("a runtime").block_on(async {
+        let (dials_in, dials) = mpsc::channel(8);
+        let (submits, submits_out) = mpsc::channel(SUBMITS_MAX);
+        let (updates_in, updates) = mpsc::channel(UPDATES_MAX);
+        let (settings, settings_out) = watch::channel(Arc::new(pool));
+        let (wanted, wanted_out) = watch::channel(Wanted::default());
+        let (facts_in, facts) = watch::channel(Facts::default());
+        let telemetry = Telemetry::silent();
+        let task = PoolTask::new(TaskParts {
+            id: PoolId(7),
+            route: "main".into(),
+            settings: settings_out,
+            wanted: wanted_out,
+            facts: facts_in,
+            version_mask: VersionMask::ALL,
+            submits: submits_out,
+            updates: updates_in,
+            dial: Arc::new(ScriptedDial(dials_in)),
+            clock: Clock::starting_at(UnixTime(1_767_225_600)),
+            telemetry: telemetry.clone(),
+            stop: CancellationToken::new(),
+            random: fastrand::Rng::with_seed(1),
+        });
+        let bench = Bench { dials, updates, submits, settings, wanted, facts, telemetry };
+        tokio::select! {
+            () = task.run() => panic!("the task ended"),
+            () = script(bench) => {}
+        }
+    });
+}
+
+fn brief(news: &News) -> String {
+    match news {
+        News::Connecting => "connecting".to_owned(),
+        News::Down { reason, notice, source: _, detail: _ } => format!("{notice:?} {reason}"),
+        News::Job { notify, source, .. } => format!("job {} of {}", notify.job_id, source.0 & 0xff),
+        News::Ready { source, .. } => format!("ready {}", source.0 & 0xff),
+    }
+}
