@@ -2,4 +2,5 @@
 
 pub(crate) mod backoff;
 pub(crate) mod rate_limit;
+pub(crate) mod redirect;
 pub(crate) mod selector;

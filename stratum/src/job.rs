@@ -10,6 +10,7 @@ mod digest;
 mod header;
 mod lines;
 mod merkle;
+mod payout;
 mod table;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use coinbase::CoinbasePrefix;
 use lines::NotifyLines;
 
 pub use header::Header;
+pub use payout::{Payout, PayoutError};
 pub use table::{JobTable, Lookup};
 
 /// A job as miners are given it.

@@ -23,7 +23,7 @@ mod pending;
 mod tests;
 
 use self::asides::{Aside, Asides};
-use self::handshake::{Authorizing, Configuring, Subscribing};
+use self::handshake::{Authorizing, Configuring, SubscribeForm, Subscribing};
 use self::pending::Pending;
 pub use self::pending::PoolReject;
 
@@ -260,7 +260,7 @@ impl<T> Upstream<T> {
     /// Opens the conversation on a fresh connection.
     pub fn new(now: Now, login: Login, timeouts: Timeouts, out: &mut Outbox<T>) -> Self {
         let mut machine = Self {
-            phase: Phase::Subscribing(Subscribing { request: 0 }),
+            phase: Phase::Subscribing(Subscribing { request: 0, form: SubscribeForm::Named }),
             session: Session {
                 extranonce1: Extranonce::EMPTY,
                 extranonce2_size: 0,

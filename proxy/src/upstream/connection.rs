@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use loka_api::runtime_config::Pool;
+use loka_api::runtime_config::{Endpoint, Pool, SuggestDifficulty};
 use loka_stratum::downstream::HandOver;
 use loka_stratum::message::request::PoolSubmit;
 use loka_stratum::types::SourceId;
@@ -20,6 +20,7 @@ use super::held::give_up;
 use super::task::PoolTask;
 use super::wishes::{Suggested, Wanted};
 use super::{Handoff, News, ShareRecord, at, timeouts};
+use crate::policy::redirect::is_allowed;
 use crate::sink::ledger::{DueShare, Lost, Unanswered};
 use crate::telemetry::PoolEvent;
 use crate::telemetry::reasons::{Clean, Obeyed, PoolDownReason, Verdict};
@@ -83,6 +84,8 @@ pub(super) struct Connection<'a> {
     first_job: Option<Instant>,
     last_submit: Option<Instant>,
     suggested: Suggested,
+    /// When the pool wants us to connect anew.
+    leave_at: Option<Instant>,
     stopping: Option<Instant>,
 }
 
@@ -165,6 +168,7 @@ impl<'a> Connection<'a> {
             first_job: None,
             last_submit: None,
             suggested: Suggested::default(),
+            leave_at: None,
             stopping: None,
             task,
         }
@@ -227,7 +231,7 @@ impl<'a> Connection<'a> {
     fn wake_at(&self) -> Instant {
         let suggest = self.suggested.due_at(self.now().instant, self.wanted());
         let own = self.machine.poll_timeout();
-        [suggest, self.task.chores_at(), self.stopping]
+        [suggest, self.task.chores_at(), self.leave_at, self.stopping]
             .into_iter()
             .flatten()
             .fold(own, Instant::min)
@@ -235,9 +239,9 @@ impl<'a> Connection<'a> {
 
     /// What the route would like, once the pool can be told.
     fn wanted(&self) -> Wanted {
-        match self.ready {
-            Some(_) => *self.task.parts.wanted.borrow(),
-            None => Wanted::default(),
+        match (self.ready, self.pool.suggest_difficulty) {
+            (Some(_), SuggestDifficulty::Enabled) => *self.task.parts.wanted.borrow(),
+            (None, _) | (_, SuggestDifficulty::Disabled) => Wanted::default(),
         }
     }
 
@@ -272,6 +276,10 @@ impl<'a> Connection<'a> {
             && (self.machine.outstanding() == 0 || now.instant >= deadline)
         {
             return Err(End::stopped());
+        }
+        if self.leave_at.is_some_and(|at| now.instant >= at) {
+            let detail = "the pool asked for a reconnect".to_owned();
+            return Err(End::down(PoolDownReason::Reconnect, detail));
         }
         Ok(self.machine.handle_timeout(now, &mut self.out)?)
     }
@@ -409,7 +417,7 @@ impl<'a> Connection<'a> {
                 telemetry.emit(PoolEvent::Misbehaved { route, pool, what: &what });
             }
             Event::Reconnect { host, port, wait } => {
-                return self.reconnect_asked(host.as_deref(), port, wait);
+                self.reconnect_asked(host.as_deref(), port, wait);
             }
             Event::Verdict { token, verdict, after } => self.verdict(token, verdict, after),
         }
@@ -428,31 +436,28 @@ impl<'a> Connection<'a> {
         self.submit(resumed).await
     }
 
-    /// Obeyed only where it leads back to the very same place: anything else is how hash is stolen.
-    fn reconnect_asked(
-        &self,
-        host: Option<&str>,
-        port: Option<u16>,
-        wait: Duration,
-    ) -> Result<(), End> {
-        let endpoint = &self.pool.endpoint;
-        let same = host.is_none_or(|host| host.eq_ignore_ascii_case(&endpoint.host))
-            && port.is_none_or(|port| port == endpoint.port);
-        let target =
-            format!("{}:{}", host.unwrap_or(&endpoint.host), port.unwrap_or(endpoint.port));
-        let obeyed = if same { Obeyed::Yes } else { Obeyed::No };
+    /// Obeyed only where it leads to who we meant to mine with: anything else is how hash is stolen. Mining goes on until it
+    /// is time, and then we log in there as the very same.
+    fn reconnect_asked(&mut self, host: Option<&str>, port: Option<u16>, wait: Duration) {
+        let configured = &self.pool.endpoint;
+        let to = Endpoint {
+            host: host.unwrap_or(&configured.host).to_owned(),
+            port: port.unwrap_or(configured.port),
+        };
+        let obeyed = match is_allowed(self.pool.reconnect, &configured.host, host) {
+            true => Obeyed::Yes,
+            false => Obeyed::No,
+        };
         self.task.parts.telemetry.emit(PoolEvent::ReconnectAsked {
             route: &self.task.parts.route,
             pool: &self.pool.name,
-            target: &target,
+            to: &format!("{}:{}", to.host, to.port),
+            wait,
             obeyed,
         });
-        match obeyed {
-            Obeyed::No => Ok(()),
-            Obeyed::Yes => Err(End::down(
-                PoolDownReason::Reconnect,
-                format!("the pool asked for a reconnect in {wait:?}"),
-            )),
+        if obeyed == Obeyed::Yes {
+            self.task.redirect = Some(to);
+            self.leave_at = Some(self.now().instant + wait);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use loka_api::runtime_config::Pool;
+use loka_api::runtime_config::{Endpoint, Pool};
 use loka_stratum::types::{SourceId, VersionMask};
 use loka_stratum::upstream::Resumable;
 use tokio::sync::{mpsc, watch};
@@ -16,6 +16,7 @@ use super::held::Held;
 use super::{Facts, Handoff, News, Notice, PoolId, Update, Wanted, at};
 use crate::clock::Clock;
 use crate::policy::backoff::{Backoff, Fault};
+use crate::policy::redirect::is_allowed as is_redirect_allowed;
 use crate::sink::ledger::Lost;
 use crate::telemetry::reasons::PoolDownReason;
 use crate::telemetry::{PoolEvent, Telemetry};
@@ -54,6 +55,8 @@ pub(crate) struct PoolTask {
     pub(super) held: Held,
     pub(super) sessions: u32,
     pub(super) resume: Option<Resumable>,
+    /// Where the pool has sent us, until that fails.
+    pub(super) redirect: Option<Endpoint>,
     backoff: Backoff,
     said: Said,
     unsaid: Option<Unsaid>,
@@ -89,6 +92,7 @@ impl PoolTask {
             held: Held::default(),
             sessions: 0,
             resume: None,
+            redirect: None,
             backoff: Backoff::pool(),
             said: Said::Down,
             unsaid: None,
@@ -127,19 +131,34 @@ impl PoolTask {
     /// One connection, from dialling to its end.
     async fn attempt(&mut self) -> End {
         let pool = Arc::clone(&self.parts.settings.borrow_and_update());
-        let endpoint = format!("{}:{}", pool.endpoint.host, pool.endpoint.port);
+        let endpoint = self.endpoint(&pool);
         self.parts.telemetry.emit(PoolEvent::Connecting {
             route: &self.parts.route,
             pool: &pool.name,
-            endpoint: &endpoint,
+            endpoint: &format!("{}:{}", endpoint.host, endpoint.port),
         });
         self.tell(News::Connecting).await;
-        let stream = match self.dial(&pool).await {
-            Ok(stream) => stream,
-            Err(end) => return end,
+        let limit = Duration::from_millis(pool.timeouts.connect_ms);
+        let end = match self.dial(&endpoint, limit).await {
+            Ok(stream) => {
+                let stop = self.parts.stop.clone();
+                Connection::open(self, &pool, stream).run(&stop, LAST_VERDICTS).await
+            }
+            Err(end) => end,
         };
-        let stop = self.parts.stop.clone();
-        Connection::open(self, &pool, stream).run(&stop, LAST_VERDICTS).await
+        if !end.had_session && end.reason != PoolDownReason::Reconnect {
+            self.redirect = None;
+        }
+        end
+    }
+
+    /// Where to connect to: what is configured, or where the pool has sent us as long as that is allowed.
+    fn endpoint(&mut self, pool: &Pool) -> Endpoint {
+        let allowed = |to: &Endpoint| {
+            is_redirect_allowed(pool.reconnect, &pool.endpoint.host, Some(&to.host))
+        };
+        self.redirect = self.redirect.take().filter(allowed);
+        self.redirect.as_ref().unwrap_or(&pool.endpoint).clone()
     }
 
     /// When something is due that no connection decides.
@@ -166,11 +185,14 @@ impl PoolTask {
         });
     }
 
-    async fn dial(&mut self, pool: &Pool) -> Result<Box<dyn Transport>, End> {
-        let limit = Duration::from_millis(pool.timeouts.connect_ms);
+    async fn dial(
+        &mut self,
+        Endpoint { host, port }: &Endpoint,
+        limit: Duration,
+    ) -> Result<Box<dyn Transport>, End> {
         let deadline = self.parts.clock.now().instant + limit;
         let dialler = Arc::clone(&self.parts.dial);
-        let mut dialling = dialler.dial(&pool.endpoint.host, pool.endpoint.port);
+        let mut dialling = dialler.dial(host, *port);
         loop {
             let wake = self.chores_at().map_or(deadline, |chores| chores.min(deadline));
             tokio::select! {
@@ -178,7 +200,7 @@ impl PoolTask {
                 () = self.parts.stop.cancelled() => return Err(End::stopped()),
                 stream = &mut dialling => return stream.map_err(|error| End::down(
                     PoolDownReason::ConnectFailed,
-                    format!("connecting to {}:{}: {error}", pool.endpoint.host, pool.endpoint.port),
+                    format!("connecting to {host}:{port}: {error}"),
                 )),
                 Some(handoff) = self.parts.submits.recv() => self.hold(handoff),
                 () = sleep_until(at(wake)) => {}
@@ -186,10 +208,7 @@ impl PoolTask {
             let now = self.parts.clock.now().instant;
             self.chores(now).await;
             if now >= deadline {
-                let detail = format!(
-                    "no connection to {}:{} within {limit:?}",
-                    pool.endpoint.host, pool.endpoint.port
-                );
+                let detail = format!("no connection to {host}:{port} within {limit:?}");
                 return Err(End::down(PoolDownReason::ConnectTimeout, detail));
             }
         }

@@ -47,6 +47,12 @@ pub fn subscribe(out: &mut Vec<u8>, id: u64, user_agent: &str, session: Option<&
     end(out);
 }
 
+/// `mining.subscribe` without a word about us, for pools that take nothing else.
+pub fn subscribe_bare(out: &mut Vec<u8>, id: u64) {
+    begin(out, id, "mining.subscribe");
+    end(out);
+}
+
 /// `mining.authorize`
 pub fn authorize(out: &mut Vec<u8>, id: u64, user: &str, password: &str) {
     begin(out, id, "mining.authorize");

@@ -25,6 +25,18 @@ pub(super) struct Configuring {
 #[derive(Debug)]
 pub(super) struct Subscribing {
     pub(super) request: u64,
+    pub(super) form: SubscribeForm,
+}
+
+/// How much a subscribe says. A pool that refuses one is asked with less, as miners do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SubscribeForm {
+    /// Our name, and the session to resume.
+    Resume,
+    /// Our name.
+    Named,
+    /// Nothing.
+    Bare,
 }
 
 #[derive(Debug)]
@@ -65,10 +77,23 @@ impl<T> Upstream<T> {
     }
 
     pub(super) fn subscribe(&mut self, wire: &mut Vec<u8>) {
+        let form = match self.login.resume {
+            Some(_) => SubscribeForm::Resume,
+            None => SubscribeForm::Named,
+        };
+        self.subscribe_as(form, wire);
+    }
+
+    fn subscribe_as(&mut self, form: SubscribeForm, wire: &mut Vec<u8>) {
         let request = self.request_id();
+        let agent = &self.login.user_agent;
         let session = self.login.resume.as_ref().map(|resume| &*resume.session);
-        request::subscribe(wire, request, &self.login.user_agent, session);
-        self.phase = Phase::Subscribing(Subscribing { request });
+        match form {
+            SubscribeForm::Resume => request::subscribe(wire, request, agent, session),
+            SubscribeForm::Named => request::subscribe(wire, request, agent, None),
+            SubscribeForm::Bare => request::subscribe_bare(wire, request),
+        }
+        self.phase = Phase::Subscribing(Subscribing { request, form });
     }
 
     pub(super) fn reply(
@@ -83,7 +108,9 @@ impl<T> Upstream<T> {
                 self.subscribe(&mut out.wire);
                 Ok(())
             }
-            Phase::Subscribing(state) if state.request == reply.id => self.subscribed(reply, out),
+            Phase::Subscribing(state) if state.request == reply.id => {
+                self.subscribed(state.form, reply, out)
+            }
             Phase::Authorizing(state) if state.request == reply.id => {
                 self.authorized(now, reply, out)
             }
@@ -105,13 +132,28 @@ impl<T> Upstream<T> {
             granted.unwrap_or(VersionMask::NONE).intersect(self.login.version_mask);
     }
 
-    fn subscribed(&mut self, reply: &Reply<'_>, out: &mut Outbox<T>) -> Result<(), PoolError> {
+    fn subscribed(
+        &mut self,
+        form: SubscribeForm,
+        reply: &Reply<'_>,
+        out: &mut Outbox<T>,
+    ) -> Result<(), PoolError> {
         let unusable = |message| PoolError::Unusable { request: "mining.subscribe", message };
-        let subscription = match &reply.outcome {
-            Outcome::Ok(result) => {
+        let subscription = match (&reply.outcome, form) {
+            (Outcome::Ok(result), _) => {
                 SubscribeReply::parse(result).map_err(|e| unusable(e.to_string()))?
             }
-            Outcome::Error { message, .. } => return Err(unusable(message.clone())),
+            (Outcome::Error { .. }, SubscribeForm::Resume) => {
+                self.subscribe_as(SubscribeForm::Named, &mut out.wire);
+                return Ok(());
+            }
+            (Outcome::Error { .. }, SubscribeForm::Named) => {
+                self.subscribe_as(SubscribeForm::Bare, &mut out.wire);
+                return Ok(());
+            }
+            (Outcome::Error { message, .. }, SubscribeForm::Bare) => {
+                return Err(unusable(message.clone()));
+            }
         };
         usable_size(subscription.extranonce2_size).map_err(unusable)?;
         self.session.extranonce1 = subscription.extranonce1;

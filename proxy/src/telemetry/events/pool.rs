@@ -9,6 +9,9 @@ use super::super::Metrics;
 use super::super::reasons::{Clean, Obeyed, PoolDownReason, Verdict};
 use super::seconds;
 
+/// The target of log lines that an audit keeps: whatever may change whom the hash goes to.
+const AUDIT: &str = "audit";
+
 /// Something happened to a pool's connection. Every variant names the route and the pool.
 #[derive(Debug)]
 pub enum PoolEvent<'a> {
@@ -35,8 +38,8 @@ pub enum PoolEvent<'a> {
     Message { route: &'a str, pool: &'a str, text: &'a str },
     /// The pool broke the protocol or a bound.
     Misbehaved { route: &'a str, pool: &'a str, what: &'a str },
-    /// The pool asked us to go elsewhere (`client.reconnect`).
-    ReconnectAsked { route: &'a str, pool: &'a str, target: &'a str, obeyed: Obeyed },
+    /// The pool asked us to connect anew, there or elsewhere (`client.reconnect`).
+    ReconnectAsked { route: &'a str, pool: &'a str, to: &'a str, wait: Duration, obeyed: Obeyed },
     /// Connected, logged in and with a job, `after` the attempt began.
     Up { route: &'a str, pool: &'a str, after: Duration },
     /// The pool judged a share, `after` it was written.
@@ -85,9 +88,13 @@ impl PoolEvent<'_> {
                 let remedy = "check that host and port are those of the pool's Stratum V1 service";
                 warn!(route, pool, what = %Said(what), remedy, "pool broke the protocol");
             }
-            Self::ReconnectAsked { route, pool, target, obeyed } => {
+            Self::ReconnectAsked { route, pool, to, wait, obeyed } => {
                 metrics.pool_reconnects_asked.inc([route, pool, obeyed.label()]);
-                warn!(route, pool, target = %Said(target), %obeyed, "pool asked us to reconnect");
+                let (to, wait_seconds) = (Said(to), seconds(wait));
+                warn!(
+                    target: AUDIT, route, pool, %to, wait_seconds, %obeyed,
+                    "pool asked us to reconnect"
+                );
             }
             Self::Up { route, pool, after } => {
                 metrics.pool_login.observe([route, pool], after);

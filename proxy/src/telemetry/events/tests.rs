@@ -92,7 +92,7 @@ fn events_of_pools_are_counted_by_route_pool_and_reason() {
         &format!("loka_pool_misbehaved_total{none} 1"),
     );
     check(
-        PoolEvent::ReconnectAsked { route, pool, target: "evil:1", obeyed: Obeyed::No },
+        PoolEvent::ReconnectAsked { route, pool, to: "evil:1", wait: after, obeyed: Obeyed::No },
         &format!("loka_pool_reconnects_asked_total{} 1", at(",obeyed=\"no\"")),
     );
     check(PoolEvent::Up { route, pool, after }, &format!("loka_pool_login_seconds_sum{none} 0.08"));

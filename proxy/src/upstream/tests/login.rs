@@ -45,3 +45,96 @@ fn a_pool_is_measured_while_it_works() {
         assert_eq!(facts.block().map(|block| block.first_seen), first);
     });
 }
+
+fn reconnect(host: &str, port: u16, wait: u32) -> String {
+    json!({"id": null, "method": "client.reconnect", "params": [host, port, wait]}).to_string()
+}
+
+#[test]
+fn a_pool_that_sends_us_below_its_own_name_is_followed_when_it_is_time_and_with_the_same_login() {
+    play(pool(&json!({})), async |mut bench| {
+        let mut peer = bench.working().await;
+        peer.say(&reconnect("eu.pool.example", 443, 30)).await;
+        tokio::time::sleep(Duration::from_secs(29)).await;
+        peer.job("2").await;
+        bench.news_until("job 2").await;
+        let asked = tokio::time::Instant::now();
+        peer.closed().await;
+        assert_eq!(asked.elapsed(), Duration::from_secs(1), "mining goes on until then");
+        let dialled = bench.dialled().await;
+        assert_eq!((dialled.host.as_str(), dialled.port), ("eu.pool.example", 443));
+        let mut peer = dialled.accept();
+        peer.grant("mining.configure", json!({})).await;
+        peer.grant("mining.subscribe", json!([[], "08000003", 8])).await;
+        assert_eq!(peer.asked("mining.authorize").await.1, json!(["acct.proxy", "x"]));
+    });
+}
+
+#[test]
+fn a_pool_that_fails_where_it_sent_us_is_sought_where_it_is_configured() {
+    play(pool(&json!({})), async |mut bench| {
+        let mut peer = bench.working().await;
+        peer.say(&reconnect("eu.pool.example", 443, 0)).await;
+        peer.closed().await;
+        let dialled = bench.dialled().await;
+        assert_eq!(dialled.host, "eu.pool.example");
+        let mut peer = dialled.accept();
+        peer.log_in().await;
+        peer.job("1").await;
+        drop(peer);
+        let dialled = bench.dialled().await;
+        assert_eq!(dialled.host, "eu.pool.example", "a loss is not a failure to connect");
+        dialled.refuse();
+        for _ in 0..3 {
+            let dialled = bench.dialled().await;
+            assert_eq!((dialled.host.as_str(), dialled.port), ("pool.example", 3333));
+            dialled.refuse();
+        }
+    });
+}
+
+#[test]
+fn a_pool_that_sends_us_elsewhere_is_not_obeyed() {
+    for (policy, host, port) in [
+        ("SubDomain", "evil.example", 3333),
+        ("SubDomain", "evilpool.example", 3333),
+        ("SameHost", "eu.pool.example", 3333),
+        ("Never", "pool.example", 3333),
+    ] {
+        play(pool(&json!({"reconnect": policy})), async |mut bench| {
+            let mut peer = bench.working().await;
+            peer.say(&reconnect(host, port, 0)).await;
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            peer.job("2").await;
+            bench.news_until("job 2").await;
+            assert!(bench.dials.try_recv().is_err(), "{policy} {host}");
+        });
+    }
+}
+
+#[test]
+fn a_redirect_that_is_no_longer_allowed_is_forgotten() {
+    play(pool(&json!({})), async |mut bench| {
+        let mut peer = bench.working().await;
+        peer.say(&reconnect("eu.pool.example", 443, 0)).await;
+        peer.closed().await;
+        let mut peer = bench.dialled().await.accept();
+        peer.log_in().await;
+        bench.settings.send_replace(Arc::new(pool(&json!({"reconnect": "SameHost"}))));
+        peer.job("2").await;
+        bench.news_until("job 2").await;
+        drop(peer);
+        assert_eq!(bench.dialled().await.host, "pool.example");
+    });
+}
+
+#[test]
+fn a_pool_is_suggested_nothing_where_that_is_disabled() {
+    play(pool(&json!({"suggestDifficulty": "Disabled"})), async |mut bench| {
+        bench.wanted.send_replace(wanted("4096"));
+        let mut peer = bench.working().await;
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        peer.say(&json!({"id": 5, "method": "mining.ping", "params": []}).to_string()).await;
+        assert_eq!(peer.hear().await.0, json!(5), "its pong is the next line");
+    });
+}

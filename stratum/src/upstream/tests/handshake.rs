@@ -118,6 +118,7 @@ fn a_subscription_is_read_in_every_form() {
         // Without a session id, the extranonce1 serves.
         (r#"[[["mining.notify",null]],"ab",3]"#, "ab 3", "ab"),
         (r#"[[],"AB",3]"#, "ab 3", "ab"),
+        (r#"[[["mining.notify",[]]],"ab",3]"#, "ab 3", "ab"),
         (r#"[null,"",8]"#, " 8", ""),
     ] {
         let mut bench = Bench::open(login());
@@ -138,7 +139,6 @@ fn a_subscription_that_cannot_be_shared_is_refused_with_the_reason() {
         (r#"{"id":2,"result":[[],"08000002",2],"error":null}"#, "at least 3 bytes"),
         (r#"{"id":2,"result":[[],"zz",4],"error":null}"#, "extranonce1"),
         (r#"{"id":2,"result":true,"error":null}"#, "result"),
-        (r#"{"id":2,"result":null,"error":[20,"pool is full",null]}"#, "pool is full"),
     ] {
         let mut bench = Bench::open(login());
         bench.hear(GRANTED);
@@ -146,6 +146,31 @@ fn a_subscription_that_cannot_be_shared_is_refused_with_the_reason() {
         assert!(error.to_string().contains(reason), "{error}");
         assert!(matches!(error, PoolError::Unusable { request: "mining.subscribe", .. }));
     }
+}
+
+#[test]
+fn a_pool_that_refuses_a_subscribe_is_asked_with_less_until_nothing_is_left() {
+    let mut bench = Bench::open(Login { resume: Some(resumable()), ..login() });
+    bench.hear(GRANTED);
+    bench.take_written();
+    bench.hear(r#"{"id":2,"result":null,"error":[20,"unknown session",null]}"#);
+    assert_eq!(bench.take_written(), [r#"3 mining.subscribe ["loka/0"]"#]);
+    bench.hear(r#"{"id":3,"result":false,"error":"bad params"}"#);
+    assert_eq!(bench.take_written(), ["4 mining.subscribe []"]);
+    let error = bench.try_hear(r#"{"id":4,"result":null,"error":[20,"pool is full",null]}"#);
+    let error = error.unwrap_err();
+    assert!(error.to_string().contains("pool is full"), "{error}");
+    assert!(matches!(error, PoolError::Unusable { request: "mining.subscribe", .. }));
+}
+
+#[test]
+fn a_pool_that_takes_only_a_bare_subscribe_is_used() {
+    let mut bench = Bench::open(login());
+    bench.hear(GRANTED);
+    bench.hear(r#"{"id":2,"result":null,"error":{"code":-1,"message":"wrong params"}}"#);
+    bench.hear(&SUBSCRIBED.replace("\"id\":2", "\"id\":3"));
+    bench.hear(r#"{"id":4,"result":true,"error":null}"#);
+    assert_eq!(bench.take_events(), ["ready No mask 1fffe000"]);
 }
 
 #[test]

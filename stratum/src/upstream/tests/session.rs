@@ -86,6 +86,13 @@ fn refusals_are_read_in_every_form() {
         (r#""result":null,"error":[25,"Not subscribed",null]"#, "not_subscribed"),
         (r#""result":null,"error":[20,"Other",null]"#, "other"),
         (r#""error":{"code":-1,"message":"job not found"}"#, "stale"),
+        (r#""error":{"code":"22","message":"nope"}"#, "duplicate"),
+        (r#""result":false,"error":["21","nope",""]"#, "stale"),
+        (r#""result":true,"error":[23,"nope","Traceback"]"#, "low_difficulty"),
+        (r#""jsonrpc":"2.0","error":[23,"nope"]"#, "low_difficulty"),
+        (r#""result":false"#, "other"),
+        (r#""result":false,"error":null,"reject-reason":"stale-work""#, "stale"),
+        (r#""error":["stale-share"]"#, "stale"),
         (r#""result":false,"error":null,"reject-reason":"high-hash""#, "low_difficulty"),
         (r#""result":null,"error":"Duplicate share""#, "duplicate"),
         (r#""result":false,"error":null"#, "other"),
@@ -96,6 +103,49 @@ fn refusals_are_read_in_every_form() {
         bench.hear(&format!(r#"{{"id":5,{reply}}}"#));
         assert_eq!(bench.take_events(), [format!("rejected 7: {reason}")], "{reply}");
     }
+}
+
+#[test]
+fn a_share_is_credited_in_every_form() {
+    for reply in [
+        r#""result":true,"error":null"#,
+        r#""result":true"#,
+        r#""jsonrpc":"2.0","result":true,"error":null"#,
+        r#""error":null,"result":{"status":"OK"}"#,
+        r#""result":"accepted","error":null,"reject-reason":null"#,
+    ] {
+        for id in ["5", "\"5\""] {
+            let mut bench = Bench::working();
+            bench.submit(7).unwrap();
+            bench.hear(&format!(r#"{{"id":{id},{reply}}}"#));
+            assert_eq!(bench.take_events(), ["accepted 7 after 0ns"], "{reply}");
+        }
+    }
+}
+
+#[test]
+fn what_pools_send_loosely_is_read_as_it_is_meant() {
+    let mut bench = Bench::working();
+    let job = format!(r#"[12,"{PREV_HASH}","00","01",[],"20000000","1c2ac4af","504e86b9""#);
+    for (line, expected) in [
+        (r#""method":"mining.set_difficulty","params":["1e-05"],"id":null"#.to_owned(), ""),
+        (format!(r#""method":"mining.notify","params":{job}]"#), "job 12 08000002 8 diff 0.00001"),
+        (r#""id":9,"method":"mining.set_difficulty","params":[16383.75]"#.to_owned(), ""),
+        (
+            format!(r#""id":3,"method":"mining.notify","params":{job},false,0,true]"#),
+            "job 12 clean 08000002 8 diff 16383.75",
+        ),
+        (r#""id":77,"method":"mining.ping""#.to_owned(), ""),
+        (
+            r#""id":1,"method":"mining.set_version_mask","params":["e000"]"#.to_owned(),
+            "job 12 08000002 8 diff 16383.75",
+        ),
+    ] {
+        bench.hear(&format!("{{{line}}}"));
+        let events = bench.take_events();
+        assert!(events.len() <= 1 && events.concat().starts_with(expected), "{line}: {events:?}");
+    }
+    assert_eq!(bench.take_written(), [r#"77 = "pong""#]);
 }
 
 #[test]
