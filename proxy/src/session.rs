@@ -14,7 +14,7 @@ use loka_stratum::work::Work;
 
 use crate::clock::Clock;
 use crate::seats::Seats;
-use crate::sink::ledger::{Ledger, Row};
+use crate::sink::ledger::{Ledger, Rows};
 use crate::telemetry::reasons::CloseReason;
 use crate::telemetry::{Telemetry, TraceRef};
 use crate::upstream::{PoolHandle, PoolId};
@@ -42,7 +42,7 @@ pub(crate) struct Feed {
     pub(crate) line_bytes_max: usize,
     pub(crate) pools: Vec<FeedPool>,
     /// Where shares are booked that name no job that we know.
-    pub(crate) unknown: Arc<Row>,
+    pub(crate) unknown: Arc<Rows>,
     /// Miners shall leave, over this window.
     pub(crate) leave: Option<Leave>,
 }
@@ -51,7 +51,7 @@ pub(crate) struct Feed {
 #[derive(Clone, Debug)]
 pub(crate) struct FeedPool {
     pub(crate) handle: Arc<PoolHandle>,
-    pub(crate) row: Arc<Row>,
+    pub(crate) rows: Arc<Rows>,
 }
 
 /// How many lines a miner may send.

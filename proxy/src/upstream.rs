@@ -23,6 +23,7 @@ mod connection;
 mod facts;
 mod held;
 mod record;
+mod sequel;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,7 @@ mod wishes;
 pub(crate) use self::facts::Facts;
 pub(crate) use self::held::HOLD_MAX;
 pub(crate) use self::record::ShareRecord;
+pub(crate) use self::sequel::Sequel;
 pub(crate) use self::task::{PoolTask, TaskParts};
 pub(crate) use self::wishes::Wanted;
 
@@ -60,8 +62,10 @@ pub(crate) struct Handoff {
     pub(crate) share: Box<VerifiedShare>,
     /// Absent for a stale block candidate, which is booked as rejected already.
     pub(crate) due: Option<DueShare>,
-    /// Told when the pool's socket has the share; absent when nobody waits.
+    /// Told when the pool's socket has the share; absent when nobody waits for that.
     pub(crate) answer: Option<oneshot::Sender<HandOver>>,
+    /// What follows from the pool's verdict.
+    pub(crate) sequel: Sequel,
     /// What its trace needs; absent when traces are off.
     pub(crate) record: Option<Box<ShareRecord>>,
 }

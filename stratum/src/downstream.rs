@@ -14,6 +14,7 @@ use crate::message::{self, ClientMessage, ClientRequest, Malformed, MalformedReq
 use crate::rpc::{RejectCode, RequestId, reply};
 use crate::share::{Reject, VerifiedShare};
 use crate::types::{LaneId, VersionMask, WorkerName};
+use crate::upstream::PoolReject;
 use crate::vardiff::VardiffSettings;
 use crate::work::{Lane, Now, Work};
 
@@ -104,7 +105,11 @@ pub enum Input<'a> {
 pub enum HandOver {
     /// The pool's session is gone.
     Lost,
-    /// The pool's socket has it.
+    /// The pool refused it. Only where its verdict is waited for.
+    Refused(PoolReject),
+    /// The pool's socket had it, and its verdict was waited for and did not come.
+    Unanswered,
+    /// The pool's socket has it; where its verdict is waited for, the pool credited it.
     Written,
 }
 

@@ -17,7 +17,7 @@ use super::{Orders, Reachable, vardiff};
 use crate::router::Rules;
 use crate::seats::Seats;
 use crate::session::{Feed, FeedPool, Generation, Pace, SessionContext, Stage, Switch, Way};
-use crate::sink::ledger::{Row, RowKey};
+use crate::sink::ledger::{CLASS_OTHER, RowKey, Rows};
 
 /// Feeds that nobody is sent to any more, and that somebody may still read.
 const RETIRED_MAX: usize = 32;
@@ -201,7 +201,7 @@ fn entry_feed(
         pace: pace(orders),
         line_bytes_max: line_bytes_max(orders),
         pools: Vec::new(),
-        unknown: row(context, &own, "", ""),
+        unknown: rows(context, &own, "", ""),
         leave: orders.leave,
         route: own,
     }
@@ -215,7 +215,7 @@ fn route_feed(
 ) -> Feed {
     let state = route.state.borrow();
     let pools = state.pools.iter().map(|handle| FeedPool {
-        row: row(context, &state.name, &handle.name, &handle.account),
+        rows: rows(context, &state.name, &handle.name, &handle.account),
         handle: Arc::clone(handle),
     });
     Feed {
@@ -228,7 +228,7 @@ fn route_feed(
         pace: pace(orders),
         line_bytes_max: line_bytes_max(orders),
         pools: pools.collect(),
-        unknown: row(context, &state.name, "", ""),
+        unknown: rows(context, &state.name, "", ""),
         leave: orders.leave,
     }
 }
@@ -253,11 +253,12 @@ fn line_bytes_max(orders: &Orders) -> usize {
     usize::try_from(orders.config.limits.max_line_bytes).unwrap_or(usize::MAX)
 }
 
-fn row(context: &SessionContext, route: &Arc<str>, pool: &str, account: &str) -> Arc<Row> {
-    context.ledger.row(&RowKey {
+fn rows(context: &SessionContext, route: &Arc<str>, pool: &str, account: &str) -> Arc<Rows> {
+    context.ledger.rows(&RowKey {
         listener: Arc::clone(&context.listener),
         route: Arc::clone(route),
         pool: pool.into(),
         account: account.into(),
+        class: CLASS_OTHER.into(),
     })
 }

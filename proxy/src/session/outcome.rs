@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use loka_ops::said::cut;
 use loka_stratum::downstream::{Event, Forward};
 use loka_stratum::share::{Reject, VerifiedShare};
 use loka_stratum::types::SourceId;
@@ -9,12 +10,13 @@ use loka_stratum::work::Now;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
 
+use super::Feed;
 use super::driver::Session;
-use super::{Feed, FeedPool};
-use crate::sink::ledger::{Lost, Row, Unanswered};
+use crate::sink::blocks::{BlockOnItsWay, Found};
+use crate::sink::ledger::{Lost, Row, RowKey, Unanswered};
 use crate::telemetry::MinerEvent;
 use crate::telemetry::traces::{HandshakeTrace, ShareOutcome, ShareTrace};
-use crate::upstream::{Handoff, PoolId, ShareRecord};
+use crate::upstream::{Handoff, PoolId, Sequel, ShareRecord};
 
 // === impl Session ===
 
@@ -39,9 +41,10 @@ impl Session {
     pub(super) fn forward(&mut self, feed: &Feed, now: Now, forward: Forward) {
         match forward {
             Forward::Candidate(share) => {
-                self.announce_candidate(feed, &share);
+                let block = Some(self.block_found(feed, now, &share));
                 if let Some(pool) = self.pool(feed, PoolId::of(share.job().source)) {
-                    let handoff = Handoff { share, due: None, answer: None, record: None };
+                    let sequel = Sequel { verdict: None, block };
+                    let handoff = Handoff { share, due: None, answer: None, sequel, record: None };
                     // Refused already and booked so: a full queue loses nothing that was promised.
                     drop(pool.handle.submits.try_send(handoff));
                 }
@@ -51,24 +54,23 @@ impl Session {
     }
 
     fn due(&mut self, feed: &Feed, now: Now, share: Box<VerifiedShare>) {
-        if share.block_candidate() {
-            self.announce_candidate(feed, &share);
-        }
+        let block = share.block_candidate().then(|| self.block_found(feed, now, &share));
         self.credited += 1;
         let (answer, answered) = oneshot::channel();
         self.handoff = Some(answered);
         let credited = share.credited().as_f64();
         let pool_difficulty = share.job().pool_difficulty.as_f64();
         let pool = self.pool(feed, PoolId::of(share.job().source));
-        let row = pool.map_or(&feed.unknown, |pool| &pool.row);
+        let row = pool.map_or(&feed.unknown, |pool| &pool.rows).of(self.class());
         let due = row.due(credited, pool_difficulty);
         let Some(pool) = pool else {
             // The configuration has just dropped the pool; dropping `answer` tells the miner.
             due.abandoned(Unanswered::ConnectionLost, Lost::SessionLost);
             return;
         };
-        let record = self.record(pool, now, pool_difficulty);
-        let handoff = Handoff { share, due: Some(due), answer: Some(answer), record };
+        let record = self.record(&row, now, pool_difficulty);
+        let sequel = Sequel { verdict: None, block };
+        let handoff = Handoff { share, due: Some(due), answer: Some(answer), sequel, record };
         if let Err(TrySendError::Full(handoff) | TrySendError::Closed(handoff)) =
             pool.handle.submits.try_send(handoff)
             && let Some(due) = handoff.due
@@ -77,11 +79,11 @@ impl Session {
         }
     }
 
-    fn record(&self, pool: &FeedPool, now: Now, difficulty: f64) -> Option<Box<ShareRecord>> {
+    fn record(&self, row: &Arc<Row>, now: Now, difficulty: f64) -> Option<Box<ShareRecord>> {
         self.context.telemetry.traces().enabled().then(|| {
             Box::new(ShareRecord {
                 connection: self.peer.trace,
-                row: Arc::clone(&pool.row),
+                row: Arc::clone(row),
                 peer: self.peer.address,
                 received: now.instant,
                 verified: self.context.clock.now().instant,
@@ -96,13 +98,13 @@ impl Session {
         let row = self.row(feed, Some(share.job().source));
         let credited = share.credited().as_f64();
         row.below_pool_difficulty(credited);
-        self.trace(row, now, ShareOutcome::BelowPool, credited);
+        self.trace(&row, now, ShareOutcome::BelowPool, credited);
     }
 
     fn refused(&self, feed: &Feed, now: Now, reject: Reject, source: Option<SourceId>) {
         let row = self.row(feed, source);
         row.rejected(reject);
-        self.trace(row, now, ShareOutcome::Refused(reject.label()), 0.0);
+        self.trace(&row, now, ShareOutcome::Refused(reject.label()), 0.0);
         self.context.telemetry.emit(MinerEvent::ShareRefused {
             listener: &self.context.listener,
             peer: self.peer.address,
@@ -112,16 +114,23 @@ impl Session {
         });
     }
 
-    fn announce_candidate(&self, feed: &Feed, share: &VerifiedShare) {
+    fn block_found(&self, feed: &Feed, now: Now, share: &VerifiedShare) -> BlockOnItsWay {
         let row = self.row(feed, Some(share.job().source));
         row.block_candidate();
-        self.context.telemetry.emit(MinerEvent::BlockCandidate {
-            listener: &self.context.listener,
-            route: &row.key().route,
-            pool: &row.key().pool,
-            worker: self.machine.worker().map_or("", |worker| worker.as_str()),
-            hash: &share.hash(),
-        });
+        let RowKey { listener, route, pool, account, class: _ } = row.key();
+        let worker = self.machine.worker().map_or("", |worker| worker.as_str());
+        let hash = share.hash();
+        let telemetry = &self.context.telemetry;
+        telemetry.emit(MinerEvent::BlockFound { listener, route, pool, worker, hash: &hash });
+        self.context.ledger.blocks().found(Found {
+            at: u64::from(now.unix.0),
+            hash: hash.to_string(),
+            listener: listener.to_string(),
+            route: route.to_string(),
+            pool: pool.to_string(),
+            account: account.to_string(),
+            worker: cut(worker),
+        })
     }
 
     fn handshake_done(&self, now: Now) {
@@ -147,9 +156,9 @@ impl Session {
     }
 
     /// Where shares for the jobs of `source` are booked.
-    fn row<'a>(&'a self, feed: &'a Feed, source: Option<SourceId>) -> &'a Arc<Row> {
+    fn row(&self, feed: &Feed, source: Option<SourceId>) -> Arc<Row> {
         let pool = source.and_then(|source| self.pool(feed, PoolId::of(source)));
-        pool.map_or(&feed.unknown, |pool| &pool.row)
+        pool.map_or(&feed.unknown, |pool| &pool.rows).of(self.class())
     }
 
     fn trace(&self, row: &Row, now: Now, outcome: ShareOutcome, difficulty: f64) {

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::held::give_up;
 use super::task::PoolTask;
 use super::wishes::{Suggested, Wanted};
-use super::{Handoff, News, ShareRecord, at, timeouts};
+use super::{Handoff, News, Sequel, ShareRecord, at, timeouts};
 use crate::policy::redirect::is_allowed;
 use crate::sink::ledger::{DueShare, Lost, Unanswered};
 use crate::telemetry::PoolEvent;
@@ -69,6 +69,7 @@ pub(super) enum Load {
 struct InFlight {
     due: Option<DueShare>,
     record: Option<Box<ShareRecord>>,
+    sequel: Sequel,
 }
 
 /// One connection.
@@ -381,7 +382,8 @@ impl<'a> Connection<'a> {
             nonce: share.nonce(),
             version_bits: share.version_bits_for_pool(),
         };
-        let token = InFlight { due: handoff.due.take(), record: handoff.record.take() };
+        let (due, record) = (handoff.due.take(), handoff.record.take());
+        let token = InFlight { due, record, sequel: std::mem::take(&mut handoff.sequel) };
         match self.machine.submit(now, &submission, token, wire) {
             Ok(()) => waiting.extend(handoff.answer.take()),
             Err(token) => {
@@ -474,6 +476,10 @@ impl<'a> Connection<'a> {
             }
         }
         let telemetry = &self.task.parts.telemetry;
+        if let Some(block) = token.sequel.judged(verdict) {
+            let (route, pool, hash) = (&*self.task.parts.route, &*self.pool.name, block.hash());
+            telemetry.emit(PoolEvent::BlockJudged { route, pool, hash, verdict: label, outcome });
+        }
         if let Some(record) = token.record {
             record.end(telemetry, self.now().instant, outcome);
         }
@@ -522,6 +528,7 @@ impl<'a> Connection<'a> {
             if let Some(due) = token.due {
                 due.abandoned(reason, Lost::Dropped);
             }
+            token.sequel.unanswered();
             if let Some(record) = token.record {
                 let outcome = ShareOutcome::Unanswered(reason.label());
                 record.end(&self.task.parts.telemetry, now, outcome);

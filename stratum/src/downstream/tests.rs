@@ -13,6 +13,7 @@ use crate::message::Notify;
 use crate::types::{Extranonce, JobSerial, NTime, Nonce, SourceId, UnixTime};
 use crate::work::WorkBoard;
 
+mod awaited;
 mod handshake;
 mod mining;
 mod moved;
