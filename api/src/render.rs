@@ -4,10 +4,12 @@
 
 mod draft;
 mod listeners;
+mod miners;
 mod origin;
 mod pools;
 mod routes;
 mod secret;
+mod terms;
 
 pub use origin::{Explained, Origin};
 
@@ -57,8 +59,8 @@ pub fn render(
         name: format!("{}/{}", proxy.namespace, proxy.name),
         listeners: listeners::render(&mut Draft::new(proxy, &mut notes), secrets),
         routes: routes::Routes { resources, secrets }.render(proxy, &mut notes),
-        rules: Vec::new(),
-        firmware: Vec::new(),
+        rules: miners::rules(&mut Draft::new(proxy, &mut notes)),
+        firmware: miners::firmware(&mut Draft::new(proxy, &mut notes)),
         drain: drain(&mut Draft::new(proxy, &mut notes)),
         observability: observability(&mut Draft::new(proxy, &mut notes)),
     };

@@ -2,6 +2,10 @@
 //! change it is the right to redirect hashrate. The account stands in the document, to be reviewed;
 //! only the password is a Secret.
 
+mod terms;
+
+pub use terms::{Health, PoolTimeouts, ReconnectPolicy, SuggestDifficulty, Verify};
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -9,9 +13,9 @@ use crate::{
     conditions::Condition,
     names,
     reserved::Reserved,
-    rules::{duration, object_name, only, reserved, rules},
+    rules::{object_name, only, reserved, rules},
     stratum_proxy::{Protocol, VersionRolling},
-    values::{DurationText, POOL_URL_PATTERN},
+    values::POOL_URL_PATTERN,
 };
 
 /// A pool and the account that is paid there.
@@ -50,6 +54,11 @@ use crate::{
     )
 )]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = rules([(
+    "!has(self.maxLogins) || (has(self.workerName) && self.workerName.contains('{'))",
+    "maxLogins means nothing while all work goes under one login; remove it, or write {worker}, \
+     {name} or {listener} into workerName",
+)])))]
 pub struct StratumPoolSpec {
     /// Addresses of the pool, 1 to 8, in the order in which they are tried.
     #[schemars(length(min = 1, max = 8))]
@@ -68,15 +77,26 @@ pub struct StratumPoolSpec {
     )])))]
     pub account: String,
 
-    /// What the pool shows the work under: the login is `account.workerName`. Absent: the name of
-    /// the StratumProxy. Empty: the login is the account alone.
+    /// What the pool shows the work under: the login is `account.workerName`. `{worker}` in it
+    /// stands for what follows the first dot in the name that a miner authorizes with (without a
+    /// dot: that name), `{name}` for the whole name and `{listener}` for the miner's listener; each
+    /// name is then a login of its own. Absent: the name of the StratumProxy. Empty: the login is
+    /// the account alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     #[schemars(extend("x-kubernetes-validations" = rules([(
-        "self.matches('^[A-Za-z0-9._:@-]*$')",
-        "must be letters, digits and . _ : @ -; write it like farm-east",
+        "self.matches('^([A-Za-z0-9._:@-]|[{](worker|name|listener)[}])*$')",
+        "must be letters, digits and . _ : @ -, and {worker}, {name} or {listener}; write it like \
+         farm-east or {worker}",
     )])))]
     pub worker_name: Option<String>,
+
+    /// With a workerName that has `{worker}`, `{name}` or `{listener}` in it: how many logins are
+    /// made on one connection, 1 to 256. Work beyond them goes under the name of the StratumProxy.
+    /// Absent: 16.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 256))]
+    pub max_logins: Option<i32>,
 
     /// The Secret that holds the password. Absent: the password is `x`, which pools that pay by
     /// account expect.
@@ -90,6 +110,26 @@ pub struct StratumPoolSpec {
     /// Whether the pool is asked for version rolling (BIP 310). Default Enabled.
     #[serde(default)]
     pub version_rolling: VersionRolling,
+
+    /// What is looked at in each of the pool's jobs before it is mined on. Absent: nothing beyond
+    /// its form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Verify")]
+    pub verify: Option<Verify>,
+
+    /// When the pool is taken for dead although it is connected.
+    #[serde(default)]
+    pub health: Health,
+
+    /// Whether the pool is told, with mining.suggest_difficulty, the difficulty that the measured
+    /// hashrate asks for. Default Enabled.
+    #[serde(default)]
+    pub suggest_difficulty: SuggestDifficulty,
+
+    /// Where the pool's client.reconnect may lead. SameHost: to another port of the same host;
+    /// SubDomain: also to a name below it; Never: nowhere. Default SubDomain.
+    #[serde(default)]
+    pub reconnect: ReconnectPolicy,
 
     /// The protocol that the pool speaks. Only StratumV1 so far. Absent: StratumV1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -173,67 +213,6 @@ pub struct SecretKeyRef {
 
 fn default_key() -> String {
     names::PASSWORD_KEY.to_owned()
-}
-
-/// How long the pool may take.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct PoolTimeouts {
-    /// How long the pool may take to accept a connection: a duration from 100ms to 5m. Default 5s.
-    #[schemars(extend("x-kubernetes-validations" = duration("100ms", "5m", "5s")))]
-    pub connect: DurationText,
-
-    /// How long the pool may take to answer subscribe and authorize: a duration from 100ms to 5m.
-    /// Default 10s.
-    #[schemars(extend("x-kubernetes-validations" = duration("100ms", "5m", "10s")))]
-    pub handshake: DurationText,
-
-    /// How long the pool may take to send the first job: a duration from 100ms to 30m. Default 30s.
-    #[schemars(extend("x-kubernetes-validations" = duration("100ms", "30m", "30s")))]
-    pub first_job: DurationText,
-
-    /// How long the pool may take to send the next job: a duration from 1s to 24h. Default 10m. A
-    /// pool that sends none for longer is taken for dead.
-    #[schemars(extend("x-kubernetes-validations" = duration("1s", "24h", "10m")))]
-    pub job_silence: DurationText,
-
-    /// How long the pool may take to answer a share: a duration from 100ms to 10m. Default 60s.
-    #[schemars(extend("x-kubernetes-validations" = duration("100ms", "10m", "60s")))]
-    pub submit: DurationText,
-}
-
-impl Default for PoolTimeouts {
-    fn default() -> Self {
-        Self {
-            connect: "5s".into(),
-            handshake: "10s".into(),
-            first_job: "30s".into(),
-            job_silence: "10m".into(),
-            submit: "60s".into(),
-        }
-    }
-}
-
-/// Whether a pool is told the difficulty that the measured hashrate asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-pub enum SuggestDifficulty {
-    /// With `mining.suggest_difficulty`.
-    #[default]
-    Enabled,
-    /// Never.
-    Disabled,
-}
-
-/// Where a pool's `client.reconnect` may lead.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-pub enum ReconnectPolicy {
-    /// To another port of the same host.
-    SameHost,
-    /// To the same host, or a name below it.
-    #[default]
-    SubDomain,
-    /// Nowhere.
-    Never,
 }
 
 /// What the operator observed.

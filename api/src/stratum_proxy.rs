@@ -11,11 +11,12 @@ mod listener;
 mod observability;
 mod pod;
 mod route;
+mod rule;
 mod service;
 mod status;
 
 pub use drain::Drain;
-pub use firmware::SetExtranonce;
+pub use firmware::{FirmwareProfile, SetExtranonce};
 pub use listener::{
     ClientAuth, Difficulty, Limits, Listener, ListenerTls, Protocol, RouteRef, TlsSecretRef,
     TlsVersion,
@@ -25,8 +26,10 @@ pub use pod::{
     ImagePullPolicy, ImagePullSecret, Pod, Preserved, TaintEffect, Toleration, TolerationOperator,
 };
 pub use route::{
-    Extranonce, Failback, Mode, NoPoolPolicy, OnNoPool, PoolRef, Route, RoutePool, VersionRolling,
+    Day, Extranonce, Failback, Mode, NoPoolPolicy, OnNoPool, PoolRef, Rollout, RolloutStep,
+    RolloutStrategy, Route, RoutePool, ScheduleWindow, VersionRolling,
 };
+pub use rule::Rule;
 pub use service::{ExternalTrafficPolicy, Service, ServiceType};
 pub use status::{
     ConfigPods, ConfigStatus, LastRejected, PoolState, PoolStatus, StratumProxyStatus,
@@ -111,6 +114,16 @@ use crate::{
          self.listeners.exists_one(m, has(m.nodePort) && m.nodePort == l.nodePort))",
         "two listeners have the same nodePort; give each listener a nodePort of its own",
     ),
+    (
+        "!has(self.rules) || \
+         self.rules.all(r, self.routes.exists(t, t.name == r.routeRef.name))",
+        "a rule's routeRef names no route; write the name of one of spec.routes",
+    ),
+    (
+        "!has(self.rules) || self.rules.all(r, !has(r.listeners) || \
+         r.listeners.all(n, self.listeners.exists(l, l.name == n)))",
+        "a rule names a listener that is not there; write names of spec.listeners",
+    ),
 ])))]
 pub struct StratumProxySpec {
     /// Ports that miners connect to, 1 to 16.
@@ -128,6 +141,25 @@ pub struct StratumProxySpec {
         "x-kubernetes-list-map-keys" = ["name"]
     ))]
     pub routes: Vec<Route>,
+
+    /// Miners that take another route than their listener's, at most 32 rules. The first one that
+    /// fits decides; where none does, the listener does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[schemars(extend(
+        "x-kubernetes-list-type" = "map",
+        "x-kubernetes-list-map-keys" = ["name"]
+    ))]
+    pub rules: Vec<Rule>,
+
+    /// What miners' firmware can take, at most 32 profiles, tried before those that the proxy has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[schemars(extend(
+        "x-kubernetes-list-type" = "map",
+        "x-kubernetes-list-map-keys" = ["name"]
+    ))]
+    pub firmware: Vec<FirmwareProfile>,
 
     /// What happens to connected miners when a pod or process is asked to end.
     #[serde(default)]

@@ -1,15 +1,20 @@
-//! The three little languages inside string fields: durations, quantities and pool URLs.
+//! The little languages inside string fields: durations, quantities, pool URLs, ranges of addresses
+//! and Bitcoin addresses.
 //! Owns their grammar, once for the CEL rules (as regular expressions) and once for the proxy (as
 //! parsers); a test holds the two together. Does not know which field may hold how much.
 
+mod address;
+mod cidr;
 mod duration;
 mod endpoint;
 mod quantity;
 
+pub use cidr::Cidr;
 pub use duration::DurationText;
 pub use endpoint::PoolUrl;
 pub use quantity::{Quantity, QuantityText};
 
+pub(crate) use address::{ADDRESS_PATTERN, script_of};
 pub(crate) use duration::DURATION_PATTERN;
 pub(crate) use endpoint::POOL_URL_PATTERN;
 pub(crate) use quantity::QUANTITY_PATTERN;
@@ -34,6 +39,9 @@ pub enum ValueError {
     /// Not `stratum+tcp://HOST:PORT`.
     #[error("not a pool URL")]
     PoolUrl,
+    /// Not `ADDRESS/BITS`.
+    #[error("not a range of addresses")]
+    Cidr,
 }
 
 fn short_text(description: Cow<'static, str>) -> Schema {

@@ -11,6 +11,7 @@ pub mod http;
 pub mod judge;
 pub mod miner;
 pub mod network;
+pub mod paid;
 pub mod pool;
 pub mod profile;
 pub mod trap;

@@ -7,8 +7,8 @@
 pub mod counts;
 pub mod dial;
 mod drive;
-mod hash;
-mod hearing;
+pub(crate) mod hash;
+pub(crate) mod hearing;
 pub mod job;
 mod lasting;
 pub mod rack;

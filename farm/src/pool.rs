@@ -12,6 +12,7 @@ mod control;
 mod core;
 mod door;
 mod forms;
+mod judged;
 mod outbox;
 mod peer;
 mod session;
@@ -41,6 +42,7 @@ pub use self::forms::{
     Acceptance, CleanFlag, Configuration, Forms, JobId, Notification, Number, Rejection,
     Subscription,
 };
+pub use self::judged::{Judged, ShareKey};
 pub use self::peer::{ConnectionId, ConnectionView};
 pub use self::settings::{
     Accounts, BIP320_MASK, BRANCHES_MAX, DifficultyPolicy, EXTRANONCE1_BYTES_MAX,

@@ -11,7 +11,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use loka_api::runtime_config::Listener;
-use loka_stratum::downstream::Close;
+use loka_stratum::downstream::{Close, SessionToken};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
@@ -217,6 +217,7 @@ impl ListenerTask {
         let peer = Peer {
             address: peer,
             trace: self.seams.telemetry.traces().begin(),
+            token: SessionToken(self.seams.random.u64(..)),
             spread: self.seams.random.f32(),
         };
         let parts = SessionParts { context: Arc::clone(&self.context), feed, peer };

@@ -2,11 +2,12 @@
 //!
 //! A session takes a seat among those of its route. The route's task moves seats between lanes and publishes its work
 //! afterwards, so that a session which looks at its work finds its seat moved; sessions write their measured speed and
-//! never wait. A seat holds two numbers, and no lock.
+//! never wait. A seat holds three numbers, and no lock.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use loka_stratum::extranonce::MinerId;
 use loka_stratum::types::LaneId;
 
 /// Of a seat that was given no lane: its session works on the first there is. No pool's task has this number.
@@ -21,6 +22,8 @@ pub(crate) struct Seat {
     lane: AtomicU32,
     /// Difficulty per second, as the bits of an `f32`.
     rate: AtomicU32,
+    /// [`MinerId::pack`], or 0 of a miner that has not subscribed.
+    miner: AtomicU64,
 }
 
 /// The seats of one route.
@@ -38,6 +41,16 @@ impl Seat {
     /// Moves it, from the next time on that its session looks.
     pub(crate) fn assign(&self, lane: Option<LaneId>) {
         self.lane.store(lane.map_or(NO_LANE, |lane| lane.0), Ordering::Relaxed);
+    }
+
+    /// The id of its miner, once that has subscribed. [`MinerId::bank`] tells which connection to a pool can serve it.
+    pub(crate) fn miner(&self) -> Option<MinerId> {
+        MinerId::unpack(self.miner.load(Ordering::Relaxed))
+    }
+
+    /// Takes note of who sits here.
+    pub(crate) fn identify(&self, miner: Option<MinerId>) {
+        self.miner.store(miner.map_or(0, MinerId::pack), Ordering::Relaxed);
     }
 
     /// Difficulty per second that its miner was measured at.

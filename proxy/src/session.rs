@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use loka_stratum::downstream::{Close, Terms};
+use loka_stratum::downstream::{Close, SessionToken, Terms};
 use loka_stratum::work::Work;
 
 use crate::clock::Clock;
@@ -22,6 +22,7 @@ use crate::upstream::{PoolHandle, PoolId};
 mod driver;
 mod ids;
 mod outcome;
+mod shared;
 mod switch;
 
 pub(crate) use self::driver::{Session, SessionParts};
@@ -85,6 +86,8 @@ pub(crate) struct SessionContext {
 pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
     pub(crate) trace: TraceRef,
+    /// What the miner may have its session back by.
+    pub(crate) token: SessionToken,
     /// The session's own part, 0 to 1, of any window over which miners are moved.
     pub(crate) spread: f32,
 }
@@ -109,5 +112,6 @@ fn close_reason(close: Close) -> CloseReason {
         Close::ListenerRemoved => CloseReason::ListenerRemoved,
         Close::Malformed => CloseReason::TooManyMalformed,
         Close::NoPool => CloseReason::NoPool,
+        Close::Superseded => CloseReason::Superseded,
     }
 }

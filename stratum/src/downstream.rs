@@ -1,14 +1,16 @@
 //! The machine that we run towards a miner: handshake in any order, jobs, difficulty, shares.
 //!
 //! One value per miner, owned by one task. It is a pure function of its inputs, the route's [`Work`] and the time; no
-//! socket, no clock, no lock. The miner's extranonce1 is an id of ours and fixed for the life of the connection, so a
+//! socket, no clock, no lock. The miner's extranonce1 is an id of ours and stays as long as it fits the pools, so a
 //! change of pool is just a new job. A share that is due to the pool is handed over before its miner is answered: until
 //! then the machine takes no further line, which keeps the answers in order (minerd gives every submit the same id).
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::difficulty::Difficulty;
-use crate::extranonce::{Layout, MinerId};
+use crate::extranonce::MinerId;
+use crate::firmware::{Profile, Profiles, SetExtranonce};
 use crate::job::JobTable;
 use crate::message::{self, ClientMessage, ClientRequest, Malformed, MalformedRequest};
 use crate::rpc::{RejectCode, RequestId, reply};
@@ -16,14 +18,21 @@ use crate::share::{Reject, VerifiedShare};
 use crate::types::{LaneId, VersionMask, WorkerName};
 use crate::upstream::PoolReject;
 use crate::vardiff::VardiffSettings;
-use crate::work::{Lane, Now, Work};
+use crate::work::{Now, Work};
 
+mod agreed;
 mod handshake;
 mod mining;
+mod placing;
+mod registry;
+mod resume;
 mod submit;
 #[cfg(test)]
 mod tests;
 mod timers;
+
+pub use self::registry::{Registry, Resume};
+pub use self::resume::{Remains, Resumable, SessionToken};
 
 use self::handshake::{Fresh, Subscribed, Waiting};
 use self::mining::Mining;
@@ -47,6 +56,8 @@ pub struct Terms {
     pub no_pool: NoPool,
     /// The version bits that we let roll where the pool does.
     pub version_mask: VersionMask,
+    /// What is known of the software of miners.
+    pub firmware: Profiles,
 }
 
 /// What becomes of miners while no pool can be mined on.
@@ -76,8 +87,8 @@ pub struct View<'a> {
     pub former: Option<&'a JobTable>,
     /// The listener's terms.
     pub terms: &'a Terms,
-    /// Gives an id that no live miner has; none when all are taken.
-    pub allocate: &'a dyn Fn(Layout) -> Option<MinerId>,
+    /// What it shares with the listener's other sessions.
+    pub registry: &'a dyn Registry,
 }
 
 /// What can happen to a miner's session.
@@ -124,7 +135,7 @@ pub enum Close {
     HandshakeTimeout,
     /// No line for too long.
     Idle,
-    /// The extranonce layout of the route has changed: only a new subscription can follow.
+    /// The miner's extranonce does not fit the pool, and it cannot be told another: only a new subscription can follow.
     LayoutChanged,
     /// The configuration has no place for this miner any more.
     ListenerRemoved,
@@ -132,6 +143,8 @@ pub enum Close {
     Malformed,
     /// No pool, and the terms say to let the miner go.
     NoPool,
+    /// Its miner has come back on another connection.
+    Superseded,
 }
 
 /// A share that the driver must carry to the pool of its job.
@@ -148,10 +161,21 @@ pub enum Forward {
 pub enum Event {
     /// A share that meets its miner's target only.
     BelowPool(Box<VerifiedShare>),
+    /// The miner's software can hardly hold the coinbase of its pool's jobs; said once.
+    CoinbaseTooLong {
+        /// Bytes of the coinbase.
+        len: usize,
+        /// Bytes that the firmware's profile says it holds.
+        max: usize,
+    },
     /// The miner was told another difficulty.
     Difficulty(Difficulty),
     /// Subscribed and authorized.
     Mining,
+    /// The miner was told another extranonce, because a pool's leaves no room for the one that it had.
+    Renumbered,
+    /// The miner has its former session back.
+    Resumed,
     /// A line that is not Stratum.
     Malformed(String),
     /// A share that our validation refused, and the source of the job that it names if we know it.
@@ -187,13 +211,27 @@ struct Peer {
     heard: Instant,
     workers: Vec<WorkerName>,
     user_agent: Option<Box<str>>,
+    /// Of its software, by the profiles that it was last looked up in.
+    profile: Arc<Profile>,
+    profiles: Profiles,
+    /// Whether it asked to be told of another extranonce.
+    extranonce: ExtranonceChange,
     /// Version bits that it asked for and we allow; none if it did not negotiate.
     version_mask: Option<VersionMask>,
     /// The mask that it was last told.
     version_mask_told: VersionMask,
     /// The difficulty that it asked for.
     wanted: Option<Difficulty>,
+    /// It asked to go no lower.
+    floor: Option<Difficulty>,
     malformed: u8,
+}
+
+/// Whether a miner follows `mining.set_extranonce`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ExtranonceChange {
+    Ignored,
+    Followed,
 }
 
 /// The machine.
@@ -201,6 +239,8 @@ struct Peer {
 pub struct Downstream {
     phase: Phase,
     peer: Peer,
+    /// The name under which the miner may have its session back.
+    token: SessionToken,
     /// The request whose answer waits for its share to be handed over.
     awaiting: Option<RequestId>,
     /// This session's part of the window over which miners are moved, so that they do not all come back at once.
@@ -221,20 +261,13 @@ enum Told {
     Yes,
 }
 
-// === impl View ===
-
-impl<'a> View<'a> {
-    /// What the miner works on now; nothing while no pool can be mined on.
-    fn current(&self) -> Option<&'a Lane> {
-        self.work.lane(self.lane)
-    }
-}
-
 // === impl Downstream ===
 
 impl Downstream {
-    /// A session that has just been accepted. `spread` is its part of the window over which miners are moved.
-    pub fn new(now: Now, spread: Duration) -> Self {
+    /// A session that has just been accepted. `spread` is its part of the window over which miners are moved; `token` must
+    /// not be guessable.
+    pub fn new(now: Now, spread: Duration, token: SessionToken) -> Self {
+        let profiles = Profiles::shipped();
         Self {
             phase: Phase::Fresh(Fresh),
             peer: Peer {
@@ -242,11 +275,16 @@ impl Downstream {
                 heard: now.instant,
                 workers: Vec::new(),
                 user_agent: None,
+                profile: Arc::clone(profiles.of(None)),
+                profiles,
+                extranonce: ExtranonceChange::Ignored,
                 version_mask: None,
                 version_mask_told: VersionMask::NONE,
                 wanted: None,
+                floor: None,
                 malformed: 0,
             },
+            token,
             awaiting: None,
             spread,
             leaving: None,
@@ -255,6 +293,7 @@ impl Downstream {
 
     /// Takes one input.
     pub fn handle(&mut self, view: &View<'_>, input: Input<'_>, out: &mut Outbox) {
+        self.peer.look_up(&view.terms.firmware);
         match input {
             Input::HandedOver(result) => self.handed_over(result, out),
             Input::Leave { reason, after } => self.leave(view, reason, after),
@@ -273,12 +312,12 @@ impl Downstream {
         self.awaiting.is_none() && !matches!(self.phase, Phase::Waiting(_))
     }
 
-    /// The id that the miner's extranonce1 is made of, to be released when the session ends.
-    pub fn miner_id(&self) -> Option<(Layout, MinerId)> {
+    /// The id that the miner's extranonce1 is made of.
+    pub fn miner_id(&self) -> Option<MinerId> {
         match &self.phase {
             Phase::Fresh(_) | Phase::Waiting(_) => None,
-            Phase::Subscribed(state) => Some((state.layout, state.id)),
-            Phase::Mining(state) => Some((state.layout, state.id)),
+            Phase::Subscribed(state) => Some(state.id),
+            Phase::Mining(state) => Some(state.id()),
         }
     }
 
@@ -287,10 +326,21 @@ impl Downstream {
         matches!(self.phase, Phase::Mining(_))
     }
 
-    /// The work is another route's from now on, whose jobs and epochs are counted apart from those so far.
-    pub fn moved(&mut self) {
-        if let Phase::Mining(mining) = &mut self.phase {
-            mining.moved();
+    /// The name that the miner was told its session by, once it was.
+    pub fn session(&self) -> Option<SessionToken> {
+        self.miner_id().map(|_| self.token)
+    }
+
+    /// The kind of its software: the name of a profile.
+    pub fn class(&self) -> &Arc<str> {
+        &self.peer.profile.name
+    }
+
+    /// The difficulty that the miner's shares have shown to fit it, if they have.
+    pub fn proven_difficulty(&self) -> Option<Difficulty> {
+        match &self.phase {
+            Phase::Mining(state) => state.proven,
+            Phase::Fresh(_) | Phase::Waiting(_) | Phase::Subscribed(_) => None,
         }
     }
 
@@ -327,6 +377,7 @@ impl Downstream {
             ClientMessage::Authorize { worker, password } => {
                 let wanted = password.difficulty().or(self.peer.wanted);
                 self.peer.wanted = wanted;
+                self.peer.floor = password.minimum().or(self.peer.floor);
                 self.authorize(view, id, worker, out);
                 // A miner that was given work before it authorized; for any other this changes nothing.
                 if let Some(wanted) = wanted {
@@ -349,9 +400,11 @@ impl Downstream {
                 }
                 Err(error) => refuse(out, id, RejectCode::Other, &error.to_string()),
             },
-            ClientMessage::ExtranonceSubscribe
-            | ClientMessage::MultiVersion
-            | ClientMessage::Capabilities => answer(out, id, "true"),
+            ClientMessage::ExtranonceSubscribe => {
+                self.peer.extranonce = ExtranonceChange::Followed;
+                answer(out, id, "true");
+            }
+            ClientMessage::MultiVersion | ClientMessage::Capabilities => answer(out, id, "true"),
             ClientMessage::GetTransactions => answer(out, id, "[]"),
             ClientMessage::Ping => answer(out, id, "\"pong\""),
             ClientMessage::Pong | ClientMessage::Response => {}
@@ -375,6 +428,42 @@ impl Downstream {
         if self.peer.malformed >= MALFORMED_LINES_MAX {
             out.close = Some(Close::Malformed);
         }
+    }
+}
+
+// === impl Peer ===
+
+impl Peer {
+    /// Finds its profile again when it has told who it is, or when the profiles have changed.
+    fn look_up(&mut self, profiles: &Profiles) {
+        if !self.profiles.is(profiles) {
+            self.profiles = profiles.clone();
+            self.called(self.user_agent.clone());
+        }
+    }
+
+    fn called(&mut self, user_agent: Option<Box<str>>) {
+        self.profile = Arc::clone(self.profiles.of(user_agent.as_deref()));
+        self.user_agent = user_agent;
+    }
+
+    /// The listener's range, narrowed by what the software and the miner itself cannot go below.
+    fn range(&self, terms: &Terms) -> VardiffSettings {
+        let floors = [Some(terms.vardiff.min), self.profile.min_difficulty, self.floor];
+        let min = floors.into_iter().flatten().fold(terms.vardiff.min, Difficulty::max);
+        VardiffSettings { min, ..terms.vardiff }
+    }
+
+    /// Where the miner begins that nothing better is known of.
+    fn initial(&self, view: &View<'_>) -> Difficulty {
+        let remembered = || view.registry.remembered(self.workers.first()?);
+        let initial = self.wanted.or_else(remembered).or(self.profile.initial_difficulty);
+        initial.unwrap_or(view.terms.vardiff.initial)
+    }
+
+    fn follows_set_extranonce(&self) -> bool {
+        self.extranonce == ExtranonceChange::Followed
+            && self.profile.set_extranonce == SetExtranonce::Allowed
     }
 }
 

@@ -10,24 +10,25 @@
 //! ```
 //!
 //! The bytes are the same, so the hash is the same, and a change of pool is just another job.
-//! Miners are apart as long as their ids are, which is what [`IdPool`] is for.
+//! Each miner has a [`Layout`] of its own, and its number is as long as it must be: what of it goes beyond its extranonce1
+//! goes into the pad, where the pool leaves room, and is else the [`Bank`] that a connection to the pool serves. In the
+//! bytes that a pool leaves, every miner has a part that no other miner's overlaps, whatever their layouts: that is what
+//! [`IdPool`] sees to.
 
+mod id;
 mod ids;
 
-use crate::hex::HexError;
 use crate::types::Extranonce;
 
-pub use ids::{DEFAULT_QUARANTINE, IdPool, MinerId};
+pub use id::{BANKS_MAX, Bank, MinerId};
+pub use ids::{DEFAULT_QUARANTINE, IdPool};
 
 /// How many bytes name the miner, and how many are left to it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Layout {
     id_len: u8,
     miner_len: u8,
 }
-
-/// Ids are 32-bit numbers.
-const ID_LEN_MAX: u8 = 4;
 
 /// One byte is too few for any machine of today between two jobs; two suffice with version rolling.
 const MINER_LEN_MIN: u8 = 2;
@@ -36,6 +37,9 @@ const MINER_LEN_MIN: u8 = 2;
 const MINER_LEN_MAX: u8 = 8;
 
 impl Layout {
+    /// Ids are 32-bit numbers.
+    pub const ID_LEN_MAX: u8 = 4;
+
     /// Fits every pool that can be shared at all: 65 536 miners, and the two bytes that every
     /// firmware takes.
     pub const CONSERVATIVE: Self = Self { id_len: 2, miner_len: 2 };
@@ -43,7 +47,7 @@ impl Layout {
     /// A layout of 1 to 4 bytes of id and 2 to 8 bytes for the miner.
     #[must_use]
     pub fn new(id_len: u8, miner_len: u8) -> Option<Self> {
-        let possible = (1..=ID_LEN_MAX).contains(&id_len)
+        let possible = (1..=Self::ID_LEN_MAX).contains(&id_len)
             && (MINER_LEN_MIN..=MINER_LEN_MAX).contains(&miner_len);
         possible.then_some(Self { id_len, miner_len })
     }
@@ -89,18 +93,15 @@ impl Layout {
     }
 }
 
-/// What the pool is sent as extranonce2: `pad ‖ id ‖ miner's extranonce2`.
-///
-/// # Errors
-/// More than 32 bytes in all, which no job that was made for a layout comes to.
+/// What a pool that leaves `extranonce2_size` bytes is sent as extranonce2: `pad ‖ id ‖ miner's extranonce2`. None if the
+/// miner's layout does not fit, or more than 32 bytes come together.
+#[must_use]
 pub fn pool_extranonce2(
-    pad_len: u8,
+    extranonce2_size: u8,
     id: MinerId,
     miner_extranonce2: &[u8],
-) -> Result<Extranonce, HexError> {
-    Extranonce::zeroed(usize::from(pad_len))?
-        .followed_by(id.bytes().as_bytes())?
-        .followed_by(miner_extranonce2)
+) -> Option<Extranonce> {
+    id.head(extranonce2_size)?.followed_by(miner_extranonce2).ok()
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::difficulty::{Assignment, Difficulty, ShareHash};
-use crate::extranonce::{Layout, MinerId};
+use crate::extranonce::{Bank, Layout, MinerId};
 use crate::hex;
 use crate::job::{Job, PoolContext};
 use crate::message::{Notify, ServerMessage, Submit, parse_server};
@@ -153,14 +153,17 @@ impl KnownShare {
 impl Case {
     pub(crate) fn job(&self) -> Arc<Job> {
         let serial = JobSerial(1);
-        let job = Job::new(serial, SourceId(1), self.notify.clone(), &self.pool, self.layout);
-        Arc::new(job.unwrap())
+        Arc::new(Job::new(serial, SourceId(1), self.notify.clone(), &self.pool, Bank(0)))
+    }
+
+    pub(crate) fn miner(&self) -> MinerId {
+        MinerId::new(self.layout, self.id)
     }
 
     pub(crate) fn claim(&self) -> Claim<'_> {
         Claim {
             submit: &self.submit,
-            miner: MinerId::new(self.layout, self.id),
+            miner: self.miner(),
             mask: self.mask,
             assigned: Assignment::new(self.assigned),
             standing: self.standing,

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::difficulty::{Difficulty, Target};
-use crate::extranonce::{Layout, MinerId};
+use crate::extranonce::{Bank, MinerId};
 use crate::message::Notify;
 use crate::types::{Extranonce, JobSerial, NTime, Nonce, SourceId, UnixTime, Version, VersionMask};
 
@@ -36,13 +36,13 @@ pub struct Job {
     pub serial: JobSerial,
     /// The session that it came from, and to which its shares belong.
     pub source: SourceId,
-    /// What miners are sent: the pool's notify with E1 and padding at the end of `coinb1`. The job
-    /// id is still the pool's.
+    /// What miners are sent: the pool's notify with E1 at the end of `coinb1`, where the pad of each miner follows. The
+    /// job id is still the pool's.
     pub notify: Notify,
-    /// How the extranonce is shared out.
-    pub layout: Layout,
-    /// Zero bytes between E1 and the miner's id.
-    pub pad_len: u8,
+    /// Bytes that the pool leaves.
+    pub extranonce2_size: u8,
+    /// Which miners it is for.
+    pub bank: Bank,
     /// The pool's difficulty when it sent the job.
     pub pool_difficulty: Difficulty,
     /// The target of that difficulty: at it or below, a share is paid.
@@ -101,25 +101,20 @@ pub enum Clean {
 
 impl Job {
     /// Makes a pool's notify into a job of ours.
-    ///
-    /// # Errors
-    /// The pool leaves too few bytes for the layout.
+    #[must_use]
     pub fn new(
         serial: JobSerial,
         source: SourceId,
         mut notify: Notify,
         pool: &PoolContext,
-        layout: Layout,
-    ) -> Result<Self, LayoutMisfit> {
-        let misfit = LayoutMisfit { needed: layout.total(), given: pool.extranonce2_size };
-        let pad_len = pool.extranonce2_size.checked_sub(layout.total()).ok_or(misfit)?;
-        notify.coinb1 =
-            coinbase::with_extranonce1(&notify.coinb1, &pool.extranonce1, usize::from(pad_len));
-        Ok(Self {
+        bank: Bank,
+    ) -> Self {
+        notify.coinb1 = coinbase::with_extranonce1(&notify.coinb1, &pool.extranonce1);
+        Self {
             serial,
             source,
-            layout,
-            pad_len,
+            extranonce2_size: pool.extranonce2_size,
+            bank,
             pool_difficulty: pool.difficulty,
             pool_target: pool.difficulty.target(),
             network_target: Target::from_nbits(notify.nbits),
@@ -129,7 +124,7 @@ impl Job {
             prefix: CoinbasePrefix::new(&notify.coinb1),
             lines: NotifyLines::default(),
             notify,
-        })
+        }
     }
 
     /// The same work of the pool under a new id and with a later time, for miners that drop a
@@ -140,8 +135,8 @@ impl Job {
             serial,
             source: self.source,
             notify: Notify { ntime, clean: false, ..self.notify.clone() },
-            layout: self.layout,
-            pad_len: self.pad_len,
+            extranonce2_size: self.extranonce2_size,
+            bank: self.bank,
             pool_difficulty: self.pool_difficulty,
             pool_target: self.pool_target,
             network_target: self.network_target,
@@ -153,18 +148,33 @@ impl Job {
         }
     }
 
+    /// Whether a miner can work on it: its layout fits, and the job is for its bank.
+    #[must_use]
+    pub fn serves(&self, miner: MinerId) -> bool {
+        miner.bank(self.extranonce2_size) == Some(self.bank)
+    }
+
+    /// Bytes of a miner's coinbase.
+    #[must_use]
+    pub fn coinbase_len(&self) -> usize {
+        let Notify { coinb1, coinb2, .. } = &self.notify;
+        coinb1.len() + usize::from(self.extranonce2_size) + coinb2.len()
+    }
+
     /// The line that a miner with this mask is sent. Those that roll get the version without the
     /// bits that they set; the others get it as it is. Nearly all miners of a job share one of
-    /// four lines, which are made once.
+    /// a few lines, which are made once.
     #[must_use]
-    pub fn notify_line(&self, mask: VersionMask, clean: Clean) -> Arc<[u8]> {
-        self.lines.line(self, mask.intersect(self.version_mask), clean)
+    pub fn notify_line(&self, mask: VersionMask, clean: Clean, miner: MinerId) -> Arc<[u8]> {
+        let pad = miner.pad(self.extranonce2_size).unwrap_or(Extranonce::EMPTY);
+        self.lines.line(self, mask.intersect(self.version_mask), clean, pad)
     }
 
     /// The root of the merkle tree with a miner's coinbase in it.
     #[must_use]
     pub fn merkle_root(&self, miner: MinerId, extranonce2: &[u8]) -> [u8; 32] {
-        let txid = self.prefix.txid([miner.bytes().as_bytes(), extranonce2, &self.notify.coinb2]);
+        let head = miner.head(self.extranonce2_size).unwrap_or(Extranonce::EMPTY);
+        let txid = self.prefix.txid([head.as_bytes(), extranonce2, &self.notify.coinb2]);
         merkle::root(txid, &self.notify.branches)
     }
 

@@ -14,6 +14,7 @@
 pub mod difficulty;
 pub mod downstream;
 pub mod extranonce;
+pub mod firmware;
 pub mod frame;
 pub mod hashrate;
 pub mod hex;

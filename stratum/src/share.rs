@@ -24,7 +24,7 @@ pub use reject::Reject;
 pub struct Claim<'a> {
     /// The share as sent.
     pub submit: &'a Submit<'a>,
-    /// Its id, which is its extranonce1.
+    /// Its number, of which it has its extranonce1 and the length of its extranonce2.
     pub miner: MinerId,
     /// The version bits that it may roll.
     pub mask: VersionMask,
@@ -78,7 +78,7 @@ const NTIME_AHEAD_OF_JOB_SECONDS: u32 = 7000;
 /// The first rule that the share breaks, with the share itself if it is a block.
 pub fn verify(job: &Arc<Job>, claim: &Claim<'_>) -> Result<VerifiedShare, Refusal> {
     let mut bytes = [0; 8];
-    let Some(extranonce2) = read_extranonce2(job, claim, &mut bytes) else {
+    let Some(extranonce2) = read_extranonce2(claim, &mut bytes) else {
         return Err(Refusal::bare(Reject::Extranonce2Size));
     };
     let broken = broken_rule(job, claim);
@@ -178,9 +178,9 @@ impl Refusal {
     }
 }
 
-/// The bytes of the miner's extranonce2, if it has exactly as many as the job leaves it.
-fn read_extranonce2<'b>(job: &Job, claim: &Claim<'_>, bytes: &'b mut [u8; 8]) -> Option<&'b [u8]> {
-    let bytes = bytes.get_mut(..usize::from(job.layout.miner_len()))?;
+/// The bytes of the miner's extranonce2, if it has exactly as many as its layout leaves it.
+fn read_extranonce2<'b>(claim: &Claim<'_>, bytes: &'b mut [u8; 8]) -> Option<&'b [u8]> {
+    let bytes = bytes.get_mut(..usize::from(claim.miner.layout().miner_len()))?;
     hex::decode_into(&claim.submit.extranonce2, bytes).ok()?;
     Some(bytes)
 }
@@ -211,7 +211,7 @@ fn work_out(
         version,
         ntime,
         nonce,
-        extranonce2: pool_extranonce2(job.pad_len, claim.miner, extranonce2).ok()?,
+        extranonce2: pool_extranonce2(job.extranonce2_size, claim.miner, extranonce2)?,
     })
 }
 

@@ -121,6 +121,12 @@ impl Vardiff {
         Some(bounded)
     }
 
+    /// Whether enough shares came since the last change to say that it was for the better.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.shares_since_change >= EVIDENCE_SHARES
+    }
+
     /// When to ask again if no share comes.
     #[must_use]
     pub fn next_check(&self, settings: &VardiffSettings, now: Instant) -> Instant {

@@ -5,10 +5,11 @@
 //! session can never pair a new job with an old extranonce. Several pools can be mined on at once, each by a lane; which
 //! session works on which lane is told from outside. It chooses no pool and knows no connection.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::extranonce::Layout;
+use crate::extranonce::{Bank, Layout, MinerId};
 use crate::job::{Job, JobTable, LayoutMisfit, PoolContext};
 use crate::message::Notify;
 use crate::types::{JobSerial, LaneId, NTime, SourceId, UnixTime};
@@ -43,13 +44,22 @@ pub struct Work {
     pub lanes: Vec<Lane>,
     /// How extranonce2 is split for a miner that subscribes now; none until a pool has told its size.
     pub layout: Option<Layout>,
+    /// How many connections to one pool there may be, each of which serves a bank of miners: at least one. Those that are
+    /// not open yet are opened when a miner needs them.
+    pub banks: Banks,
 }
+
+/// How many connections to one pool there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Banks(pub u32);
 
 /// A pool that is mined on, with its job.
 #[derive(Clone, Debug)]
 pub struct Lane {
     /// Which of the route's pool connections.
     pub id: LaneId,
+    /// The first connection to its pool, which is the lane itself but for those that were opened for further miners.
+    pub pool: LaneId,
     /// Whether its miners must drop what they have.
     pub epoch: CleanEpoch,
     /// The job to mine on.
@@ -83,6 +93,16 @@ pub struct WorkBoard {
     next_serial: u64,
     offers: Vec<Offer>,
     active: Vec<Active>,
+    /// Connections that were opened for further miners of a pool.
+    further: Vec<Further>,
+}
+
+/// A connection for further miners of a pool that has another already.
+#[derive(Clone, Copy, Debug)]
+struct Further {
+    lane: LaneId,
+    pool: LaneId,
+    bank: Bank,
 }
 
 /// A session that is mined on.
@@ -96,7 +116,31 @@ struct Active {
 
 // === impl Work ===
 
+impl Default for Banks {
+    fn default() -> Self {
+        Self(1)
+    }
+}
+
 impl Work {
+    /// What a miner that is seated on lane `seat` mines on: that lane, or another connection to the same pool that serves
+    /// the miner's bank. None of them may fit the miner: then it is the lane that it was to work on.
+    pub fn lane_for(&self, seat: Option<LaneId>, miner: MinerId) -> Option<&Lane> {
+        let seated = self.lane(seat)?;
+        if seated.job.serves(miner) {
+            return Some(seated);
+        }
+        let mut kin = self.lanes.iter().filter(|lane| lane.pool == seated.pool);
+        kin.find(|lane| lane.job.serves(miner)).or(Some(seated))
+    }
+
+    /// The banks that a miner of this layout may be of: those that a connection serves, or that one would be opened for.
+    pub fn banks_of(&self, layout: Layout) -> Range<u32> {
+        let served = |lane: &Lane| lane.job.bank.of_layout(layout, lane.job.extranonce2_size).end;
+        let served = self.lanes.iter().map(served).max().unwrap_or(0);
+        0..served.max(self.banks.0)
+    }
+
     /// What a session that is seated on lane `seat` mines on: the first lane when it has no seat or its lane is gone.
     pub fn lane(&self, seat: Option<LaneId>) -> Option<&Lane> {
         let seated = seat.and_then(|seat| self.lanes.iter().find(|lane| lane.id == seat));
@@ -115,6 +159,7 @@ impl WorkBoard {
             next_serial: first_serial.0,
             offers: Vec::new(),
             active: Vec::new(),
+            further: Vec::new(),
         }
     }
 
@@ -126,6 +171,21 @@ impl WorkBoard {
     /// The pool sessions whose jobs are handed out, in the order of preference.
     pub fn active(&self) -> impl Iterator<Item = SourceId> + '_ {
         self.active.iter().map(|active| active.source)
+    }
+
+    /// How many connections to one pool may be opened, the first included.
+    pub fn allow_banks(&mut self, banks: Banks) {
+        self.work.banks = Banks(banks.0.max(1));
+    }
+
+    /// Makes `lane` a further connection to the pool of lane `pool`, for the miners of this bank. To be said before its
+    /// first job; the jobs of a lane of which nothing is said are for bank 0.
+    pub fn serve_bank(&mut self, lane: LaneId, pool: LaneId, bank: Bank) {
+        self.further.retain(|further| further.lane != lane);
+        if self.further.len() >= SOURCES_MAX {
+            self.further.remove(0);
+        }
+        self.further.push(Further { lane, pool, bank });
     }
 
     /// Settles the layout while no pool has told its extranonce2 size, so that miners can be answered.
@@ -152,6 +212,7 @@ impl WorkBoard {
             self.work.jobs = self.work.jobs.retire(source);
         }
         self.keep_offer(now, source, notify, context);
+        self.make_room(context.extranonce2_size);
         let retired = self.work.jobs.live_count() < live;
         if !self.is_active(source) {
             return Ok(());
@@ -268,7 +329,7 @@ impl WorkBoard {
 
     /// Makes the picture say what is mined on.
     fn picture(&mut self) {
-        let lanes = self.active.iter().filter_map(Active::lane);
+        let lanes = self.active.iter().filter_map(|active| self.lane_of(active));
         self.work.lanes = lanes.collect();
     }
 
@@ -298,7 +359,8 @@ impl WorkBoard {
         };
         let layout = self.layout_for(offer.context.extranonce2_size)?;
         let serial = JobSerial(self.next_serial);
-        let mut job = Job::new(serial, source, offer.notify.clone(), &offer.context, layout)?;
+        let bank = self.further(source.lane()).map_or(Bank(0), |further| further.bank);
+        let mut job = Job::new(serial, source, offer.notify.clone(), &offer.context, bank);
         // Work that was handed out before, or might have been, is not handed out again as it was: miners would start
         // over on the very headers that they have hashed.
         job.notify.ntime = offer.ntime_at(now);
@@ -308,8 +370,9 @@ impl WorkBoard {
         Ok(())
     }
 
-    /// The layout in use where it fits, else the best one for all sessions known. Miners of another layout are asked to
-    /// reconnect by their session.
+    /// What a miner that subscribes from now on is given: the layout in use where it fits, else the best one for all
+    /// sessions known. Miners have the layout that they were given; those that do not fit this pool keep off it, or are
+    /// given another.
     fn layout_for(&self, extranonce2_size: u8) -> Result<Layout, LayoutMisfit> {
         match self.fixed_layout.or(self.work.layout) {
             Some(layout) if layout.fits(extranonce2_size) => Ok(layout),
@@ -328,6 +391,25 @@ impl WorkBoard {
                     })
             }
         }
+    }
+
+    /// A pool that may be moved to later: who subscribes from now on shall fit it as well.
+    fn make_room(&mut self, extranonce2_size: u8) {
+        let smaller = self.layout_for(extranonce2_size).ok();
+        if self.work.layout.is_some() {
+            self.work.layout = smaller.or(self.work.layout);
+        }
+    }
+
+    fn further(&self, lane: LaneId) -> Option<&Further> {
+        self.further.iter().find(|further| further.lane == lane)
+    }
+
+    fn lane_of(&self, active: &Active) -> Option<Lane> {
+        let (_, job) = active.published.as_ref()?;
+        let id = active.source.lane();
+        let pool = self.further(id).map_or(id, |further| further.pool);
+        Some(Lane { id, pool, epoch: active.epoch, job: Arc::clone(job) })
     }
 
     fn republish(&mut self, now: Now, job: &Job) {
@@ -362,15 +444,6 @@ impl WorkBoard {
         if let Some(active) = self.active_mut(source) {
             active.epoch = epoch;
         }
-    }
-}
-
-// === impl Active ===
-
-impl Active {
-    fn lane(&self) -> Option<Lane> {
-        let (_, job) = self.published.as_ref()?;
-        Some(Lane { id: self.source.lane(), epoch: self.epoch, job: Arc::clone(job) })
     }
 }
 

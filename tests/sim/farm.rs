@@ -15,7 +15,7 @@ use loka_farm::miner::dial::NetDial;
 use loka_farm::miner::rack::Rack;
 use loka_farm::miner::ticket::{NoTickets, TicketSink};
 use loka_farm::miner::{MinerSetup, MinerStatus, TICK};
-use loka_farm::network::{Chunking, Conditions, Net};
+use loka_farm::network::{Chunking, Conditions, Net, NetStream};
 use loka_farm::pool::{
     Clean, DifficultyPolicy, Forms, PoolCounts, PoolSettings, PracticePool, Rejection, Resumption,
     VersionRolling,
@@ -23,6 +23,7 @@ use loka_farm::pool::{
 use loka_farm::profile::Profile;
 use loka_farm::trap::{Fault, Trap};
 use loka_proxy::admin::StatusSource as _;
+use loka_proxy::admin::status::{PoolStatus, RouteStatus};
 use loka_proxy::app::{App, Seams, StatusReader};
 use loka_proxy::clock::Clock;
 use loka_proxy::config::Applied;
@@ -48,7 +49,7 @@ const ADDRESSES: [&str; 2] = ["pool-a.example:3333", "pool-b.example:4444"];
 const NAMES: [&str; 2] = ["alpha", "beta"];
 
 /// What a miner hashes a second: a share every few seconds at [`DIFFICULTY`], and cheap to do.
-const RATE: u64 = 400;
+pub(crate) const RATE: u64 = 400;
 
 /// Of the miners to begin with: 430 hashes.
 pub(crate) const DIFFICULTY: f64 = 1e-7;
@@ -59,6 +60,21 @@ pub(crate) const UNIX_START: u32 = 1_767_225_600;
 /// Longest wait for the last verdicts; submits time out earlier.
 const QUIET_WITHIN: Duration = Duration::from_secs(90);
 
+/// What a farm is made of.
+pub(crate) struct Site {
+    pub(crate) seed: u64,
+    pub(crate) conditions: Conditions,
+    pub(crate) settings: [PoolSettings; 2],
+    /// What each miner hashes a second.
+    pub(crate) rates: Vec<u64>,
+    /// Makes of the documents' configuration what is run.
+    pub(crate) change: Change,
+}
+
+/// A change of the rendered configuration.
+#[derive(Clone, Copy)]
+pub(crate) struct Change(pub(crate) fn(&mut RuntimeConfig));
+
 /// A farm that mines.
 pub(crate) struct Farm {
     net: Net,
@@ -66,6 +82,7 @@ pub(crate) struct Farm {
     app: App,
     publisher: Publisher,
     documents: Documents,
+    change: Change,
     /// Of the proxy's wall clock.
     skew: &'static AtomicI64,
     rack: Rack,
@@ -122,17 +139,12 @@ impl Farm {
         settings: [PoolSettings; 2],
         miners: usize,
     ) -> Self {
-        Self::edited(seed, conditions, settings, miners, |_| {}).await
+        let rates = vec![RATE; miners];
+        Self::at(Site { seed, conditions, settings, rates, change: Change(|_| {}) }).await
     }
 
-    /// The same, with a configuration that the documents of this farm do not say.
-    pub(crate) async fn edited(
-        seed: u64,
-        conditions: Conditions,
-        settings: [PoolSettings; 2],
-        miners: usize,
-        edit: fn(&mut RuntimeConfig),
-    ) -> Self {
+    pub(crate) async fn at(site: Site) -> Self {
+        let Site { seed, conditions, settings, rates, change } = site;
         let start = Instant::now();
         let net = Net::new(seed, conditions);
         let mut pools = Vec::new();
@@ -143,14 +155,14 @@ impl Farm {
         }
         let documents = documents();
         let telemetry = Telemetry::silent();
-        let first = Offered::from_files(edited(&documents, edit));
+        let first = Offered::from_files(applied(&documents, change));
         let (publisher, feed) = Publisher::new(Some(first), telemetry.clone());
         // A few bytes for each farm of a test that soon ends: a clock is copied into everything.
         let skew: &'static AtomicI64 = Box::leak(Box::default());
         let app = start_app(&net, telemetry, feed, seed, skew).await;
-        let rack = power_on(&net, seed, miners);
+        let rack = power_on(&net, seed, &rates);
         let calm_from = None;
-        Self { net, pools, app, publisher, documents, skew, rack, start, calm_from }
+        Self { net, pools, app, publisher, documents, change, skew, rack, start, calm_from }
     }
 
     /// Lets the farm mine until so long after its start.
@@ -162,6 +174,16 @@ impl Farm {
     /// The ledger now.
     pub(crate) fn ledger(&self) -> Ledger {
         read(&self.app.status())
+    }
+
+    /// What is known of the route.
+    pub(crate) fn route_status(&self) -> RouteStatus {
+        self.app.status().status().routes[0].clone()
+    }
+
+    /// What is known of pool `index` of the order.
+    pub(crate) fn pool_status(&self, index: usize) -> PoolStatus {
+        self.route_status().pools[index].clone()
     }
 
     /// The pool that is mined on.
@@ -217,16 +239,45 @@ impl Farm {
 
     /// The pools in the other order, and another difficulty for new miners.
     pub(crate) async fn reconfigure(&mut self) {
-        self.documents.pools.reverse();
-        self.documents.difficulty *= 1.25;
-        let offered = Offered::from_files(applied(&self.documents));
+        self.edit(|documents| {
+            documents.pools.reverse();
+            documents.difficulty *= 1.25;
+        })
+        .await;
+    }
+
+    /// Changes the documents, live.
+    pub(crate) async fn edit(&mut self, change: impl FnOnce(&mut Documents)) {
+        change(&mut self.documents);
+        self.publish().await;
+    }
+
+    /// Another change of the configuration than so far.
+    pub(crate) async fn change(&mut self, change: Change) {
+        self.change = change;
+        self.publish().await;
+    }
+
+    async fn publish(&mut self) {
+        let offered = Offered::from_files(applied(&self.documents, self.change));
         self.publisher.publish(offered).await.expect("good documents");
     }
 
     /// Applies a configuration that the documents of this farm do not say.
     pub(crate) async fn edit(&mut self, edit: fn(&mut RuntimeConfig)) {
-        let offered = Offered::from_files(edited(&self.documents, edit));
+        let offered = Offered::from_files(applied(&self.documents, Change(edit)));
         self.publisher.publish(offered).await.expect("a good configuration");
+    }
+
+    /// The network, for what else is to live there.
+    pub(crate) fn net(&self) -> &Net {
+        &self.net
+    }
+
+    /// A connection to the listener, for a miner that says what the test says.
+    pub(crate) async fn connect(&self) -> NetStream {
+        let listener = listener_name(PORT);
+        self.net.dial_from("stranger", &listener).await.expect("the listener listens")
     }
 
     /// Ends all faults.
@@ -393,17 +444,14 @@ fn documents() -> Documents {
     Documents::new(PORT, DIFFICULTY, pools.collect())
 }
 
-fn applied(documents: &Documents) -> Applied {
-    edited(documents, |_| {})
-}
-
-fn edited(documents: &Documents, edit: fn(&mut RuntimeConfig)) -> Applied {
+fn applied(documents: &Documents, Change(change): Change) -> Applied {
     let text = documents.text();
     let resources = Resources::load([("farm.yaml", text.as_str())]).expect("good documents");
     let proxy = resources.proxy(None).expect("one proxy");
-    let mut rendered = render(&resources, proxy, &Layered(Vec::new())).expect("good documents");
-    edit(&mut rendered.config);
-    Applied::of(rendered.config, "farm.yaml")
+    let rendered = render(&resources, proxy, &Layered(Vec::new())).expect("good documents");
+    let mut config = rendered.config;
+    change(&mut config);
+    Applied::of(config, "farm.yaml")
 }
 
 async fn start_app(
@@ -426,14 +474,15 @@ async fn start_app(
     App::start(seams, feed).await.expect("a free name")
 }
 
-fn power_on(net: &Net, seed: u64, miners: usize) -> Rack {
-    let setups = Profile::all().iter().cycle().take(miners).enumerate().map(|(place, profile)| {
+fn power_on(net: &Net, seed: u64, rates: &[u64]) -> Rack {
+    let profiles = Profile::all().iter().cycle().zip(rates).enumerate();
+    let setups = profiles.map(|(place, (profile, rate))| {
         let place = place as u64;
         MinerSetup {
             profile,
             worker: format!("acct.rig{place}"),
             password: "x".to_owned(),
-            hashes_per_second: RATE,
+            hashes_per_second: *rate,
             seed: seed ^ place,
             unix_base: UNIX_START,
             pool_url: format!("stratum+tcp://{}", listener_name(PORT)),

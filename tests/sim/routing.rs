@@ -8,7 +8,7 @@ use loka_farm::network::Conditions;
 use loka_farm::pool::{DifficultyPolicy, PoolSettings};
 use loka_tests::books::{Ledger, MinerLinks, total};
 
-use super::farm::{DIFFICULTY, Farm, Outcome, UNIX_START, in_virtual_time};
+use super::farm::{Change, DIFFICULTY, Farm, Outcome, RATE, Site, UNIX_START, in_virtual_time};
 use super::faults::Fault;
 
 /// One of each firmware.
@@ -73,8 +73,14 @@ fn play<F: Future<Output = Farm>>(
     scenario: impl FnOnce(Farm) -> F,
 ) -> Outcome {
     in_virtual_time(7, async move {
-        let farm = Farm::edited(7, Conditions::ORDINARY, pools(), MINERS, edit).await;
-        scenario(farm).await.finish(links).await
+        let site = Site {
+            seed: 7,
+            conditions: Conditions::ORDINARY,
+            settings: pools(),
+            rates: vec![RATE; MINERS],
+            change: Change(edit),
+        };
+        scenario(Farm::at(site).await).await.finish(links).await
     })
 }
 

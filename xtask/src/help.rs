@@ -20,6 +20,12 @@ cargo xtask COMMAND: needs nothing installed but Rust (and a C compiler, for the
       --only LEVEL  only this level; may be repeated
       --list        prints the steps, and runs none
 
+  bugs [--only NAME]... [--list]
+      Puts each of the mistakes in tests/bugs/ into a copy of the tree (target/xtask-bugs/), one at a time, and fails
+      unless the tests that it names find it. docs/testing.md says how long that takes.
+      --only NAME  only those with this in their name; may be repeated
+      --list       prints them, and tries none
+
   propagation [--edits N]
       How long an edit takes from the write to the last acknowledgement of 20 pods, in a cluster of our own (what
       `test --only node` needs): prints the distribution. Without --edits, of 100 edits.

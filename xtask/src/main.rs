@@ -1,10 +1,11 @@
-//! `cargo xtask`: the demo, the tests, a measurement, the house rules and the generated files, on any machine that has Rust.
+//! `cargo xtask`: the demo, the tests, seeded bugs, a measurement, the house rules and the generated files, on any machine that has Rust.
 //!
 //! It starts cargo and the project's own programs, and reads their output. It links nothing of the project, so that it builds
 //! in seconds and works when the rest does not.
 
 #![expect(clippy::print_stdout, reason = "talking to the terminal is what this program is for")]
 
+mod bugs;
 mod codegen;
 mod demo;
 mod help;
@@ -34,6 +35,7 @@ fn dispatch(arguments: &[String]) -> Outcome {
         return Ok(ExitCode::FAILURE);
     };
     match command.as_str() {
+        "bugs" => bugs::run(rest),
         "codegen" => codegen::run(rest),
         "demo" => demo::run(rest),
         "propagation" => test::propagation::run(rest),

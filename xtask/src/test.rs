@@ -202,7 +202,7 @@ fn shown(path: &Path) -> PathBuf {
     path.strip_prefix(workspace::root()).map_or_else(|_| path.to_path_buf(), Path::to_path_buf)
 }
 
-fn duration(time: Duration) -> String {
+pub(crate) fn duration(time: Duration) -> String {
     let seconds = time.as_secs();
     if seconds < 60 {
         return format!("{:.1} s", time.as_secs_f64());

@@ -57,6 +57,11 @@ impl At {
         self.renamed(name, &format!("{name}Ms"))
     }
 
+    /// An item of a list of the same name in both.
+    pub(super) fn item(&self, list: &str, index: usize) -> Self {
+        self.field(&format!("{list}[{index}]"))
+    }
+
     pub(super) fn renamed(&self, from: &str, to: &str) -> Self {
         Self::new(format!("{}.{from}", self.from), format!("{}.{to}", self.to))
     }

@@ -3,11 +3,11 @@
 use crate::{
     names,
     resources::Sourced,
-    runtime_config::{Endpoint, Health, Pool, PoolTimeouts, ReconnectPolicy, SuggestDifficulty},
+    runtime_config::{Endpoint, Health, Payout, Pool, PoolTimeouts, WorkerNames},
     secrets::{Secret, SecretRef, SecretSource},
     stratum_pool::{self as spec, StratumPoolSpec},
     stratum_proxy::StratumProxySpec,
-    values::PoolUrl,
+    values::{PoolUrl, script_of},
 };
 
 use super::{
@@ -18,6 +18,9 @@ use super::{
 
 /// The longest password that is sent to a pool.
 const PASSWORD_BYTES_MAX: usize = 512;
+
+/// How many names of miners are logins on one connection, where the document does not say.
+const LOGINS_MAX: i32 = 16;
 
 /// What a login is made of, beyond the StratumPool.
 pub(super) struct Login<'a> {
@@ -43,6 +46,13 @@ impl Login<'_> {
         let timeouts = timeouts(draft, &at.field("timeouts"), &pool.spec.timeouts);
         let version_rolling = pool.spec.version_rolling;
         draft.text(&at.field("versionRolling"), &format!("{version_rolling:?}"));
+        let worker_names = worker_names(draft, &at);
+        let payout = payout(draft, &at);
+        let health = health(draft, &at.field("health"), &pool.spec.health);
+        let suggest_difficulty = pool.spec.suggest_difficulty;
+        draft.text(&at.field("suggestDifficulty"), &format!("{suggest_difficulty:?}"));
+        let reconnect = pool.spec.reconnect;
+        draft.text(&at.field("reconnect"), &format!("{reconnect:?}"));
         endpoints
             .into_iter()
             .map(|(name, endpoint)| Pool {
@@ -56,11 +66,11 @@ impl Login<'_> {
                 version_rolling,
                 weight: None,
                 schedule: Vec::new(),
-                worker_names: None,
-                payout: None,
-                health: Health::default(),
-                suggest_difficulty: SuggestDifficulty::default(),
-                reconnect: ReconnectPolicy::default(),
+                worker_names: worker_names.clone(),
+                payout: payout.clone(),
+                health: health.clone(),
+                suggest_difficulty,
+                reconnect,
             })
             .collect()
     }
@@ -68,12 +78,15 @@ impl Login<'_> {
     fn user(&self, draft: &mut Draft<'_, StratumPoolSpec>, at: &At) -> String {
         let spec = &draft.document.spec;
         let at = At::new("spec.workerName", at.field("user").to);
-        let worker = spec.worker_name.as_deref().unwrap_or(&self.proxy.name);
+        // A template has no miner's name in it yet: what goes under no name of its own goes under
+        // the proxy's.
+        let own = spec.worker_name.as_deref().filter(|name| !is_template(name));
+        let worker = own.unwrap_or(&self.proxy.name);
         let user = match worker {
             "" => spec.account.clone(),
             worker => format!("{}.{worker}", spec.account),
         };
-        let from = match &spec.worker_name {
+        let from = match own {
             Some(_) => "spec.workerName".to_owned(),
             None => format!("the name of {}", self.proxy.document),
         };
@@ -128,6 +141,49 @@ fn endpoint(draft: &mut Draft<'_, StratumPoolSpec>, at: &At, wanted: &spec::Endp
             draft.refuse_value(&at.from, &wanted.url, "is not stratum+tcp://HOST:PORT", remedy);
             Endpoint { host: String::new(), port: 0 }
         }
+    }
+}
+
+fn is_template(worker_name: &str) -> bool {
+    worker_name.contains('{')
+}
+
+fn worker_names(draft: &mut Draft<'_, StratumPoolSpec>, at: &At) -> Option<WorkerNames> {
+    let spec = &draft.document.spec;
+    let template = spec.worker_name.as_deref().filter(|name| is_template(name))?;
+    let template = draft.text(&at.renamed("workerName", "workerNames.template"), template);
+    let at = at.renamed("maxLogins", "workerNames.loginsMax");
+    let logins_max = draft.number(&at, spec.max_logins.unwrap_or(LOGINS_MAX));
+    Some(WorkerNames { template, logins_max })
+}
+
+fn payout(draft: &mut Draft<'_, StratumPoolSpec>, at: &At) -> Option<Payout> {
+    let spec::Verify { payout_address, min_percent } = draft.document.spec.verify.as_ref()?;
+    let (verify, at) = (At::new("spec.verify", &at.to), at.field("payout"));
+    let address_at = At::new("spec.verify.payoutAddress", format!("{}.address", at.to));
+    let address = draft.text(&address_at, payout_address);
+    let script_hex = match script_of(payout_address) {
+        Ok(script) => script.iter().map(|byte| format!("{byte:02x}")).collect(),
+        Err(error) => {
+            let remedy = "copy the address anew, whole, from the wallet that is to be paid";
+            draft.refuse_value(&address_at.from, payout_address, &error.to_string(), remedy);
+            String::new()
+        }
+    };
+    let of = format!("{} spec.verify.payoutAddress", draft.document.document);
+    let script_at = At::new(&address_at.from, format!("{}.scriptHex", at.to));
+    draft.notes.explain(&script_at, &script_hex, Origin::Derived { of });
+    let min_percent =
+        draft.number(&verify.renamed("minPercent", "payout.minPercent"), *min_percent);
+    Some(Payout { address, script_hex, min_percent })
+}
+
+fn health(draft: &mut Draft<'_, StratumPoolSpec>, at: &At, wanted: &spec::Health) -> Health {
+    let spec::Health { submit_stall, block_lag } = wanted;
+    let stall = submit_stall.as_ref();
+    Health {
+        submit_stall_ms: stall.map(|it| draft.millis(&at.duration("submitStall"), it)),
+        block_lag_ms: draft.millis(&at.duration("blockLag"), block_lag),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
 use super::{
     draft::{At, Draft, Notes},
     origin::Origin,
-    pools,
+    pools, terms,
 };
 
 /// The version bits that BIP 320 sets aside for rolling.
@@ -55,9 +55,9 @@ impl Routes<'_> {
             job_keep_alive_ms: draft.millis(&at.duration("jobKeepAlive"), &wanted.job_keep_alive),
             extranonce: extranonce(draft, &at.field("extranonce"), wanted),
             version_mask: version_mask(draft, &at, wanted),
-            mode: Mode::default(),
-            pin: None,
-            rollout: None,
+            mode: mode(draft, &at.field("mode"), wanted.mode),
+            pin: wanted.pin.as_ref().map(|pin| draft.text(&at.field("pin"), pin)),
+            rollout: terms::rollout(draft, &at.field("rollout"), &wanted.rollout),
             name,
         }
     }
@@ -76,10 +76,15 @@ impl Routes<'_> {
             let to = format!("{}.pools[{}]", at.to, wanted.pool_ref.name);
             let at = At::new(format!("{}.pools[{index}]", at.from), to);
             let Some(pool) = self.find(proxy, notes, &at, wanted) else { continue };
-            let priority = Draft::new(proxy, notes).number(&at.field("priority"), wanted.priority);
+            let draft = &mut Draft::new(proxy, notes);
+            let priority = draft.number(&at.field("priority"), wanted.priority);
+            let weight = wanted.weight.map(|it| draft.number(&at.field("weight"), it));
+            let schedule = terms::schedule(draft, &at, &wanted.schedule);
             let login = pools::Login { proxy, secrets: self.secrets };
             rendered.extend(login.render(pool, &at.to, notes).into_iter().map(|mut pool| {
                 pool.priority = priority;
+                pool.weight = weight;
+                pool.schedule.clone_from(&schedule);
                 pool
             }));
         }
@@ -112,6 +117,12 @@ impl Routes<'_> {
         Draft::new(proxy, notes).refuse_value(&path, name, &message, &remedy);
         None
     }
+}
+
+fn mode(draft: &mut Draft<'_, StratumProxySpec>, at: &At, wanted: Option<Mode>) -> Mode {
+    let mode = wanted.unwrap_or_default();
+    draft.text(at, &format!("{mode:?}"));
+    mode
 }
 
 fn known_pools(pools: &[Sourced<StratumPoolSpec>], namespace: &str) -> String {
@@ -168,12 +179,17 @@ fn extranonce(
     Some(layout)
 }
 
-/// How many miners the listeners of a route admit together.
+/// How many miners the listeners of a route admit together, those among them that only a rule sends
+/// there.
 fn miners_of(proxy: &StratumProxySpec, route: &str) -> u64 {
     let is_first = proxy.routes.first().is_some_and(|first| first.name == route);
+    let is_sent = |listener: &spec::Listener| {
+        let mut rules = proxy.rules.iter().filter(|rule| rule.route_ref.name == route);
+        rules.any(|rule| rule.listeners.is_empty() || rule.listeners.contains(&listener.name))
+    };
     let takes_route = |listener: &&spec::Listener| match &listener.route_ref {
-        Some(named) => named.name == route,
-        None => is_first,
+        Some(named) => named.name == route || is_sent(listener),
+        None => is_first || is_sent(listener),
     };
     let admitted = |listener: &spec::Listener| u64::try_from(listener.limits.max_connections);
     proxy.listeners.iter().filter(takes_route).flat_map(admitted).sum()

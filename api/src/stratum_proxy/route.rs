@@ -1,21 +1,33 @@
 //! A route: an ordered set of pools and what happens when they fail. The shape of an inline route
 //! is that of a later resource of its own.
 
+mod pool;
+mod rollout;
+
+pub use pool::{Day, PoolRef, RoutePool, ScheduleWindow};
+pub use rollout::{Rollout, RolloutStep, RolloutStrategy};
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    rules::{duration, label, object_name, only, reserved, rules},
+    rules::{duration, label, only, rules},
     values::DurationText,
 };
 
 /// Where the work of some listeners goes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-validations" = rules([(
-    "self.versionRolling == 'Enabled' || !has(self.versionMask)",
-    "versionMask means nothing while versionRolling is Disabled; remove versionMask",
-)])))]
+#[schemars(extend("x-kubernetes-validations" = rules([
+    (
+        "self.versionRolling == 'Enabled' || !has(self.versionMask)",
+        "versionMask means nothing while versionRolling is Disabled; remove versionMask",
+    ),
+    (
+        "!has(self.pin) || self.pools.exists(p, p.poolRef.name == self.pin)",
+        "pin names none of the route's pools; write the poolRef.name of one of them",
+    ),
+])))]
 pub struct Route {
     /// Name of the route: lower-case letters, digits and dashes, unique among the routes.
     #[schemars(length(min = 1, max = 40))]
@@ -25,10 +37,12 @@ pub struct Route {
     /// The pools. All miners of the route work for the healthy pool of the least priority number;
     /// among equals the first in the list comes first.
     #[schemars(length(min = 1, max = 8))]
-    #[schemars(extend("x-kubernetes-validations" = rules([(
-        "self.all(p, self.exists_one(q, q.poolRef.name == p.poolRef.name))",
-        "a StratumPool stands twice in one route; name each pool once",
-    )])))]
+    #[schemars(extend("x-kubernetes-validations" = rules([
+        (
+            "self.all(p, self.exists_one(q, q.poolRef.name == p.poolRef.name))",
+            "a StratumPool stands twice in one route; name each pool once",
+        ),
+    ])))]
     pub pools: Vec<RoutePool>,
 
     /// What happens to miners while no pool is healthy.
@@ -66,6 +80,16 @@ pub struct Route {
     )])))]
     pub version_mask: Option<String>,
 
+    /// The poolRef.name of a pool of the route that is mined on whenever it is healthy, whatever its
+    /// priority and its schedule. Absent: the order of the pools decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub pin: Option<String>,
+
+    /// How a change of the pool that is mined on is made.
+    #[serde(default)]
+    pub rollout: Rollout,
+
     /// How miners share pool connections. Only Aggregated so far: many miners over one connection
     /// for each pool. Absent: Aggregated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -78,46 +102,6 @@ pub struct Route {
 
 fn default_job_keep_alive() -> DurationText {
     "10s".into()
-}
-
-/// A pool of a route.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct RoutePool {
-    /// The StratumPool, in the namespace of the StratumProxy.
-    pub pool_ref: PoolRef,
-
-    /// The healthy pool with the least number gets the work. Default 0. Among equals the first in
-    /// the list comes first.
-    #[serde(default)]
-    #[schemars(range(min = 0, max = 1000))]
-    pub priority: i32,
-
-    /// Reserved: the part of the hashrate among pools of the same priority.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0, max = 1000))]
-    #[schemars(extend("x-kubernetes-validations" = reserved(
-        "the hashrate is not split by weight yet, the order of pools is by priority"
-    )))]
-    pub weight: Option<i32>,
-}
-
-/// A StratumPool in the namespace of the StratumProxy.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct PoolRef {
-    /// Name of the StratumPool.
-    #[schemars(length(min = 1, max = 253))]
-    #[schemars(extend("x-kubernetes-validations" = object_name("StratumPool")))]
-    pub name: String,
-
-    /// Reserved: another namespace than the StratumProxy's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 63))]
-    #[schemars(extend("x-kubernetes-validations" = reserved(
-        "a StratumPool of another namespace cannot be referred to yet"
-    )))]
-    pub namespace: Option<String>,
 }
 
 /// What happens to miners while no pool is healthy.

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bitcoin::BlockHash;
+use bitcoin::hashes::Hash as _;
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -11,6 +13,7 @@ use crate::judge::{Difficulty, Reason};
 use super::Shared;
 use super::chain::Clean;
 use super::core::Life;
+use super::judged::Judged;
 use super::peer::ConnectionId;
 
 /// Commands to one practice pool; clones command the same one. Each takes effect at once in the
@@ -129,6 +132,30 @@ impl PoolControl {
     /// Somebody found a block: a clean job on a new previous hash.
     pub fn new_block(&self) {
         self.shared.core().new_block(None, Instant::now());
+    }
+
+    /// Somebody found this very block, which all pools of a world hear of.
+    pub fn block_found(&self, hash: [u8; 32]) {
+        let hash = BlockHash::from_byte_array(hash);
+        self.shared.core().new_block(Some(hash), Instant::now());
+    }
+
+    /// From now on every judged share is kept for [`Self::take_judged`].
+    pub fn keep_judged(&self) {
+        self.shared.core().judged().keep();
+    }
+
+    /// What was judged since the last time, oldest first.
+    #[must_use]
+    pub fn take_judged(&self) -> Vec<Judged> {
+        self.shared.core().judged().take()
+    }
+
+    /// Whether a share of this header and coinbase that arrived now would find its job alive, on
+    /// a connection that is open. A pool that is dead or silent pays nothing.
+    #[must_use]
+    pub fn has_live_job(&self, header: &[u8; 80], coinbase: &[u8]) -> bool {
+        self.shared.core().has_live_job(header, coinbase, Instant::now())
     }
 
     /// Sends raw bytes to every connection, even from a silent pool. A line needs its `\n`.

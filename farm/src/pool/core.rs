@@ -22,6 +22,7 @@ use crate::wire::{encode_hex, prev_hash_to_notify};
 
 use super::books::Books;
 use super::chain::{Chain, Clean, Template};
+use super::judged::JudgedLog;
 use super::outbox::Lane;
 use super::peer::{
     ConnectionId, ConnectionView, Due, Ending, ExtranonceNews, JobFlow, Peer, Rolling, Sending,
@@ -44,6 +45,7 @@ pub(super) struct Core {
     peers: BTreeMap<ConnectionId, Peer>,
     sessions: Sessions,
     books: Books,
+    judged: JudgedLog,
     schedule: Schedule,
     life: Life,
     faults: Faults,
@@ -130,6 +132,7 @@ impl Core {
             peers: BTreeMap::new(),
             sessions: Sessions::new(&mut random),
             books: Books::default(),
+            judged: JudgedLog::default(),
             life: Life::Alive,
             faults: Faults::NONE,
             stop,
@@ -139,6 +142,22 @@ impl Core {
 
     pub(super) fn books(&self) -> &Books {
         &self.books
+    }
+
+    pub(super) fn judged(&mut self) -> &mut JudgedLog {
+        &mut self.judged
+    }
+
+    /// Whether a share that arrived now, on whichever connection its job was given to, would find
+    /// that job alive.
+    pub(super) fn has_live_job(&self, header: &[u8; 80], coinbase: &[u8], now: Instant) -> bool {
+        let deaf = self.life == Life::Dead || self.faults.voice == Voice::Silent;
+        let grace = self.settings.stale_grace;
+        let held = |peer: &Peer| {
+            let session = peer.session.and_then(|key| self.sessions.of(key));
+            session.is_some_and(|session| session.has_live_job(header, coinbase, now, grace))
+        };
+        !deaf && self.peers.values().any(held)
     }
 
     /// A connection has come; `None` while the pool is dead.

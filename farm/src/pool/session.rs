@@ -103,6 +103,26 @@ impl Session {
         }
     }
 
+    /// Whether this coinbase and header are of a job that is still paid.
+    pub(super) fn has_live_job(
+        &self,
+        header: &[u8; 80],
+        coinbase: &[u8],
+        now: Instant,
+        grace: Duration,
+    ) -> bool {
+        self.jobs.iter().any(|recorded| {
+            let work = &recorded.job.work;
+            let start = [work.coinb1.as_slice(), &recorded.job.extranonce1].concat();
+            let length = start.len() + recorded.job.extranonce2_size + work.coinb2.len();
+            header.get(4..36) == Some(work.prev_block.as_ref())
+                && coinbase.len() == length
+                && coinbase.starts_with(&start)
+                && coinbase.ends_with(&work.coinb2)
+                && matches!(self.lookup(&recorded.id, now, grace), JobOnRecord::Live(_))
+        })
+    }
+
     pub(super) fn extranonce_bytes(&self) -> usize {
         self.extranonce1.len() + self.extranonce2_bytes
     }

@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 
 use crate::sink::blocks::Block;
 use crate::sink::ledger::LedgerSnapshot;
-use crate::telemetry::reasons::{ConfigSource, PoolState};
+use crate::telemetry::reasons::{ConfigSource, PoolState, RolloutEnd, SuspectReason};
 
 /// Where the admin server reads the state of the proxy. Called for each request, so it must not
 /// block.
@@ -112,11 +112,17 @@ pub struct ListenerStatus {
 pub struct RouteStatus {
     /// Its name in the document.
     pub name: String,
-    /// The pool that its miners work for.
+    /// The pool that its miners work for; of several, the one with the largest weight.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub active_pool: Option<String>,
     /// Its clean epoch.
     pub epoch: u64,
+    /// How much of the hashrate has moved, while a change of pool is made in steps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rollout_percent: Option<u8>,
+    /// Why the latest such change was taken back, until the configuration changes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rolled_back: Option<RolloutEnd>,
     /// Its pools, in the order in which they are preferred.
     pub pools: Vec<PoolStatus>,
 }
@@ -133,6 +139,19 @@ pub struct PoolStatus {
     pub account: String,
     /// What it is doing.
     pub state: PoolState,
+    /// Whether miners work for it.
+    pub active: bool,
+    /// The part of the route's measured hashrate that works for it, 0 to 1.
+    pub hashrate_part: f64,
+    /// Why it is not mined on while another can be, though it is connected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suspicion: Option<SuspectReason>,
+    /// Whether its schedule keeps it from being mined on now.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub schedule_closed: bool,
+    /// Whether the route is pinned to it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub pinned: bool,
     /// Difficulty that it asks for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub difficulty: Option<f64>,

@@ -93,12 +93,11 @@ impl StatusReader {
 
 fn pool_states(route: &str, output: &RouteOutput) -> Vec<control::PoolState> {
     let view = Arc::clone(&output.view.borrow());
-    let active = |pool: &PoolView| view.active.as_deref() == Some(&*pool.name);
     let state = |pool: &PoolView| control::PoolState {
         route: route.to_owned(),
         pool: pool.name.to_string(),
         up: pool.state == PoolState::Up,
-        active: active(pool),
+        active: pool.is_active,
         last_error: pool.last_error.clone().unwrap_or_default(),
     };
     view.pools.iter().map(state).collect()
@@ -133,6 +132,8 @@ fn route_status(name: &str, output: &RouteOutput, now: Instant) -> RouteStatus {
         name: name.to_owned(),
         active_pool: view.active.as_deref().map(str::to_owned),
         epoch: view.epoch.0,
+        rollout_percent: view.rollout_percent,
+        rolled_back: view.rolled_back,
         pools: view.pools.iter().map(|pool| pool_status(pool, now)).collect(),
     }
 }
@@ -144,6 +145,11 @@ fn pool_status(pool: &PoolView, now: Instant) -> PoolStatus {
         endpoint: pool.endpoint.clone(),
         account: pool.account.to_string(),
         state: pool.state,
+        active: pool.is_active,
+        hashrate_part: pool.part,
+        suspicion: pool.suspicion,
+        schedule_closed: !pool.is_open,
+        pinned: pool.is_pinned,
         difficulty: pool.terms.as_ref().map(|terms| terms.difficulty.as_f64()),
         extranonce1_bytes: learnt(|terms| u8::try_from(terms.extranonce1.len()).unwrap_or(u8::MAX)),
         extranonce2_bytes: learnt(|terms| terms.extranonce2_size),

@@ -1,18 +1,22 @@
 //! One pool of a route: its task's handle and what is known of its state.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use loka_api::runtime_config::{Pool, Route};
+use loka_api::runtime_config::{Pool, Route, SuggestDifficulty};
 use loka_stratum::job::PoolContext;
-use loka_stratum::types::{SourceId, VersionMask};
+use loka_stratum::types::{PrevHash, SourceId, VersionMask};
+use loka_stratum::work::Now;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::FleetSeams;
-use crate::policy::selector::{Candidate, Standing};
-use crate::telemetry::reasons::{PoolDownReason, PoolState};
+use super::judging::reason;
+use crate::policy::blocks::BlockHistory;
+use crate::policy::health::{Health, HealthLimits};
+use crate::policy::selector::{Place, Standing};
+use crate::telemetry::reasons::{PoolDownReason, PoolState, SuspectReason};
 use crate::upstream::{
     Facts, PoolHandle, PoolId, PoolTask, SUBMITS_MAX, TaskParts, Update, Wanted, wanted_mask,
 };
@@ -30,25 +34,37 @@ pub(crate) struct PoolView {
     pub(crate) terms: Option<PoolContext>,
     pub(crate) last_job: Option<Instant>,
     pub(crate) last_error: Option<String>,
+    /// Whether it is mined on.
+    pub(crate) is_active: bool,
+    /// The part of the route's hashrate that it has.
+    pub(crate) part: f64,
+    /// Why it is not to be mined on while another can be.
+    pub(crate) suspicion: Option<SuspectReason>,
+    /// Whether its schedule lets it be mined on now.
+    pub(crate) is_open: bool,
+    pub(crate) is_pinned: bool,
 }
 
 /// One pool of a route.
 pub(crate) struct Slot {
     pub(super) handle: Arc<PoolHandle>,
     pub(super) source: Option<SourceId>,
+    pub(super) place: Place,
+    pub(super) health: Health,
+    pub(super) blocks: BlockHistory,
     pool: Arc<Pool>,
     mask: VersionMask,
     settings: watch::Sender<Arc<Pool>>,
     /// What its task measures; read on the route's timer, never awaited.
-    #[expect(dead_code, reason = "read by the route's judgement of health")]
     facts: watch::Receiver<Facts>,
     /// What its task is told to suggest to the pool.
-    #[expect(dead_code, reason = "written by the route when it knows the hashrate")]
     wanted: watch::Sender<Wanted>,
     stop: CancellationToken,
     state: PoolState,
     ready_since: Option<Instant>,
     reported: bool,
+    /// It is unfit by its latest job, and fit again with one that pays whom it must.
+    unverified: bool,
     terms: Option<PoolContext>,
     last_job: Option<Instant>,
     last_error: Option<String>,
@@ -94,10 +110,14 @@ impl Slot {
             name: pool.name.as_str().into(),
             account: pool.account.as_str().into(),
             submits: submits_in,
+            wants_names: AtomicBool::new(pool.worker_names.is_some()),
         };
         Self {
             handle: Arc::new(handle),
             source: None,
+            place: Place { tier: 0, group: 0, weight: 1 },
+            health: Health::default(),
+            blocks: BlockHistory::default(),
             mask: wanted_mask(&pool, mask.0),
             pool,
             settings,
@@ -107,6 +127,7 @@ impl Slot {
             state: PoolState::Connecting,
             ready_since: None,
             reported: false,
+            unverified: false,
             terms: None,
             last_job: None,
             last_error: None,
@@ -133,6 +154,7 @@ impl Slot {
         self.outgoing_until = None;
         if *self.pool != *pool {
             self.pool = Arc::new(pool.clone());
+            self.handle.wants_names.store(pool.worker_names.is_some(), Ordering::Relaxed);
             self.settings.send_replace(Arc::clone(&self.pool));
         }
     }
@@ -152,6 +174,57 @@ impl Slot {
 
     pub(super) fn is_ready(&self) -> bool {
         self.ready_since.is_some()
+    }
+
+    /// Since when it can be mined on.
+    pub(super) fn ready_since(&self) -> Option<Instant> {
+        self.ready_since
+    }
+
+    /// Whether its schedule lets it be mined on.
+    pub(super) fn is_open(&self, now: Now) -> bool {
+        self.pool.is_scheduled(now.unix.0.into())
+    }
+
+    pub(super) fn is_pinned(&self) -> bool {
+        self.place.tier == 0
+    }
+
+    pub(super) fn has_weight(&self) -> bool {
+        self.pool.weight.is_some()
+    }
+
+    pub(super) fn standing(&self) -> Standing {
+        match self.outgoing_until {
+            Some(_) => Standing::Outgoing,
+            None => Standing::Configured,
+        }
+    }
+
+    pub(super) fn last_job(&self) -> Option<Instant> {
+        self.last_job
+    }
+
+    /// What its task has measured.
+    pub(super) fn facts(&self) -> Facts {
+        *self.facts.borrow()
+    }
+
+    pub(super) fn health_limits(&self) -> HealthLimits {
+        let health = &self.pool.health;
+        HealthLimits {
+            submit_stall: health.submit_stall_ms.map(Duration::from_millis),
+            block_lag: Duration::from_millis(health.block_lag_ms),
+        }
+    }
+
+    /// Has the pool told what difficulty suits it, if it may be told.
+    pub(super) fn want(&self, wanted: Wanted) {
+        let wanted = match self.pool.suggest_difficulty {
+            SuggestDifficulty::Enabled => wanted,
+            SuggestDifficulty::Disabled => Wanted::default(),
+        };
+        self.wanted.send_if_modified(|told| std::mem::replace(told, wanted) != wanted);
     }
 
     /// Whether the first try at it has come to an end, good or bad.
@@ -176,21 +249,32 @@ impl Slot {
 
     /// Its session goes on with the jobs that it had.
     pub(super) fn resumed(&mut self, now: Instant) {
+        if self.unverified {
+            return;
+        }
         self.state = PoolState::Up;
         self.ready_since.get_or_insert(now);
     }
 
-    pub(super) fn job(&mut self, now: Instant, terms: &PoolContext) {
+    pub(super) fn job(&mut self, now: Instant, block: PrevHash, terms: &PoolContext) {
+        self.blocks.saw(now, block);
+        self.health.job(now);
         self.terms = Some(*terms);
         self.last_job = Some(now);
         self.reported = true;
+        if std::mem::take(&mut self.unverified) {
+            self.state = PoolState::Connecting;
+        }
         if self.state != PoolState::Unfit {
             self.resumed(now);
             self.last_error = None;
         }
     }
 
-    pub(super) fn down(&mut self, reason: PoolDownReason, detail: String) {
+    pub(super) fn down(&mut self, now: Instant, reason: PoolDownReason, detail: String) {
+        if self.is_ready() {
+            self.health.lost(now);
+        }
         self.state = PoolState::Down;
         self.ready_since = None;
         self.reported = true;
@@ -199,7 +283,15 @@ impl Slot {
 
     /// Its connection was dropped and is tried again at once: it cannot be mined on, and nobody need hear of it.
     pub(super) fn dropped(&mut self) {
+        self.health.dropped();
         self.ready_since = None;
+    }
+
+    /// Its latest job does not pay whom it must.
+    pub(super) fn unverified(&mut self, detail: String) {
+        self.reported = true;
+        self.unverified = true;
+        self.misfit(detail);
     }
 
     pub(super) fn misfit(&mut self, detail: String) {
@@ -208,7 +300,8 @@ impl Slot {
         self.last_error = Some(detail);
     }
 
-    pub(super) fn view(&self) -> PoolView {
+    /// What it knows itself; the hashrate is its route's to say.
+    pub(super) fn view(&self, now: Now) -> PoolView {
         PoolView {
             name: Arc::clone(&self.handle.name),
             endpoint: format!("{}:{}", self.pool.endpoint.host, self.pool.endpoint.port),
@@ -217,20 +310,11 @@ impl Slot {
             terms: self.terms,
             last_job: self.last_job,
             last_error: self.last_error.clone(),
+            is_active: false,
+            part: 0.0,
+            suspicion: self.health.suspicion().map(reason),
+            is_open: self.is_open(now),
+            is_pinned: self.is_pinned(),
         }
     }
-}
-
-/// The slots as the selector sees them.
-pub(super) fn candidates(slots: &[Slot]) -> Vec<Candidate> {
-    slots
-        .iter()
-        .map(|slot| Candidate {
-            ready_since: slot.ready_since,
-            standing: match slot.outgoing_until {
-                Some(_) => Standing::Outgoing,
-                None => Standing::Configured,
-            },
-        })
-        .collect()
 }

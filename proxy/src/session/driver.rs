@@ -7,14 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use loka_stratum::downstream::{Downstream, Event, Input, Outbox, View};
+use loka_stratum::downstream::{Downstream, Event, Input, Outbox, Registry as _, Remains, View};
 use loka_stratum::frame::FrameError;
-use loka_stratum::job::JobTable;
 use loka_stratum::types::LaneId;
 use loka_stratum::work::Now;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{sleep_until, timeout};
 
+use super::shared::Shared;
 use super::switch::{Asked, Former};
 use super::{Feed, Generation, Peer, SessionContext, close_reason};
 use crate::policy::rate_limit::TokenBucket;
@@ -32,6 +32,9 @@ const LINES_PER_WAKE: usize = 32;
 
 /// A miner that leaves this much unread is not listening.
 const UNSENT_BYTES_MAX: usize = 256 * 1024;
+
+/// Over which miners are moved that the pools leave no room for.
+const MOVE_WINDOW: Duration = Duration::from_secs(10);
 
 /// How long the last bytes may take.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -72,6 +75,8 @@ pub(crate) struct Session {
     throttled_until: Option<Instant>,
     pub(super) opened: Instant,
     pub(super) credited: u64,
+    /// Its name, once a pool wants to be told it.
+    pub(super) miner: Option<Arc<str>>,
     /// A whole line may be waiting in the decoder.
     lines_pending: bool,
     left: bool,
@@ -104,12 +109,13 @@ impl Session {
             seats,
             seat,
             wire: Wire::new(io, line_bytes_max),
-            machine: Downstream::new(now, Duration::from_secs(10).mul_f32(peer.spread)),
+            machine: fresh(now, &peer),
             handoff: None,
             bucket: TokenBucket::new(now.instant, pace.burst),
             throttled_until: None,
             opened: now.instant,
             credited: 0,
+            miner: None,
             lines_pending: false,
             left: false,
             context,
@@ -230,13 +236,13 @@ impl Session {
         self.lines(feed, now, out)
     }
 
-    /// Another route has other seats, and counts its jobs apart.
+    /// Another route has other seats.
     fn sit(&mut self, feed: &Feed, now: Now) {
         if !Arc::ptr_eq(&self.seats, &feed.seats) {
             self.seats = Arc::clone(&feed.seats);
             self.seat = self.seats.take();
             self.seat.measured(self.machine.work_per_second(now));
-            self.machine.moved();
+            self.seat.identify(self.machine.miner_id());
         }
     }
 
@@ -251,10 +257,11 @@ impl Session {
                 self.throttled_until = Some(now.instant + wait);
                 return Ok(());
             }
+            let shared = Shared { context: &self.context, now: now.instant };
             let former = self.former.as_deref().map(Former::jobs);
-            let view = view(feed, former, self.seat.lane(), now, &self.context);
+            let view = View { former, ..view(feed, self.seat.lane(), now, &shared) };
             match self.wire.next_line() {
-                Ok(Some(line)) => self.machine.handle(&view.view(), Input::Line(line), out),
+                Ok(Some(line)) => self.machine.handle(&view, Input::Line(line), out),
                 Ok(None) => {
                     self.lines_pending = false;
                     return Ok(());
@@ -273,9 +280,10 @@ impl Session {
         input: Input<'_>,
         out: &mut Outbox,
     ) -> Verdict {
+        let shared = Shared { context: &self.context, now: now.instant };
         let former = self.former.as_deref().map(Former::jobs);
-        let view = view(feed, former, self.seat.lane(), now, &self.context);
-        self.machine.handle(&view.view(), input, out);
+        let view = View { former, ..view(feed, self.seat.lane(), now, &shared) };
+        self.machine.handle(&view, input, out);
         self.carry_out(feed, now, out)
     }
 
@@ -287,6 +295,9 @@ impl Session {
         }
         if out.forward.is_some() || credited {
             self.seat.measured(self.machine.work_per_second(now));
+        }
+        if self.seat.miner() != self.machine.miner_id() {
+            self.seat.identify(self.machine.miner_id());
         }
         if let Some(forward) = out.forward.take() {
             self.forward(feed, now, forward);
@@ -314,9 +325,14 @@ impl Session {
 
     fn end(&mut self, reason: CloseReason) {
         let now = self.context.clock.now().instant;
-        if let Some((layout, id)) = self.machine.miner_id() {
-            self.context.ids.release(now, layout, id);
-        }
+        let shared = Shared { context: &self.context, now };
+        let machine =
+            std::mem::replace(&mut self.machine, fresh(self.context.clock.now(), &self.peer));
+        let ids = match machine.end(now) {
+            Remains::Ids(ids) => ids,
+            Remains::Session(session) => session.ids().collect(),
+        };
+        ids.into_iter().for_each(|id| shared.release(id));
         self.context.miners.fetch_sub(1, Ordering::Relaxed);
         let telemetry = &self.context.telemetry;
         let (listener, peer) = (&*self.context.listener, self.peer.address);
@@ -342,6 +358,10 @@ impl Session {
     }
 }
 
+fn fresh(now: Now, peer: &Peer) -> Downstream {
+    Downstream::new(now, MOVE_WINDOW.mul_f32(peer.spread), peer.token)
+}
+
 /// The answer of the pool's task, or never when no share is on its way.
 async fn answered(handoff: &mut Option<oneshot::Receiver<HandOver>>) -> HandOver {
     match handoff {
@@ -351,47 +371,7 @@ async fn answered(handoff: &mut Option<oneshot::Receiver<HandOver>>) -> HandOver
     }
 }
 
-/// A [`View`] and what it borrows.
-struct Sight<'a, A> {
-    feed: &'a Feed,
-    former: Option<&'a JobTable>,
-    lane: Option<LaneId>,
-    now: Now,
-    allocate: A,
-}
-
-fn view<'a>(
-    feed: &'a Feed,
-    former: Option<&'a JobTable>,
-    lane: Option<LaneId>,
-    now: Now,
-    context: &Arc<SessionContext>,
-) -> Sight<
-    'a,
-    impl Fn(loka_stratum::extranonce::Layout) -> Option<loka_stratum::extranonce::MinerId> + use<>,
-> {
-    let context = Arc::clone(context);
-    Sight {
-        feed,
-        former,
-        lane,
-        now,
-        allocate: move |layout| context.ids.allocate(now.instant, layout),
-    }
-}
-
-impl<A> Sight<'_, A>
-where
-    A: Fn(loka_stratum::extranonce::Layout) -> Option<loka_stratum::extranonce::MinerId>,
-{
-    fn view(&self) -> View<'_> {
-        View {
-            now: self.now,
-            work: &self.feed.work,
-            lane: self.lane,
-            former: self.former,
-            terms: &self.feed.terms,
-            allocate: &self.allocate,
-        }
-    }
+/// What a session sees at one moment.
+fn view<'a>(feed: &'a Feed, lane: Option<LaneId>, now: Now, shared: &'a Shared<'_>) -> View<'a> {
+    View { now, work: &feed.work, lane, former: None, terms: &feed.terms, registry: shared }
 }

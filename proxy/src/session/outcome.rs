@@ -1,6 +1,7 @@
 //! The one place where a share's outcome becomes a booking, a hand-over and telemetry.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use loka_ops::said::cut;
 use loka_stratum::downstream::{Event, Forward};
@@ -31,6 +32,8 @@ impl Session {
             Event::Difficulty(difficulty) => context
                 .telemetry
                 .emit(MinerEvent::DifficultyChanged { listener, peer, difficulty: &difficulty }),
+            // TODO
+            Event::CoinbaseTooLong { .. } | Event::Renumbered | Event::Resumed => {}
             Event::Malformed(what) => {
                 context.telemetry.emit(MinerEvent::Malformed { listener, peer, what: &what });
             }
@@ -44,7 +47,8 @@ impl Session {
                 let block = Some(self.block_found(feed, now, &share));
                 if let Some(pool) = self.pool(feed, PoolId::of(share.job().source)) {
                     let sequel = Sequel { verdict: None, block };
-                    let handoff = Handoff { share, due: None, answer: None, sequel, record: None };
+                    let (due, miner, answer, record) = (None, None, None, None);
+                    let handoff = Handoff { share, due, miner, answer, sequel, record };
                     // Refused already and booked so: a full queue loses nothing that was promised.
                     drop(pool.handle.submits.try_send(handoff));
                 }
@@ -69,14 +73,25 @@ impl Session {
             return;
         };
         let record = self.record(&row, now, pool_difficulty);
+        let handle = Arc::clone(&pool.handle);
+        let miner = handle.wants_names.load(Ordering::Relaxed).then(|| self.miner()).flatten();
         let sequel = Sequel { verdict: None, block };
-        let handoff = Handoff { share, due: Some(due), answer: Some(answer), sequel, record };
+        let handoff =
+            Handoff { share, due: Some(due), miner, answer: Some(answer), sequel, record };
         if let Err(TrySendError::Full(handoff) | TrySendError::Closed(handoff)) =
-            pool.handle.submits.try_send(handoff)
+            handle.submits.try_send(handoff)
             && let Some(due) = handoff.due
         {
             due.abandoned(Unanswered::ConnectionLost, Lost::Backlog);
         }
+    }
+
+    /// The name that the miner logged in under, made once in the life of the session.
+    fn miner(&mut self) -> Option<Arc<str>> {
+        if self.miner.is_none() {
+            self.miner = self.machine.worker().map(|worker| worker.as_str().into());
+        }
+        self.miner.clone()
     }
 
     fn record(&self, row: &Arc<Row>, now: Now, difficulty: f64) -> Option<Box<ShareRecord>> {

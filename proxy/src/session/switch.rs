@@ -157,7 +157,7 @@ impl Session {
     }
 
     /// What its firmware is counted and routed as.
-    pub(super) fn class(&self) -> &'static str {
-        "other"
+    pub(super) fn class(&self) -> &str {
+        self.machine.class()
     }
 }

@@ -100,6 +100,14 @@ loka_ops::metrics! {
         "Messages of the pool to its operator (client.show_message)";
     POOL_RECONNECTS_ASKED: Counter "loka_pool_reconnects_asked" ["route", "pool", "obeyed"]
         "Requests of the pool to connect elsewhere (client.reconnect)";
+    POOL_UNNAMED_SHARES: Counter "loka_pool_unnamed_shares" ["route", "pool", "reason"]
+        "Shares under the pool's plain login although the pool is told workers' names";
+    POOL_UNVERIFIED_JOBS: Counter "loka_pool_unverified_jobs" ["route", "pool"]
+        "Jobs of the pool that were not mined on, for their coinbase does not pay whom it must";
+    POOL_SUSPECTED: Counter "loka_pool_suspected" ["route", "pool", "reason"]
+        "Times that a connected pool was held unfit to be mined on while another can be";
+    POOL_PART: Gauge "loka_pool_hashrate_part" ["route", "pool"]
+        "Part of the route's measured hashrate that works for this pool, 0 to 1";
     POOL_VERDICT: Histogram "loka_pool_verdict_seconds" ["route", "pool", "result"]
         "From writing a share to the pool to its verdict";
     JOBS_RECEIVED: Counter "loka_jobs_received" ["route", "pool", "kind"]
@@ -109,6 +117,10 @@ loka_ops::metrics! {
         "Clean epoch of the route: rises whenever earlier jobs lose their worth";
     ROUTE_SWITCHES: Counter "loka_route_switches" ["route", "reason"]
         "Times that the route took another pool";
+    ROUTE_ROLLOUTS: Counter "loka_route_rollouts" ["route", "result"]
+        "Changes of the pool that were made in steps, by how they ended";
+    ROUTE_ROLLED_BACK: Gauge "loka_route_rolled_back" ["route"]
+        "1 from a staged change that failed at a gate until the configuration changes";
     ROUTE_NO_POOL: Counter "loka_route_no_pool" ["route"]
         "Times that the route was left without a pool";
 

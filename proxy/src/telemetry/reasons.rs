@@ -51,6 +51,8 @@ labels! {
         SlowReader => "slow_reader",
         /// The proxy stopped without a drain.
         Stopped => "stopped",
+        /// Its miner has come back on another connection.
+        Superseded => "superseded",
         /// The first byte is a TLS handshake and the listener is plain.
         TlsOnPlainPort => "tls_on_plain_port",
         /// Too many lines that are not Stratum.
@@ -113,6 +115,8 @@ labels! {
 labels! {
     /// Why a route took another pool.
     SwitchCause {
+        /// Another pool has left the block that the pool in use is on.
+        BlockLag => "block_lag",
         /// The document changed.
         ConfigChanged => "config_changed",
         /// A better pool is healthy again.
@@ -121,6 +125,50 @@ labels! {
         Failover => "failover",
         /// There was none before.
         FirstPool => "first_pool",
+        /// The pool in use sends no jobs.
+        JobSilence => "job_silence",
+        /// A pool with a weight shares the hashrate again.
+        Joined => "joined",
+        /// The pool that is pinned is healthy.
+        Pinned => "pinned",
+        /// The pool in use refuses most shares.
+        Refusals => "refusals",
+        /// A change that was made in steps failed at a gate.
+        RolledBack => "rolled_back",
+        /// The pool in use may not be mined on at this hour.
+        Schedule => "schedule",
+        /// The pool in use owes verdicts for too long.
+        SubmitStall => "submit_stall",
+    }
+}
+
+labels! {
+    /// How a change of the pool that was made in steps has ended.
+    RolloutEnd {
+        /// The new pool refused too many shares; back to the old one.
+        Acceptance => "acceptance",
+        /// All hashrate has moved.
+        Done => "done",
+        /// The new pool's job became too old; back to the old one.
+        JobAge => "job_age",
+        /// The new pool took too long to answer shares; back to the old one.
+        Latency => "latency",
+        /// The new pool was lost, or suspected of something; back to the old one.
+        Unsound => "unsound",
+    }
+}
+
+labels! {
+    /// Why a pool that is connected is not mined on while another can be.
+    SuspectReason {
+        /// Another pool has left its block for a new one.
+        BlockLag => "block_lag",
+        /// It sends no jobs, and another pool does.
+        JobSilence => "job_silence",
+        /// It refuses more than half of the shares.
+        Refusals => "refusals",
+        /// It owes verdicts for too long.
+        SubmitStall => "submit_stall",
     }
 }
 
@@ -153,6 +201,18 @@ labels! {
         No => "no",
         /// Same host, or a sub-domain of it.
         Yes => "yes",
+    }
+}
+
+labels! {
+    /// Why a share goes under a pool's plain login although the pool is told names.
+    UnnamedReason {
+        /// The pool has not answered yet.
+        Asked => "asked",
+        /// The pool refused the name.
+        Refused => "refused",
+        /// There are as many logins as the document allows.
+        TooMany => "too_many",
     }
 }
 

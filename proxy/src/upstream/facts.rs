@@ -40,6 +40,19 @@ pub(crate) struct Facts {
     pub(crate) accepted: u64,
     /// Verdicts since the task began that refused it.
     pub(crate) rejected: u64,
+    /// The work behind the shares since the task began.
+    pub(crate) work: Work,
+}
+
+/// Sums of the pool's difficulty, over shares that were written to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Work {
+    /// All of them.
+    pub(crate) written: f64,
+    /// Those that it refused.
+    pub(crate) rejected: f64,
+    /// Those that it will not answer any more.
+    pub(crate) unanswered: f64,
 }
 
 /// A block that a pool's jobs built on.
@@ -74,7 +87,6 @@ impl Facts {
     }
 
     /// How long the oldest submit has waited for its verdict.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the route's judgement of health"))]
     pub(crate) fn stalled_for(&self, now: Instant) -> Duration {
         self.oldest_outstanding.map_or(Duration::ZERO, |sent| now.saturating_duration_since(sent))
     }
@@ -105,12 +117,25 @@ impl Measures {
         self.facts.blocks = std::array::from_fn(|_| newest.take().or_else(|| others.next()));
     }
 
-    pub(super) fn verdict(&mut self, verdict: Result<(), ()>, after: Duration) {
+    /// A share of this difficulty was written.
+    pub(super) fn written(&mut self, difficulty: f64) {
+        self.facts.work.written += difficulty;
+    }
+
+    /// A share that was written will have no verdict.
+    pub(super) fn unanswered(&mut self, difficulty: f64) {
+        self.facts.work.unanswered += difficulty;
+    }
+
+    pub(super) fn verdict(&mut self, verdict: Result<(), f64>, after: Duration) {
         self.latency.add(after);
-        self.recent.add(verdict);
+        self.recent.add(verdict.map_err(drop));
         match verdict {
             Ok(()) => self.facts.accepted += 1,
-            Err(()) => self.facts.rejected += 1,
+            Err(difficulty) => {
+                self.facts.rejected += 1;
+                self.facts.work.rejected += difficulty;
+            }
         }
     }
 
@@ -188,23 +213,23 @@ mod tests {
         for _ in 0..9 {
             measures.verdict(Ok(()), Duration::from_millis(40));
         }
-        measures.verdict(Err(()), Duration::from_millis(40));
+        measures.verdict(Err(2.0), Duration::from_millis(40));
         measures.publish(3, None);
         let facts = *facts.borrow();
         assert_eq!((facts.accepted, facts.rejected, facts.outstanding), (9, 1, 3));
+        assert_eq!(facts.work, Work { written: 0.0, rejected: 2.0, unanswered: 0.0 });
         assert_eq!(facts.recent, Acceptance { accepted: 9, judged: 10 });
         let p50 = facts.latency.p50.expect("ten verdicts");
         assert!((40..=45).contains(&p50.as_millis()), "{p50:?}");
     }
 
     #[test]
-    fn the_oldest_submit_tells_for_how_long_a_pool_is_stalled() {
+    fn the_oldest_submit_without_a_verdict_is_told_while_there_is_one() {
         let (mut measures, facts) = measures();
         let start = Instant::now();
         measures.publish(2, Some(start));
-        let later = start + Duration::from_millis(700);
-        assert_eq!(facts.borrow().stalled_for(later), Duration::from_millis(700));
+        assert_eq!(facts.borrow().oldest_outstanding, Some(start));
         measures.publish(0, None);
-        assert_eq!(facts.borrow().stalled_for(later), Duration::ZERO);
+        assert_eq!(facts.borrow().oldest_outstanding, None);
     }
 }

@@ -35,9 +35,9 @@ impl Sequel {
         block
     }
 
-    /// It was written, and there will be no verdict.
-    pub(super) fn unanswered(self) {
-        if let Some(waiting) = self.verdict {
+    /// It was written, and there will be no verdict in time.
+    pub(super) fn unanswered(&mut self) {
+        if let Some(waiting) = self.verdict.take() {
             waiting.send(HandOver::Unanswered).ok();
         }
     }

@@ -5,41 +5,67 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Close, Downstream, Event, Leaving, NoPool, Outbox, Phase, Told, View};
+use super::agreed::{Agreed, Place, Sent};
+use super::placing::Placing;
+use super::{Close, Downstream, Event, Leaving, NoPool, Outbox, Peer, Phase, Told, View};
 use crate::difficulty::{Assignment, Difficulty};
-use crate::extranonce::{Layout, MinerId};
-use crate::job::Clean;
+use crate::extranonce::MinerId;
+use crate::job::{Clean, JobTable};
 use crate::rpc::reply;
 use crate::share::SeenShares;
-use crate::types::{JobSerial, PrevHash, VersionMask};
-use crate::vardiff::Vardiff;
+use crate::types::{JobSerial, LaneId, PrevHash, VersionMask};
+use crate::vardiff::{Vardiff, VardiffSettings};
 use crate::work::{CleanEpoch, Lane};
-
-/// Former difficulties kept per miner; the jobs that a fifth could matter for are hours old.
-const FORMER_MAX: usize = 4;
 
 /// How often a held miner is told that there is no pool; it also keeps firmware from dropping a silent connection.
 pub(super) const NO_POOL_NOTICE: Duration = Duration::from_secs(30);
 
-/// What was last told to a miner that has changed its route since. No board gets there.
-const NO_EPOCH: CleanEpoch = CleanEpoch(u64::MAX);
-const NO_SERIAL: JobSerial = JobSerial(u64::MAX);
-
 #[derive(Debug)]
 pub(super) struct Mining {
-    pub(super) layout: Layout,
-    pub(super) id: MinerId,
-    pub(super) assigned: Assigned,
+    /// How its work is to be read.
+    pub(super) faces: Agreed<Face>,
+    /// Ids that only shares for former jobs still bear, and the last job that can be one of those.
+    former_ids: Vec<(JobSerial, MinerId)>,
+    pub(super) assigned: Agreed<Assignment>,
+    pub(super) sent: Sent,
     pub(super) vardiff: Vardiff,
     pub(super) seen: SeenShares,
-    /// What the miner was last sent.
-    told: Option<(CleanEpoch, JobSerial)>,
+    /// The difficulty that its shares have shown to fit it.
+    pub(super) proven: Option<Difficulty>,
+    /// What the miner was last sent; nothing yet on this connection.
+    told: Option<Last>,
+    /// The mask that it was told on the connection before.
+    pub(super) mask_told: VersionMask,
     /// The block that the last job builds on.
     block: Option<PrevHash>,
     /// Since when there is no pool, and when the miner was last told.
     pub(super) starved: Option<Starved>,
     /// When to look at the rate again if no share comes.
     pub(super) check_at: Instant,
+    pub(super) coinbase: CoinbaseWarning,
+}
+
+/// What makes a miner's share a header, beside its job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Face {
+    pub(super) id: MinerId,
+    /// Version bits that it rolls where the pool does; none if it did not negotiate.
+    pub(super) mask: Option<VersionMask>,
+}
+
+/// The job that a miner was last sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Last {
+    lane: LaneId,
+    epoch: CleanEpoch,
+    serial: JobSerial,
+}
+
+/// Whether it was said that the miner's software can hardly hold the coinbase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CoinbaseWarning {
+    NotGiven,
+    Given,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -48,100 +74,105 @@ pub(super) struct Starved {
     pub(super) notice_at: Instant,
 }
 
-/// The difficulty in force and the former ones that live jobs were sent under.
-#[derive(Debug)]
-pub(super) struct Assigned {
-    current: Assignment,
-    since: JobSerial,
-    former: Vec<(JobSerial, Assignment)>,
-}
+// === impl Agreed ===
 
-// === impl Assigned ===
-
-impl Assigned {
-    fn new(difficulty: Difficulty) -> Self {
-        Self { current: Assignment::new(difficulty), since: JobSerial(0), former: Vec::new() }
-    }
-
+impl Agreed<Assignment> {
     pub(super) fn difficulty(&self) -> Difficulty {
-        self.current.difficulty()
+        self.current().difficulty()
     }
 
-    /// Jobs are counted anew: whatever comes is judged at the current difficulty alone.
-    fn rebase(&mut self) {
-        self.since = JobSerial(0);
-        for (since, _) in &mut self.former {
-            *since = JobSerial(0);
-        }
-    }
-
-    /// What a share for a job of another route is judged at, whose place among the jobs since is not known.
-    pub(super) fn easiest(&self) -> Assignment {
-        self.former.iter().fold(self.current, |easiest, (_, former)| easiest.easier(*former))
-    }
-
-    /// A new difficulty for jobs from `since` on.
-    fn change(&mut self, difficulty: Difficulty, since: JobSerial) {
-        if self.former.len() >= FORMER_MAX {
-            self.former.remove(0);
-        }
-        self.former.push((self.since, self.current));
-        self.current = Assignment::new(difficulty);
-        self.since = since;
-    }
-
-    /// What a share for job `serial` is judged at.
-    pub(super) fn for_job(&self, serial: JobSerial) -> Assignment {
-        let mut easiest = self.current;
-        let mut since = self.since;
-        for (former_since, former) in self.former.iter().rev() {
-            if serial >= since {
-                break;
-            }
-            easiest = easiest.easier(*former);
-            since = *former_since;
-        }
-        easiest
+    /// What a share for the job that was sent at `place` is judged at.
+    pub(super) fn easiest(&self, place: Place) -> Assignment {
+        self.since(place).fold(self.current(), Assignment::easier)
     }
 }
 
 // === impl Mining ===
 
 impl Mining {
-    pub(super) fn new(
-        view: &View<'_>,
-        layout: Layout,
-        id: MinerId,
-        wanted: Option<Difficulty>,
-    ) -> Self {
-        let settings = &view.terms.vardiff;
-        let difficulty = wanted.unwrap_or(settings.initial);
-        let ceiling = view.current().map_or(difficulty, |lane| lane.job.pool_difficulty);
+    pub(super) fn new(view: &View<'_>, id: MinerId, peer: &Peer) -> Self {
+        let settings = peer.range(view.terms);
+        let difficulty = peer.initial(view);
+        let lane = view.work.lane_for(view.lane, id);
+        let ceiling = lane.map_or(difficulty, |lane| lane.job.pool_difficulty);
         let vardiff = Vardiff::new(view.now.instant);
         Self {
-            layout,
-            id,
-            check_at: vardiff.next_check(settings, view.now.instant),
-            assigned: Assigned::new(settings.bounded(difficulty, ceiling)),
+            faces: Agreed::new(Face { id, mask: peer.version_mask }),
+            former_ids: Vec::new(),
+            check_at: vardiff.next_check(&settings, view.now.instant),
+            assigned: Agreed::new(Assignment::new(settings.bounded(difficulty, ceiling))),
+            sent: Sent::default(),
             vardiff,
             seen: SeenShares::new(),
+            proven: None,
             told: None,
+            mask_told: VersionMask::NONE,
             block: None,
             starved: None,
+            coinbase: CoinbaseWarning::NotGiven,
         }
     }
 
-    /// The next job is another route's. It is clean, for no epoch is that of another route.
-    pub(super) fn moved(&mut self) {
-        if let Some((epoch, serial)) = &mut self.told {
-            (*epoch, *serial) = (NO_EPOCH, NO_SERIAL);
+    pub(super) fn id(&self) -> MinerId {
+        self.faces.current().id
+    }
+
+    /// All ids that are its own.
+    pub(super) fn ids(&self) -> impl Iterator<Item = MinerId> + '_ {
+        std::iter::once(self.id()).chain(self.former_ids.iter().map(|(_, id)| *id))
+    }
+
+    /// On a new connection, after `away`: it was neither silent nor slow, and is yet to be sent a job.
+    pub(super) fn come_back(&mut self, away: Duration, mask: Option<VersionMask>) {
+        self.told = None;
+        self.starved = None;
+        self.vardiff.skip(away);
+        self.check_at += away;
+        self.negotiated(mask);
+    }
+
+    /// Another mask of the miner's for the jobs from the next on.
+    pub(super) fn negotiated(&mut self, mask: Option<VersionMask>) {
+        let face = self.faces.current();
+        if face.mask != mask {
+            self.faces.change(Face { mask, ..face }, self.sent.next());
         }
-        self.assigned.rebase();
+    }
+
+    /// Another id for the jobs from the next on. The former one stays the miner's until no share can bear it any more.
+    pub(super) fn renumber(&mut self, view: &View<'_>, id: MinerId) {
+        let face = self.faces.current();
+        let last = view.work.jobs.newest_serial();
+        self.former_ids.push((last, face.id));
+        self.faces.change(Face { id, ..face }, self.sent.next());
+        self.give_up_ids(view);
+    }
+
+    /// Releases the ids of which every job is worthless.
+    pub(super) fn give_up_ids(&mut self, view: &View<'_>) {
+        if self.former_ids.is_empty() {
+            return;
+        }
+        let oldest = view.work.jobs.oldest_live();
+        let kept = |last: JobSerial| oldest.is_some_and(|oldest| oldest <= last);
+        let faces = &self.faces;
+        self.former_ids.retain(|(last, id)| {
+            // Beyond the bound of what is remembered no share is judged by it.
+            let needed = kept(*last) && faces.has(|face| face.id == *id);
+            if !needed {
+                view.registry.release(*id);
+            }
+            needed
+        });
+        let current = self.id();
+        let former = &self.former_ids;
+        let is_held = |id| id == current || former.iter().any(|(_, held)| *held == id);
+        self.faces.retain_former(|face| is_held(face.id));
     }
 
     /// Tells another difficulty, in force from the next job on.
-    fn assign(&mut self, difficulty: Difficulty, next: JobSerial, out: &mut Outbox) {
-        self.assigned.change(difficulty, next);
+    fn assign(&mut self, difficulty: Difficulty, out: &mut Outbox) {
+        self.assigned.change(Assignment::new(difficulty), self.sent.next());
         tell_difficulty(difficulty, out);
     }
 }
@@ -154,24 +185,28 @@ impl Downstream {
         self.feed(view, out);
     }
 
-    /// Sends what the miner has not been sent yet: mask, difficulty, job, in this order.
+    /// Sends what the miner has not been sent yet: mask, extranonce, difficulty, job, in this order.
     pub(super) fn feed(&mut self, view: &View<'_>, out: &mut Outbox) {
+        let placing = self.placing(view);
         let Phase::Mining(mining) = &mut self.phase else { return };
-        let Some(lane) = view.current() else {
-            let now = view.now.instant;
-            mining.starved.get_or_insert(Starved { since: now, notice_at: now });
-            return;
+        let (lane, id) = match placing {
+            Placing::Nowhere => {
+                let now = view.now.instant;
+                mining.starved.get_or_insert(Starved { since: now, notice_at: now });
+                return;
+            }
+            Placing::Elsewhere => {
+                self.leave(view, Close::LayoutChanged, self.spread);
+                return;
+            }
+            Placing::On(lane) => (lane, None),
+            Placing::Renumbered(lane, id) => (lane, Some(id)),
         };
-        let job = &*lane.job;
-        if job.layout != mining.layout {
-            self.leave(view, Close::LayoutChanged, self.spread);
-            return;
-        }
         if let Some(leaving) = self.leaving
             && leaving.reason == Close::LayoutChanged
             && leaving.told == Told::No
         {
-            // The route is back at the layout that this miner has.
+            // The route is back at a pool that this miner fits.
             self.leaving = None;
         }
         if let Some(starved) = mining.starved.take() {
@@ -181,38 +216,47 @@ impl Downstream {
             mining.check_at += idle;
             self.peer.heard = view.now.instant;
         }
-        if mining.told.is_some_and(|(_, serial)| serial == job.serial) {
+        let next = Last { lane: lane.id, epoch: lane.epoch, serial: lane.job.serial };
+        if id.is_none() && mining.told == Some(next) {
             return;
         }
-        let mask = self.peer.version_mask.map(|mask| mask.intersect(job.version_mask));
+        mining.give_up_ids(view);
+        mining.negotiated(self.peer.version_mask);
+        let mask = self.peer.version_mask.map(|mask| mask.intersect(lane.job.version_mask));
         if let Some(mask) = mask
             && mask != self.peer.version_mask_told
         {
             reply::notification(&mut out.wire, "mining.set_version_mask", &format!("[\"{mask}\"]"));
             self.peer.version_mask_told = mask;
         }
-        mining.send_job(view, lane, mask.unwrap_or(VersionMask::NONE), out);
+        mining.mask_told = self.peer.version_mask_told;
+        if let Some(id) = id {
+            mining.renumber(view, id);
+            tell_extranonce(id, out);
+        }
+        self.peer.warn_of_coinbase(mining, lane, out);
+        mining.send_job(view, &self.peer.range(view.terms), lane, out);
     }
 
     pub(super) fn suggest(&mut self, view: &View<'_>, wanted: Difficulty, out: &mut Outbox) {
         self.peer.wanted = Some(wanted);
+        let ceiling = self.lane(view).map_or(wanted, |lane| lane.job.pool_difficulty);
         if let Phase::Mining(mining) = &mut self.phase {
-            let ceiling = view.current().map_or(wanted, |lane| lane.job.pool_difficulty);
-            mining.move_to(view, view.terms.vardiff.bounded(wanted, ceiling), out);
+            mining.move_to(self.peer.range(view.terms).bounded(wanted, ceiling), out);
         }
     }
 
     /// The rate's own word on the difficulty, after a share or in silence.
     pub(super) fn retarget(&mut self, view: &View<'_>, out: &mut Outbox) {
+        let Some(Lane { job, .. }) = self.lane(view) else { return };
         let Phase::Mining(mining) = &mut self.phase else { return };
-        let Some(Lane { job, .. }) = view.current() else { return };
         let now = view.now.instant;
         let current = mining.assigned.difficulty();
-        let settings = &view.terms.vardiff;
-        let next = mining.vardiff.retarget(settings, now, current, job.pool_difficulty);
-        mining.check_at = mining.vardiff.next_check(settings, now);
+        let settings = self.peer.range(view.terms);
+        let next = mining.vardiff.retarget(&settings, now, current, job.pool_difficulty);
+        mining.check_at = mining.vardiff.next_check(&settings, now);
         if let Some(next) = next {
-            mining.move_to(view, next, out);
+            mining.move_to(next, out);
         }
     }
 
@@ -246,36 +290,46 @@ impl Downstream {
 }
 
 impl Mining {
-    fn send_job(&mut self, view: &View<'_>, lane: &Lane, mask: VersionMask, out: &mut Outbox) {
+    fn send_job(
+        &mut self,
+        view: &View<'_>,
+        settings: &VardiffSettings,
+        lane: &Lane,
+        out: &mut Outbox,
+    ) {
         let job = &*lane.job;
-        let first = self.told.is_none();
-        let ceiling = view.terms.vardiff.bounded(self.assigned.difficulty(), job.pool_difficulty);
+        let ceiling = settings.bounded(self.assigned.difficulty(), job.pool_difficulty);
         if ceiling != self.assigned.difficulty() {
-            self.assign(ceiling, job.serial, out);
-        } else if first {
+            self.assign(ceiling, out);
+        } else if self.told.is_none() {
             tell_difficulty(ceiling, out);
         }
-        let clean = self.told.is_none_or(|(epoch, _)| epoch != lane.epoch);
-        // Only when nothing that was hashed before can count again: at a voluntary move the earlier jobs still do, and
-        // on the same block a pool may send the same work once more.
+        // Lanes of two routes may have the same epoch.
+        let clean = self.told.is_none_or(|last| last.lane != lane.id || last.epoch != lane.epoch);
         let block = job.notify.prev_hash;
-        let new_block = self.block.replace(block) != Some(block);
-        let only_job = view.work.jobs.live_count() <= 1 && view.former.is_none();
-        if clean && new_block && only_job {
-            self.seen.age();
+        if self.block.replace(block) != Some(block) {
+            let is_live = |jobs: &JobTable, block| jobs.has_live_on(block);
+            self.seen.age(|block| {
+                is_live(&view.work.jobs, block)
+                    || view.former.is_some_and(|jobs| is_live(jobs, block))
+            });
         }
-        out.wire.extend_from_slice(&job.notify_line(mask, Clean::from(clean)));
-        self.told = Some((lane.epoch, job.serial));
+        let face = self.faces.current();
+        let mask = face.mask.unwrap_or(VersionMask::NONE);
+        out.wire.extend_from_slice(&job.notify_line(mask, Clean::from(clean), face.id));
+        self.sent.push(job.serial);
+        self.told = Some(Last { lane: lane.id, epoch: lane.epoch, serial: job.serial });
     }
 
-    fn move_to(&mut self, view: &View<'_>, difficulty: Difficulty, out: &mut Outbox) {
+    fn move_to(&mut self, difficulty: Difficulty, out: &mut Outbox) {
         if difficulty == self.assigned.difficulty() {
             return;
         }
-        match (view.current(), self.told) {
-            (Some(lane), Some(_)) => self.assign(difficulty, lane.job.serial.next(), out),
-            // Not sent a job yet: the first one will carry it.
-            _ => self.assigned = Assigned::new(difficulty),
+        if self.told.is_some() {
+            self.assign(difficulty, out);
+        } else {
+            // Not sent a job on this connection yet: the first one will carry it.
+            self.assigned.change(Assignment::new(difficulty), self.sent.next());
         }
     }
 }
@@ -283,4 +337,10 @@ impl Mining {
 fn tell_difficulty(difficulty: Difficulty, out: &mut Outbox) {
     reply::notification(&mut out.wire, "mining.set_difficulty", &format!("[{difficulty}]"));
     out.events.push(Event::Difficulty(difficulty));
+}
+
+fn tell_extranonce(id: MinerId, out: &mut Outbox) {
+    let params = format!("[\"{id}\",{}]", id.layout().miner_len());
+    reply::notification(&mut out.wire, "mining.set_extranonce", &params);
+    out.events.push(Event::Renumbered);
 }

@@ -1,7 +1,9 @@
 //! A share: verdict first, then exactly one place that answers, books and forwards.
 
+use std::sync::Arc;
+
 use super::{Downstream, Event, Forward, HandOver, Mining, Outbox, Phase, View};
-use crate::job::Lookup;
+use crate::job::{Job, Lookup};
 use crate::message::Submit;
 use crate::rpc::{RejectCode, RequestId, reply};
 use crate::share::{Claim, Novelty, Refusal, Reject, Standing, VerifiedShare, verify};
@@ -59,30 +61,16 @@ impl Downstream {
         let Some(serial) = JobSerial::parse(&submit.job_id) else {
             return refused(Reject::UnknownJob);
         };
-        let mut assigned = mining.assigned.for_job(serial);
         let mut found = view.work.jobs.lookup(serial);
         if let (Lookup::Unknown, Some(former)) = (&found, view.former) {
             found = former.lookup(serial);
-            assigned = mining.assigned.easiest();
         }
         let (job, standing) = match found {
             Lookup::Live(job) => (job, Standing::Live),
             Lookup::Stale(job) => (job, Standing::Stale),
             Lookup::Unknown => return refused(Reject::UnknownJob),
         };
-        // A job that this miner was not given and could not work on: its bytes would not fit the pool's.
-        if job.layout != mining.layout {
-            return refused(Reject::UnknownJob);
-        }
-        let mask = self.peer.version_mask.map(|mask| mask.intersect(job.version_mask));
-        let claim = Claim {
-            submit,
-            miner: mining.id,
-            mask: mask.unwrap_or(VersionMask::NONE),
-            assigned,
-            standing,
-        };
-        mining.novel(verify(job, &claim), job.source)
+        mining.judge(submit, job, standing)
     }
 
     fn good(
@@ -94,6 +82,8 @@ impl Downstream {
     ) {
         if let Phase::Mining(mining) = &mut self.phase {
             mining.vardiff.on_share(view.now.instant, share.credited());
+            mining.proven =
+                mining.vardiff.is_settled().then(|| mining.assigned.difficulty()).or(mining.proven);
         }
         if share.meets_pool() || share.block_candidate() {
             self.awaiting = Some(id);
@@ -122,6 +112,34 @@ fn refusal(reason: PoolReject) -> (RejectCode, &'static str) {
 // === impl Mining ===
 
 impl Mining {
+    /// Judges a share as the miner's words had to be read when it was sent the job. Where it may have been sent it under
+    /// either of two extranonces, the hash tells which it was: it is good under one at most.
+    fn judge(&mut self, submit: &Submit<'_>, job: &Arc<Job>, standing: Standing) -> Judgement {
+        let place = self.sent.place(job.serial);
+        let assigned = self.assigned.easiest(place);
+        let mut verdict = None;
+        for face in self.faces.since(place) {
+            // A job that it could not work on: its bytes would not fit the pool's.
+            if !job.serves(face.id) {
+                continue;
+            }
+            let mask = face.mask.map_or(VersionMask::NONE, |mask| mask.intersect(job.version_mask));
+            let claim = Claim { submit, miner: face.id, mask, assigned, standing };
+            let this = verify(job, &claim);
+            let is_good = this.is_ok();
+            if is_good || verdict.is_none() {
+                verdict = Some(this);
+            }
+            if is_good {
+                break;
+            }
+        }
+        match verdict {
+            Some(verdict) => self.novel(verdict, job.source),
+            None => Judgement::Refused(Reject::UnknownJob, None, None),
+        }
+    }
+
     /// Target before duplicate: a repeated low share is refused as low each time, and only good ones are remembered.
     fn novel(&mut self, verdict: Result<VerifiedShare, Refusal>, source: SourceId) -> Judgement {
         match verdict {

@@ -1,12 +1,14 @@
 //! The machine towards miners, judged by what a miner would see on its socket.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::ops::Range;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use super::*;
 use crate::difficulty::ShareHash;
+use crate::extranonce::Layout;
 use crate::fixtures::{difficulty, known_share, origin};
 use crate::job::{Clean, Job, PoolContext};
 use crate::message::Notify;
@@ -29,6 +31,8 @@ const INITIAL: &str = "0.000000001";
 const POOL: SourceId = SourceId(1);
 const OTHER_POOL: SourceId = SourceId(2);
 
+const TOKEN: SessionToken = SessionToken(0x0123_4567_89ab_cdef);
+
 /// One machine, the route that feeds it, and the hands of its driver.
 struct Bench {
     machine: Downstream,
@@ -36,7 +40,7 @@ struct Bench {
     terms: Terms,
     now: Now,
     context: PoolContext,
-    ids_left: Cell<u32>,
+    registry: Shared,
     next_nonce: Cell<u32>,
     events: Vec<Event>,
     forward: Option<Forward>,
@@ -45,17 +49,67 @@ struct Bench {
     former: Option<JobTable>,
 }
 
+/// What the other sessions of the listener left, and what was asked of it.
+struct Shared {
+    ids_left: Cell<u32>,
+    released: RefCell<Vec<MinerId>>,
+    former: RefCell<Option<Box<Resumable>>>,
+    /// How often a former connection is still up when it is asked for.
+    busy: Cell<u32>,
+    remembered: Cell<Option<Difficulty>>,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self {
+            ids_left: Cell::new(10),
+            released: RefCell::default(),
+            former: RefCell::default(),
+            busy: Cell::default(),
+            remembered: Cell::default(),
+        }
+    }
+}
+
+impl Registry for Shared {
+    fn allocate(&self, layout: Layout, banks: Range<u32>) -> Option<MinerId> {
+        let left = self.ids_left.get().checked_sub(1)?;
+        self.ids_left.set(left);
+        Some(MinerId::new(layout, 0x0a0b_0c00 + left).in_bank(banks.start))
+    }
+
+    fn release(&self, id: MinerId) {
+        self.released.borrow_mut().push(id);
+    }
+
+    fn resume(&self, session: &str) -> Resume {
+        let token = SessionToken::parse(session);
+        if token != Some(TOKEN) {
+            return Resume::Unknown;
+        }
+        if let Some(left) = self.busy.get().checked_sub(1) {
+            self.busy.set(left);
+            return Resume::Busy;
+        }
+        self.former.take().map_or(Resume::Unknown, Resume::Ready)
+    }
+
+    fn remembered(&self, worker: &WorkerName) -> Option<Difficulty> {
+        self.remembered.get().filter(|_| worker.as_str() == "acct.w")
+    }
+}
+
 impl Bench {
     /// A route without any pool yet.
     fn without_pool() -> Self {
         let now = Now { instant: origin(), unix: UnixTime(0x504e_86ed) };
         Self {
-            machine: Downstream::new(now, Duration::from_secs(3)),
+            machine: Downstream::new(now, Duration::from_secs(3), TOKEN),
             board: WorkBoard::new(JobSerial(0x10), None),
             terms: terms(),
             now,
             context: context(),
-            ids_left: Cell::new(10),
+            registry: Shared::default(),
             next_nonce: Cell::new(0),
             events: Vec::new(),
             forward: None,
@@ -103,16 +157,10 @@ impl Bench {
 
     fn give(&mut self, input: Input<'_>) -> Vec<String> {
         let mut out = Outbox::default();
-        let ids_left = &self.ids_left;
-        let allocate = |layout| {
-            let left = ids_left.get().checked_sub(1)?;
-            ids_left.set(left);
-            Some(MinerId::new(layout, 0x0a0b_0c00 + left))
-        };
         let (now, work) = (self.now, self.board.work());
-        let former = self.former.as_ref();
-        let (lane, terms) = (self.lane, &self.terms);
-        let view = View { now, work, lane, former, terms, allocate: &allocate };
+        let registry = &self.registry;
+        let (lane, terms, former) = (self.lane, &self.terms, self.former.as_ref());
+        let view = View { now, work, lane, former, terms, registry };
         self.machine.handle(&view, input, &mut out);
         self.events.append(&mut out.events);
         assert!(self.forward.is_none() || out.forward.is_none(), "two shares at once");
@@ -155,14 +203,14 @@ impl Bench {
         self.events.drain(..).map(|event| brief_event(&event)).collect()
     }
 
-    fn current(&self) -> std::sync::Arc<Job> {
-        std::sync::Arc::clone(&self.board.work().lane(self.lane).unwrap().job)
+    fn current(&self) -> Arc<Job> {
+        Arc::clone(&self.board.work().lane(self.lane).unwrap().job)
     }
 
     /// A share for `job` whose hash is as `wanted`, as the miner would send it.
     fn mine(&self, job: &Job, bits: Option<u32>, wanted: impl Fn(&ShareHash) -> bool) -> String {
-        let (layout, id) = self.machine.miner_id().unwrap();
-        let extranonce2 = vec![0; usize::from(layout.miner_len())];
+        let id = self.machine.miner_id().unwrap();
+        let extranonce2 = vec![0; usize::from(id.layout().miner_len())];
         let root = job.merkle_root(id, &extranonce2);
         let version = match bits {
             Some(bits) => job.notify.version.rolled(job.version_mask, bits),
@@ -215,6 +263,7 @@ fn terms() -> Terms {
         idle_timeout: Duration::from_secs(600),
         no_pool: NoPool::Hold,
         version_mask: VersionMask::ALL,
+        firmware: Profiles::shipped(),
     }
 }
 
@@ -245,6 +294,9 @@ fn brief(line: &Value) -> String {
         Some("mining.notify") if params[8] == true => "notify clean".into(),
         Some("mining.notify") => "notify".into(),
         Some("mining.set_difficulty") => format!("set_difficulty {}", params[0]),
+        Some("mining.set_extranonce") => {
+            format!("set_extranonce {} {}", params[0].as_str().unwrap(), params[1])
+        }
         Some("mining.set_version_mask") => {
             format!("set_version_mask {}", params[0].as_str().unwrap())
         }
@@ -270,8 +322,11 @@ fn brief_reply(line: &Value) -> String {
 fn brief_event(event: &Event) -> String {
     match event {
         Event::BelowPool(_) => "below pool".into(),
+        Event::CoinbaseTooLong { len, max } => format!("coinbase {len} of {max}"),
         Event::Difficulty(difficulty) => format!("difficulty {difficulty}"),
         Event::Mining => "mining".into(),
+        Event::Renumbered => "renumbered".into(),
+        Event::Resumed => "resumed".into(),
         Event::Malformed(_) => "malformed".into(),
         Event::Refused(reject, source) => {
             let of = source.map_or("nobody".into(), |source| source.to_string());

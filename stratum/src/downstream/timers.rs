@@ -11,6 +11,7 @@ const LEAVE_GRACE: Duration = Duration::from_secs(1);
 /// Everything that a session waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Timer {
+    Former,
     Handshake,
     Idle,
     LateAuthorize,
@@ -39,6 +40,7 @@ impl Downstream {
 
     fn timers(&self, terms: &Terms) -> impl Iterator<Item = (Timer, Instant)> {
         [
+            (Timer::Former, self.former_at()),
             (Timer::Handshake, self.handshake_at(terms)),
             (Timer::Idle, self.idle_at(terms)),
             (Timer::LateAuthorize, self.late_authorize_at()),
@@ -52,6 +54,7 @@ impl Downstream {
 
     fn fire(&mut self, view: &View<'_>, timer: Timer, out: &mut Outbox) {
         match timer {
+            Timer::Former => self.resume_subscribe(view, out),
             Timer::Handshake => out.close = Some(self.handshake_fault()),
             Timer::Idle => out.close = Some(Close::Idle),
             Timer::LateAuthorize => self.start_mining(view, out),
@@ -96,6 +99,14 @@ impl Downstream {
     fn idle_at(&self, terms: &Terms) -> Option<Instant> {
         let Phase::Mining(mining) = &self.phase else { return None };
         mining.starved.is_none().then(|| self.peer.heard + terms.idle_timeout)
+    }
+
+    /// When to ask again whether the miner's former connection has given way.
+    fn former_at(&self) -> Option<Instant> {
+        match &self.phase {
+            Phase::Waiting(waiting) => waiting.former.as_ref().map(|former| former.ask_at),
+            Phase::Fresh(_) | Phase::Subscribed(_) | Phase::Mining(_) => None,
+        }
     }
 
     fn late_authorize_at(&self) -> Option<Instant> {

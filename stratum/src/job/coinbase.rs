@@ -34,12 +34,7 @@ impl fmt::Debug for CoinbasePrefix {
     }
 }
 
-/// `coinb1 ‖ E1 ‖ pad`: the beginning of the coinbase as miners are given it.
-pub(super) fn with_extranonce1(
-    coinb1: &[u8],
-    extranonce1: &Extranonce,
-    pad_len: usize,
-) -> Box<[u8]> {
-    let pad = std::iter::repeat_n(&0, pad_len);
-    coinb1.iter().chain(extranonce1.as_bytes()).chain(pad).copied().collect()
+/// `coinb1 ‖ E1`: what all miners of a job are given of the coinbase's beginning.
+pub(super) fn with_extranonce1(coinb1: &[u8], extranonce1: &Extranonce) -> Box<[u8]> {
+    [coinb1, extranonce1.as_bytes()].concat().into()
 }

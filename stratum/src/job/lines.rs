@@ -4,14 +4,19 @@ use std::sync::{Arc, OnceLock};
 
 use crate::hex;
 use crate::json::push_quoted;
-use crate::types::VersionMask;
+use crate::types::{Extranonce, VersionMask};
 
 use super::{Clean, Job};
 
+/// The lines of a job, by pad. Miners of one layout and bank have one pad.
+#[derive(Debug, Default)]
+pub(super) struct NotifyLines([OnceLock<Box<PadLines>>; PADS_MAX]);
+
 /// The lines for miners that roll nothing and for those that roll all that the pool allows. Any
 /// other mask is rare and gets a line of its own.
-#[derive(Debug, Default)]
-pub(super) struct NotifyLines {
+#[derive(Debug)]
+struct PadLines {
+    pad: Extranonce,
     plain: PerClean,
     rolling: PerClean,
 }
@@ -22,29 +27,45 @@ struct PerClean {
     yes: OnceLock<Arc<[u8]>>,
 }
 
+/// Pads whose lines are kept. A route has one layout, another where a pool came that it does not fit, and those that
+/// firmware asks for; a bank in use is another pad of each. Any further one gets a line of its own.
+const PADS_MAX: usize = 8;
+
 /// What is in a line beside the coinbase and the branches.
 const LINE_BYTES_FIXED: usize = 256;
 
 impl NotifyLines {
-    pub(super) fn line(&self, job: &Job, mask: VersionMask, clean: Clean) -> Arc<[u8]> {
-        let shared = if mask.is_none() {
-            &self.plain
-        } else if mask == job.version_mask {
-            &self.rolling
-        } else {
-            return write(job, mask, clean);
+    pub(super) fn line(
+        &self,
+        job: &Job,
+        mask: VersionMask,
+        clean: Clean,
+        pad: Extranonce,
+    ) -> Arc<[u8]> {
+        let lines = self.of_pad(pad);
+        let shared = match lines {
+            Some(lines) if mask.is_none() => &lines.plain,
+            Some(lines) if mask == job.version_mask => &lines.rolling,
+            Some(_) | None => return write(job, mask, clean, pad),
         };
         let line = match clean {
             Clean::No => &shared.no,
             Clean::Yes => &shared.yes,
         };
-        Arc::clone(line.get_or_init(|| write(job, mask, clean)))
+        Arc::clone(line.get_or_init(|| write(job, mask, clean, pad)))
+    }
+
+    fn of_pad(&self, pad: Extranonce) -> Option<&PadLines> {
+        let new =
+            || Box::new(PadLines { pad, plain: PerClean::default(), rolling: PerClean::default() });
+        // The first place that is free is taken, so the places in use are the first ones.
+        self.0.iter().map(|place| &**place.get_or_init(new)).find(|lines| lines.pad == pad)
     }
 }
 
-fn write(job: &Job, mask: VersionMask, clean: Clean) -> Arc<[u8]> {
+fn write(job: &Job, mask: VersionMask, clean: Clean, pad: Extranonce) -> Arc<[u8]> {
     let notify = &job.notify;
-    let coinbase_len = notify.coinb1.len() + notify.coinb2.len();
+    let coinbase_len = notify.coinb1.len() + pad.len() + notify.coinb2.len();
     let mut out =
         Vec::with_capacity(LINE_BYTES_FIXED + 2 * coinbase_len + 67 * notify.branches.len());
     out.extend_from_slice(b"{\"id\":null,\"method\":\"mining.notify\",\"params\":[");
@@ -52,8 +73,10 @@ fn write(job: &Job, mask: VersionMask, clean: Clean) -> Arc<[u8]> {
     out.push(b',');
     push_quoted(&mut out, notify.prev_hash);
     out.push(b',');
-    push_hex(&mut out, &notify.coinb1);
-    out.push(b',');
+    out.push(b'"');
+    hex::push(&mut out, &notify.coinb1);
+    hex::push(&mut out, pad.as_bytes());
+    out.extend_from_slice(b"\",");
     push_hex(&mut out, &notify.coinb2);
     out.extend_from_slice(b",[");
     for (index, branch) in notify.branches.iter().enumerate() {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::types::{JobSerial, SourceId};
+use crate::types::{JobSerial, PrevHash, SourceId};
 
 use super::Job;
 
@@ -10,7 +10,7 @@ use super::Job;
 /// one sees it whole.
 #[derive(Debug, Clone, Default)]
 pub struct JobTable {
-    entries: Box<[Entry]>,
+    pub(super) entries: Box<[Entry]>,
 }
 
 /// What a table says of a job id.
@@ -25,24 +25,39 @@ pub enum Lookup<'a> {
 }
 
 #[derive(Debug, Clone)]
-struct Entry {
+pub(super) struct Entry {
+    /// Beside the job, so that a search stays within the table.
+    serial: JobSerial,
+    source: SourceId,
     job: Arc<Job>,
     live: bool,
 }
 
-/// Jobs that are remembered. At one each 30 seconds from the pool and as many repeats this is
-/// eight minutes, longer than any miner works on one job.
-const JOBS_MAX: usize = 32;
+/// Jobs of one source that are remembered, so that no lane pushes out what another's miners work on. At one each 30
+/// seconds from the pool and as many repeats this is eight minutes, longer than any miner works on one job.
+const JOBS_OF_SOURCE_MAX: usize = 32;
+
+/// Jobs that are remembered in all: those of sixteen sources at their bound. Beyond it those without worth go first.
+const JOBS_MAX: usize = 512;
 
 impl JobTable {
     /// This table with a job more. If the job is clean, the earlier jobs of its source are stale;
-    /// those of other sources are worth what they were. The oldest job may be forgotten.
+    /// those of other sources are worth what they were. The oldest job of its source may be forgotten.
     #[must_use]
     pub fn with_job(&self, job: Arc<Job>) -> Self {
-        let retired = job.notify.clean.then_some(job.source);
-        let forgotten = (self.entries.len() + 1).saturating_sub(JOBS_MAX);
-        let kept = self.entries.iter().skip(forgotten).cloned().map(|entry| entry.retired(retired));
-        Self { entries: kept.chain([Entry { job, live: true }]).collect() }
+        let (serial, source) = (job.serial, job.source);
+        let retired = job.notify.clean.then_some(source);
+        let entries = self.entries.iter().cloned().map(|entry| entry.retired(retired));
+        let mut entries: Vec<Entry> = entries.collect();
+        let of_source = entries.iter().filter(|entry| entry.source == source).count();
+        if of_source >= JOBS_OF_SOURCE_MAX {
+            forget(&mut entries, |entry| entry.source == source);
+        }
+        if entries.len() >= JOBS_MAX && !forget(&mut entries, |entry| !entry.live) {
+            forget(&mut entries, |_| true);
+        }
+        entries.push(Entry { serial, source, job, live: true });
+        Self { entries: entries.into() }
     }
 
     /// This table with all jobs of a source stale.
@@ -56,10 +71,9 @@ impl JobTable {
     /// a share could not say which of the two it is for.
     #[must_use]
     pub fn retire_id(&self, source: SourceId, job_id: &str) -> Self {
-        let retired = |job: &Job| job.source == source && *job.notify.job_id == *job_id;
+        let retired = |entry: &Entry| entry.source == source && *entry.job.notify.job_id == *job_id;
         let entries = self.entries.iter().cloned();
-        let entries =
-            entries.map(|entry| Entry { live: entry.live && !retired(&entry.job), ..entry });
+        let entries = entries.map(|entry| Entry { live: entry.live && !retired(&entry), ..entry });
         Self { entries: entries.collect() }
     }
 
@@ -67,9 +81,9 @@ impl JobTable {
     #[must_use]
     pub fn lookup(&self, serial: JobSerial) -> Lookup<'_> {
         // From the newest, which is what nearly all shares are for.
-        match self.entries.iter().rev().find(|entry| entry.job.serial == serial) {
-            Some(Entry { job, live: true }) => Lookup::Live(job),
-            Some(Entry { job, live: false }) => Lookup::Stale(job),
+        match self.entries.iter().rev().find(|entry| entry.serial == serial) {
+            Some(Entry { job, live: true, .. }) => Lookup::Live(job),
+            Some(Entry { job, live: false, .. }) => Lookup::Stale(job),
             None => Lookup::Unknown,
         }
     }
@@ -78,6 +92,24 @@ impl JobTable {
     #[must_use]
     pub fn newest(&self) -> Option<&Arc<Job>> {
         self.entries.last().filter(|entry| entry.live).map(|entry| &entry.job)
+    }
+
+    /// The id of the job that came last.
+    #[must_use]
+    pub fn newest_serial(&self) -> JobSerial {
+        self.entries.last().map_or(JobSerial(0), |entry| entry.serial)
+    }
+
+    /// The id of the job that came first of those that are live.
+    #[must_use]
+    pub fn oldest_live(&self) -> Option<JobSerial> {
+        self.entries.iter().find(|entry| entry.live).map(|entry| entry.serial)
+    }
+
+    /// Whether a share for a job on this block could still count.
+    #[must_use]
+    pub fn has_live_on(&self, block: PrevHash) -> bool {
+        self.entries.iter().any(|entry| entry.live && entry.job.notify.prev_hash == block)
     }
 
     /// How many jobs are live.
@@ -89,7 +121,13 @@ impl JobTable {
 
 impl Entry {
     fn retired(self, source: Option<SourceId>) -> Self {
-        let live = self.live && source != Some(self.job.source);
+        let live = self.live && source != Some(self.source);
         Self { live, ..self }
     }
+}
+
+/// Takes the oldest of these out; false if there is none.
+fn forget(entries: &mut Vec<Entry>, of: impl Fn(&Entry) -> bool) -> bool {
+    let oldest = entries.iter().position(of);
+    oldest.map(|oldest| entries.remove(oldest)).is_some()
 }

@@ -1,6 +1,7 @@
 use serde::Deserialize;
 
 use super::*;
+use crate::extranonce::Layout;
 use crate::fixtures::{Case, known_share, vectors, word};
 use crate::hex;
 use crate::message::{ServerMessage, parse_server};
@@ -38,6 +39,11 @@ struct HeaderCase {
 
 fn hash32(text: &str) -> [u8; 32] {
     hex::decode(text).unwrap().try_into().unwrap()
+}
+
+/// The miner of [`job_b`].
+fn miner() -> MinerId {
+    job_b().miner()
 }
 
 fn job_b() -> Case {
@@ -92,20 +98,34 @@ fn the_pools_extranonce1_and_padding_go_to_the_end_of_coinb1() {
     case.pool.extranonce1 = Extranonce::from_hex("abcdef").unwrap();
     case.pool.extranonce2_size = 11;
     let job = case.job();
-    let expected = [&case.notify.coinb1[..], &[0xab, 0xcd, 0xef, 0, 0, 0]].concat();
+    let expected = [&case.notify.coinb1[..], &[0xab, 0xcd, 0xef]].concat();
     assert_eq!(&*job.notify.coinb1, expected);
-    assert_eq!(job.pad_len, 3);
-    assert_eq!(job.notify.coinb2, case.notify.coinb2);
+    let line = |miner| sent(&job.notify_line(VersionMask::NONE, Clean::No, miner));
+    assert_eq!(&*line(case.miner()).coinb1, [&expected[..], &[0, 0, 0]].concat());
+    assert_eq!(line(case.miner()).coinb2, case.notify.coinb2);
+    let other = MinerId::new(Layout::CONSERVATIVE, 1).in_bank(0x0203 & 0xfff);
+    assert_eq!(&*line(other).coinb1, [&expected[..], &[0, 0, 0, 0, 0, 2, 3]].concat());
+    assert_eq!(job.coinbase_len(), expected.len() + 11 + case.notify.coinb2.len());
 }
 
 #[test]
-fn a_pool_that_leaves_too_little_is_refused_with_both_sizes() {
+fn a_job_serves_the_miners_of_its_bank_that_fit() {
     let mut case = job_b();
-    case.pool.extranonce2_size = 7;
-    let error =
-        Job::new(JobSerial(1), SourceId(1), case.notify, &case.pool, case.layout).unwrap_err();
-    assert_eq!(error, LayoutMisfit { needed: 8, given: 7 });
-    assert!(error.to_string().contains("leaves 7 bytes of extranonce2 and the layout needs 8"));
+    case.pool.extranonce2_size = 5;
+    let of_bank =
+        |bank| Job::new(JobSerial(1), SourceId(1), case.notify.clone(), &case.pool, Bank(bank));
+    let miner = |id_len, bank| MinerId::new(Layout::new(id_len, 2).unwrap(), 7).in_bank(bank);
+    for (bank, miner, served) in [
+        (0, miner(3, 0), true),
+        (0, miner(3, 1), false),
+        (1, miner(3, 1), true),
+        (0, miner(2, 255), true),
+        (0, miner(2, 256), false),
+        (1, miner(2, 256), true),
+        (0, miner(4, 0), false),
+    ] {
+        assert_eq!(of_bank(bank).serves(miner), served, "{bank} {miner:?}");
+    }
 }
 
 #[test]
@@ -113,9 +133,9 @@ fn a_miner_is_sent_the_job_under_our_id() {
     let case = job_b();
     let mut job = case.job();
     Arc::get_mut(&mut job).unwrap().serial = JobSerial(0xabc);
-    let notify = sent(&job.notify_line(VersionMask::NONE, Clean::Yes));
+    let notify = sent(&job.notify_line(VersionMask::NONE, Clean::Yes, miner()));
     assert_eq!(notify, Notify { job_id: "abc".into(), clean: true, ..job.notify.clone() });
-    let notify = sent(&job.notify_line(VersionMask::NONE, Clean::No));
+    let notify = sent(&job.notify_line(VersionMask::NONE, Clean::No, miner()));
     assert_eq!(notify, Notify { job_id: "abc".into(), clean: false, ..job.notify.clone() });
 }
 
@@ -130,7 +150,7 @@ fn a_miner_that_rolls_is_sent_the_version_without_its_bits() {
         // Bits that the pool does not let roll stay as they are, whatever the miner's mask.
         (VersionMask(u32::MAX), 0x2000_0004),
     ] {
-        let notify = sent(&job.notify_line(mask, Clean::No));
+        let notify = sent(&job.notify_line(mask, Clean::No, miner()));
         assert_eq!(notify.version, Version(version), "{mask}");
     }
 }
@@ -140,12 +160,12 @@ fn miners_of_a_class_share_one_line() {
     let job = job_b().job();
     for mask in [VersionMask::NONE, VersionMask::ALL] {
         for clean in [Clean::No, Clean::Yes] {
-            let line = job.notify_line(mask, clean);
-            assert!(Arc::ptr_eq(&line, &job.notify_line(mask, clean)));
+            let line = job.notify_line(mask, clean, miner());
+            assert!(Arc::ptr_eq(&line, &job.notify_line(mask, clean, miner())));
         }
     }
     let lines = [VersionMask::NONE, VersionMask::ALL]
-        .map(|mask| [Clean::No, Clean::Yes].map(|clean| job.notify_line(mask, clean)));
+        .map(|mask| [Clean::No, Clean::Yes].map(|clean| job.notify_line(mask, clean, miner())));
     assert!(!Arc::ptr_eq(&lines[0][0], &lines[0][1]));
     assert!(!Arc::ptr_eq(&lines[0][0], &lines[1][0]));
 }
@@ -156,7 +176,8 @@ fn a_repeat_differs_in_id_and_time_only() {
     case.notify.clean = true;
     let job = case.job();
     let repeat = job.keep_alive(JobSerial(2), NTime(0x64c2_5830));
-    let notify = sent(&repeat.notify_line(VersionMask::NONE, Clean::from(repeat.notify.clean)));
+    let notify =
+        sent(&repeat.notify_line(VersionMask::NONE, Clean::from(repeat.notify.clean), miner()));
     let expected = Notify {
         job_id: "2".into(),
         ntime: NTime(0x64c2_5830),
@@ -167,10 +188,10 @@ fn a_repeat_differs_in_id_and_time_only() {
     assert_eq!(repeat.notify.job_id, job.notify.job_id);
     assert_eq!(repeat.pool_ntime, job.pool_ntime);
     assert_eq!(
-        (repeat.source, repeat.pool_difficulty, repeat.version_mask, repeat.pad_len),
-        (job.source, job.pool_difficulty, job.version_mask, job.pad_len)
+        (repeat.source, repeat.pool_difficulty, repeat.version_mask, repeat.extranonce2_size),
+        (job.source, job.pool_difficulty, job.version_mask, job.extranonce2_size)
     );
-    let id = MinerId::new(job.layout, 7);
+    let id = miner();
     assert_eq!(repeat.merkle_root(id, &[1, 2, 3, 4]), job.merkle_root(id, &[1, 2, 3, 4]));
 }
 
@@ -179,8 +200,7 @@ fn a_repeat_differs_in_id_and_time_only() {
 fn table_job(serial: u64, source: u64, clean: Clean) -> Arc<Job> {
     let mut case = job_b();
     case.notify.clean = clean == Clean::Yes;
-    let job = Job::new(JobSerial(serial), SourceId(source), case.notify, &case.pool, case.layout);
-    Arc::new(job.unwrap())
+    Arc::new(Job::new(JobSerial(serial), SourceId(source), case.notify, &case.pool, Bank(0)))
 }
 
 /// The serials that are live and those that are stale, of 0 to 99.
@@ -223,11 +243,52 @@ fn a_source_that_is_gone_takes_the_worth_of_its_jobs_along() {
 }
 
 #[test]
-fn the_table_forgets_the_oldest_beyond_its_bound() {
+fn the_table_forgets_the_oldest_of_a_source_beyond_its_bound() {
     let mut table = JobTable::default();
     assert!(table.newest().is_none());
     for serial in 0..40 {
         table = table.with_job(table_job(serial, 1, Clean::No));
     }
     assert_eq!(standing(&table), ((8..40).collect(), vec![]));
+}
+
+#[test]
+fn no_source_pushes_out_what_another_sent() {
+    let mut table = JobTable::default().with_job(table_job(0, 1, Clean::No));
+    for serial in 1..90 {
+        table = table.with_job(table_job(serial, 2, Clean::No));
+    }
+    assert_eq!(standing(&table), ([0].into_iter().chain(58..90).collect(), vec![]));
+    assert_eq!((table.oldest_live(), table.newest_serial()), (Some(JobSerial(0)), JobSerial(89)));
+}
+
+#[test]
+fn of_sources_beyond_all_bounds_those_that_are_gone_are_forgotten_first() {
+    let mut table = JobTable::default().with_job(table_job(0, 0, Clean::No));
+    for source in 1..1000 {
+        table = table.with_job(table_job(source, source, Clean::No)).retire(SourceId(source));
+        assert!(table.entries.len() <= 512);
+    }
+    assert_eq!(standing(&table).0, [0], "the one that is alive is kept");
+    for source in 1..1000 {
+        table = table.with_job(table_job(source, source, Clean::No));
+        assert!(table.entries.len() <= 512);
+    }
+}
+
+#[test]
+fn lines_of_pads_beyond_the_bound_are_made_each_time_and_are_right() {
+    let mut case = job_b();
+    case.pool.extranonce2_size = 12;
+    let job = case.job();
+    for _ in 0..2 {
+        for bank in 0..20 {
+            let miner = case.miner().in_bank(bank);
+            let line = job.notify_line(VersionMask::ALL, Clean::No, miner);
+            let pad = miner.pad(12).unwrap();
+            assert!(sent(&line).coinb1.ends_with(pad.as_bytes()));
+            let again = job.notify_line(VersionMask::ALL, Clean::No, miner);
+            assert_eq!(Arc::ptr_eq(&line, &again), bank < 8, "{bank}");
+        }
+    }
 }

@@ -23,7 +23,17 @@ impl Password<'_> {
     /// The difficulty that a password like `x,d=1024` asks for.
     #[must_use]
     pub fn difficulty(&self) -> Option<Difficulty> {
-        let wish = |part: &str| part.trim().strip_prefix("d=").map(Difficulty::parse);
+        self.wish("d=")
+    }
+
+    /// The difficulty below which a password like `x,md=1024` asks not to go.
+    #[must_use]
+    pub fn minimum(&self) -> Option<Difficulty> {
+        self.wish("md=")
+    }
+
+    fn wish(&self, name: &str) -> Option<Difficulty> {
+        let wish = |part: &str| part.trim().strip_prefix(name).map(Difficulty::parse);
         self.0.split([',', ';', ' ']).find_map(wish)?.ok()
     }
 }

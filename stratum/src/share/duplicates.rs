@@ -4,15 +4,17 @@ use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
 
 use super::VerifiedShare;
+use crate::types::PrevHash;
 
-/// The shares of one miner, as far back as its limit reaches. Holds no memory until the first.
+/// The shares of one miner, by the block that they build on: a share can be the same as another only on the same block.
+/// Holds no memory until the first.
 ///
 /// Keyed by the header's hash and by nothing that a miner writes: the same share in upper case,
 /// with other padding or under another job id is the same share.
 #[derive(Debug, Default)]
 pub struct SeenShares {
-    recent: Hashes,
-    older: Hashes,
+    /// Oldest first.
+    generations: Vec<Generation>,
 }
 
 /// Whether a share is new.
@@ -24,9 +26,22 @@ pub enum Novelty {
     Seen,
 }
 
-/// Shares per generation. One generation alone covers seven hours at a share per six seconds, and
-/// three minutes at the fastest that the default rate limit lets through.
+#[derive(Debug)]
+struct Generation {
+    block: PrevHash,
+    hashes: Hashes,
+}
+
+/// Shares per generation. One generation alone covers seven hours at a share per six seconds.
 const GENERATION_MAX: usize = 4096;
+
+/// Generations of one miner. On one block that is nearly an hour at the fastest that the default rate limit lets through,
+/// and the difficulty has followed after some seconds.
+const GENERATIONS_MAX: usize = 8;
+
+/// Blocks whose shares are kept whether or not a job on them is live: a session that a pool gives back may bring the very
+/// work along that it was broken off in.
+const BLOCKS_KEPT: usize = 2;
 
 /// Half of a hash: 128 bits do not meet by chance, nor can a miner make them.
 type Hashes = HashSet<u128, BuildHasherDefault<Folded>>;
@@ -41,24 +56,37 @@ impl SeenShares {
     /// Remembers a share, and tells whether it is new. Only shares that met their target come
     /// here: a low share is answered as such each time.
     pub fn insert(&mut self, share: &VerifiedShare) -> Novelty {
-        self.insert_key(key(share))
+        self.insert_key(share.job().notify.prev_hash, key(share))
     }
 
-    /// Lets the shares so far be forgotten the next time: for when no job that they were for is live. Not at once, because
-    /// a session that a pool gives back may bring the very work along that it was broken off in.
-    pub fn age(&mut self) {
-        if !self.recent.is_empty() {
-            self.older = std::mem::take(&mut self.recent);
+    /// Forgets the shares on blocks that no live job builds on, but for the latest blocks.
+    pub fn age(&mut self, is_live: impl Fn(PrevHash) -> bool) {
+        let mut latest: Vec<PrevHash> = Vec::with_capacity(BLOCKS_KEPT);
+        for generation in self.generations.iter().rev() {
+            if latest.len() < BLOCKS_KEPT && !latest.contains(&generation.block) {
+                latest.push(generation.block);
+            }
         }
+        self.generations
+            .retain(|generation| latest.contains(&generation.block) || is_live(generation.block));
     }
 
-    fn insert_key(&mut self, key: u128) -> Novelty {
-        if self.older.contains(&key) || !self.recent.insert(key) {
+    fn insert_key(&mut self, block: PrevHash, key: u128) -> Novelty {
+        let mut of_block = self.generations.iter().filter(|generation| generation.block == block);
+        if of_block.any(|generation| generation.hashes.contains(&key)) {
             return Novelty::Seen;
         }
-        if self.recent.len() >= GENERATION_MAX {
-            self.older = std::mem::take(&mut self.recent);
+        let open = self.generations.iter_mut().rev().find(|generation| {
+            generation.block == block && generation.hashes.len() < GENERATION_MAX
+        });
+        if let Some(open) = open {
+            open.hashes.insert(key);
+            return Novelty::New;
         }
+        if self.generations.len() >= GENERATIONS_MAX {
+            self.generations.remove(0);
+        }
+        self.generations.push(Generation { block, hashes: Hashes::from_iter([key]) });
         Novelty::New
     }
 }
@@ -89,43 +117,53 @@ impl Hasher for Folded {
 mod tests {
     use super::*;
 
+    fn block(number: u8) -> PrevHash {
+        PrevHash::from_notify_hex(&format!("{number:02x}").repeat(32)).unwrap()
+    }
+
     #[test]
     fn a_share_is_new_once() {
         let mut seen = SeenShares::new();
-        assert_eq!(seen.insert_key(1), Novelty::New);
-        assert_eq!(seen.insert_key(1), Novelty::Seen);
-        assert_eq!(seen.insert_key(1 << 64), Novelty::New);
+        assert_eq!(seen.insert_key(block(1), 1), Novelty::New);
+        assert_eq!(seen.insert_key(block(1), 1), Novelty::Seen);
+        assert_eq!(seen.insert_key(block(1), 1 << 64), Novelty::New);
     }
 
     #[test]
-    fn what_has_aged_twice_is_forgotten() {
+    fn shares_are_kept_while_a_job_on_their_block_is_live_and_for_two_blocks() {
         let mut seen = SeenShares::new();
-        assert_eq!(seen.insert_key(1), Novelty::New);
-        seen.age();
-        assert_eq!(seen.insert_key(1), Novelty::Seen);
-        seen.age();
-        assert_eq!(seen.insert_key(1), Novelty::Seen, "nothing new has taken its place");
-        assert_eq!(seen.insert_key(2), Novelty::New);
-        seen.age();
-        assert_eq!(seen.insert_key(1), Novelty::New);
-        assert_eq!(seen.insert_key(2), Novelty::Seen);
-    }
-
-    #[test]
-    fn at_least_one_generation_and_at_most_two_are_remembered() {
-        let mut seen = SeenShares::new();
-        for key in 0..3 * GENERATION_MAX as u128 {
-            assert_eq!(seen.insert_key(key), Novelty::New);
-            assert!(seen.recent.len() + seen.older.len() <= 2 * GENERATION_MAX);
-            let oldest_kept = (key + 1).saturating_sub(GENERATION_MAX as u128);
-            assert_eq!(seen.insert_key(oldest_kept), Novelty::Seen);
+        for number in 1..=4 {
+            assert_eq!(seen.insert_key(block(number), number.into()), Novelty::New);
+            seen.age(|live| live == block(1));
         }
-        assert_eq!(seen.insert_key(0), Novelty::New);
+        let known = |seen: &SeenShares, number: u8| {
+            seen.generations.iter().any(|generation| generation.block == block(number))
+        };
+        assert_eq!([1, 2, 3, 4].map(|number| known(&seen, number)), [true, false, true, true]);
+        assert_eq!(seen.insert_key(block(1), 1), Novelty::Seen, "the job of another lane");
+        seen.age(|_| false);
+        assert_eq!([1, 2, 3, 4].map(|number| known(&seen, number)), [false, false, true, true]);
+        assert_eq!(seen.insert_key(block(3), 3), Novelty::Seen, "a pool may send it once more");
+    }
+
+    #[test]
+    fn what_is_remembered_on_one_block_is_bounded() {
+        let mut seen = SeenShares::new();
+        let all = (GENERATIONS_MAX * GENERATION_MAX) as u128;
+        for key in 0..all {
+            assert_eq!(seen.insert_key(block(1), key), Novelty::New);
+        }
+        assert_eq!(seen.insert_key(block(1), 0), Novelty::Seen);
+        assert_eq!(seen.insert_key(block(1), all), Novelty::New);
+        assert_eq!(seen.generations.len(), GENERATIONS_MAX);
+        let kept: usize = seen.generations.iter().map(|generation| generation.hashes.len()).sum();
+        assert!(kept <= GENERATIONS_MAX * GENERATION_MAX);
+        assert_eq!(seen.insert_key(block(1), GENERATION_MAX as u128), Novelty::Seen);
+        assert_eq!(seen.insert_key(block(1), 0), Novelty::New, "the oldest are forgotten");
     }
 
     #[test]
     fn nothing_is_allocated_before_the_first_share() {
-        let seen = SeenShares::new();
-        assert_eq!(seen.recent.capacity() + seen.older.capacity(), 0);
+        assert_eq!(SeenShares::new().generations.capacity(), 0);
     }
 }

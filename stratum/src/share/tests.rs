@@ -160,7 +160,7 @@ fn versions_with_bits_inside_the_mask_reach_miner_and_pool_as_they_must() {
             (vector.id, &*vector.extranonce2)
         );
         let job = case.job();
-        let line = job.notify_line(case.mask, crate::job::Clean::No);
+        let line = job.notify_line(case.mask, crate::job::Clean::No, case.miner());
         let line = String::from_utf8(line.to_vec()).unwrap();
         assert!(
             line.contains(&format!("\"{}\",\"{}\"", vector.version_sent, job.notify.nbits)),

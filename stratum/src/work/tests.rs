@@ -133,8 +133,6 @@ fn the_layout_fits_the_smallest_pool_that_is_known() {
     bench.offer(C, Sent { size: 2, ..JOB }).unwrap();
     bench.activate(A).unwrap();
     assert_eq!(bench.board.work().layout, layout(3, 2));
-    let job = bench.job();
-    assert_eq!((job.layout, job.pad_len), (Layout::new(3, 2).unwrap(), 3));
     bench.activate(B).unwrap();
     assert_eq!(bench.board.work().layout, layout(3, 2), "so a move changes no layout");
     let misfit = bench.activate(C).unwrap_err();
@@ -297,8 +295,9 @@ fn an_assumed_layout_gives_way_only_to_a_pool_that_it_does_not_fit() {
     bench.activate(A).unwrap();
     assert_eq!(bench.board.work().layout, Some(Layout::CONSERVATIVE));
     bench.offer(B, Sent { size: 3, ..JOB }).unwrap();
+    assert_eq!(bench.board.work().layout, layout(1, 2), "who comes now shall fit both");
     bench.activate(B).unwrap();
-    assert_eq!(bench.board.work().layout, layout(1, 2), "its miners are asked to reconnect");
+    assert_eq!(bench.board.work().layout, layout(1, 2));
 }
 
 #[test]
@@ -324,7 +323,6 @@ fn a_configured_layout_that_changes_holds_from_the_next_job() {
     assert_eq!(bench.board.work().layout, layout(3, 3), "who subscribes now must fit the job");
     bench.offer(A, Sent { id: "2", ..JOB }).unwrap();
     assert_eq!(bench.board.work().layout, layout(2, 2));
-    assert_eq!(bench.job().layout, Layout::CONSERVATIVE);
     bench.board.fix_layout(None);
     bench.offer(A, Sent { id: "3", ..JOB }).unwrap();
     assert_eq!(bench.board.work().layout, layout(2, 2), "no reason to change");
@@ -413,4 +411,39 @@ fn each_lane_is_kept_alive_by_its_own_time() {
     let serials: Vec<u64> = bench.board.work().lanes.iter().map(|lane| lane.job.serial.0).collect();
     assert_eq!(serials, [102, 103]);
     assert_eq!(bench.board.keep_alive_at(period), Some(bench.now.instant + period / 2));
+}
+
+#[test]
+fn further_connections_to_a_pool_serve_further_miners() {
+    let mut bench = Bench::new();
+    let (a, c) = (A.lane(), C.lane());
+    bench.board.serve_bank(c, a, Bank(1));
+    for (source, size) in [(A, 4), (B, 8), (C, 4)] {
+        bench.offer(source, Sent { size, ..JOB }).unwrap();
+    }
+    bench.board.set_active(bench.now, &[A, B, C]);
+    let work = bench.board.work();
+    let small = Layout::CONSERVATIVE;
+    assert_eq!(work.layout, Some(small));
+    let lane = |seat: SourceId, bank| {
+        let miner = MinerId::new(small, 7).in_bank(bank);
+        let lane = work.lane_for(Some(seat.lane()), miner).unwrap();
+        (lane.id, lane.job.serves(miner))
+    };
+    assert_eq!(lane(A, 0), (a, true));
+    assert_eq!(lane(A, 1), (c, true), "another connection to the pool that it is seated on");
+    assert_eq!(lane(C, 0), (a, true));
+    assert_eq!(lane(A, 2), (a, false), "none is open yet");
+    assert_eq!(lane(B, 2), (B.lane(), true), "and this pool has room for all");
+    assert_eq!(work.banks_of(small), 0..crate::extranonce::BANKS_MAX);
+    bench.board.set_active(bench.now, &[A, C]);
+    assert_eq!(bench.board.work().banks_of(small), 0..2);
+    bench.board.allow_banks(Banks(16));
+    assert_eq!(bench.board.work().banks_of(small), 0..16, "as many as may be opened");
+    bench.board.allow_banks(Banks(0));
+    assert_eq!(bench.board.work().banks_of(Layout::new(4, 4).unwrap()), 0..1);
+    for lane in 10..100 {
+        bench.board.serve_bank(LaneId(lane), a, Bank(1));
+        assert!(bench.board.further.len() <= SOURCES_MAX);
+    }
 }

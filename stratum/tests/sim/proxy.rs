@@ -3,11 +3,15 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use loka_stratum::difficulty::Difficulty;
-use loka_stratum::downstream::{Downstream, Event, Forward, HandOver, Input, Outbox, Terms, View};
-use loka_stratum::extranonce::{DEFAULT_QUARANTINE, IdPool, Layout};
+use loka_stratum::downstream::{
+    Downstream, Event, Forward, HandOver, Input, Outbox, Registry, Remains, SessionToken, Terms,
+    View,
+};
+use loka_stratum::extranonce::{DEFAULT_QUARANTINE, IdPool, Layout, MinerId};
 use loka_stratum::frame::LineDecoder;
 use loka_stratum::share::VerifiedShare;
 use loka_stratum::types::{JobSerial, SourceId};
@@ -61,22 +65,32 @@ struct Session {
     epoch: Option<CleanEpoch>,
 }
 
+/// What sessions share, at one moment.
+struct Ids<'a> {
+    now: Instant,
+    pool: &'a RefCell<IdPool>,
+}
+
+impl Registry for Ids<'_> {
+    fn allocate(&self, layout: Layout, banks: Range<u32>) -> Option<MinerId> {
+        self.pool.borrow_mut().allocate(self.now, layout, banks)
+    }
+
+    fn release(&self, id: MinerId) {
+        self.pool.borrow_mut().release(self.now, id);
+    }
+}
+
 /// Longer than any line of a simulated miner.
 const LINE_BYTES_MAX: usize = 1024;
 
 // === impl Proxy ===
 
 impl Proxy {
-    pub(crate) fn new(
-        miners: usize,
-        pools: usize,
-        terms: Terms,
-        layout: Layout,
-        fixed: Option<Layout>,
-    ) -> Self {
+    pub(crate) fn new(miners: usize, pools: usize, terms: Terms, fixed: Option<Layout>) -> Self {
         Self {
             board: WorkBoard::new(JobSerial(1), fixed),
-            ids: RefCell::new(IdPool::new(layout, 77, DEFAULT_QUARANTINE)),
+            ids: RefCell::new(IdPool::new(77, DEFAULT_QUARANTINE)),
             terms,
             sessions: (0..miners).map(|_| None).collect(),
             links: (0..pools).map(|_| Link::default()).collect(),
@@ -99,7 +113,7 @@ impl Proxy {
     }
 
     pub(crate) fn miner_connected(&mut self, now: Now, miner: usize, conn: Conn) {
-        let machine = Downstream::new(now, Duration::from_secs(1));
+        let machine = Downstream::new(now, Duration::from_secs(1), SessionToken(conn));
         let decoder = LineDecoder::new(LINE_BYTES_MAX);
         let session =
             Session { conn, machine, decoder, owed: false, difficulty: None, epoch: None };
@@ -109,9 +123,11 @@ impl Proxy {
     pub(crate) fn miner_gone(&mut self, now: Now, miner: usize) {
         let Some(session) = self.sessions[miner].take() else { return };
         self.orphaned += u64::from(session.owed);
-        if let Some((_, id)) = session.machine.miner_id() {
-            self.ids.borrow_mut().release(now.instant, id);
-        }
+        let ids = match session.machine.end(now.instant) {
+            Remains::Ids(ids) => ids,
+            Remains::Session(session) => session.ids().collect(),
+        };
+        ids.into_iter().for_each(|id| self.ids.borrow_mut().release(now.instant, id));
     }
 
     pub(crate) fn miner_bytes(&mut self, now: Now, miner: usize, bytes: &[u8]) {
@@ -197,11 +213,10 @@ impl Proxy {
         };
         let handed_over = u64::from(matches!(input, Input::HandedOver(_)));
         let mut out = Outbox::default();
-        let ids = &self.ids;
-        let allocate = |_| ids.borrow_mut().allocate(now.instant);
+        let registry = Ids { now: now.instant, pool: &self.ids };
         let work = self.board.work();
         let view =
-            View { now, work, lane: None, former: None, terms: &self.terms, allocate: &allocate };
+            View { now, work, lane: None, former: None, terms: &self.terms, registry: &registry };
         session.machine.handle(&view, input, &mut out);
         assert_eq!(out.close, None, "a miner was let go: {:?}", session.machine);
         let answers = count_share_answers(&out.wire);
@@ -237,7 +252,11 @@ impl Proxy {
                 *self.ledger.rejected.entry(reject.label()).or_default() += 1;
             }
             Event::Malformed(what) => panic!("a miner was misunderstood: {what}"),
-            Event::Difficulty(_) | Event::Mining => {}
+            Event::CoinbaseTooLong { .. }
+            | Event::Difficulty(_)
+            | Event::Mining
+            | Event::Renumbered
+            | Event::Resumed => {}
         }
     }
 

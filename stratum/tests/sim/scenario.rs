@@ -6,6 +6,7 @@ use fastrand::Rng;
 use loka_stratum::difficulty::Difficulty;
 use loka_stratum::downstream::{NoPool, Terms};
 use loka_stratum::extranonce::Layout;
+use loka_stratum::firmware::Profiles;
 use loka_stratum::types::VersionMask;
 use loka_stratum::vardiff::VardiffSettings;
 
@@ -91,5 +92,6 @@ fn terms() -> Terms {
         idle_timeout: Duration::from_secs(600),
         no_pool: NoPool::Hold,
         version_mask: VersionMask::ALL,
+        firmware: Profiles::shipped(),
     }
 }

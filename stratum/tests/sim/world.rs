@@ -114,7 +114,7 @@ impl World {
                 .collect(),
             pools: pools.into_iter().map(|settings| Pool::new(settings, tip, rng.fork())).collect(),
             dead_until_ms: vec![0; pool_count],
-            proxy: Proxy::new(miner_count, pool_count, terms, layout, fixed_layout),
+            proxy: Proxy::new(miner_count, pool_count, terms, fixed_layout),
             layout,
             calm: false,
             resting: false,

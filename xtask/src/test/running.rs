@@ -19,7 +19,7 @@ const WATCH: Duration = Duration::from_millis(100);
 const SIGN_OF_LIFE: Duration = Duration::from_secs(30);
 
 /// A cold build of everything on two cores, and half as much again; what takes longer hangs.
-const PROGRAM_TIME_MAX: Duration = Duration::from_mins(40);
+pub(crate) const PROGRAM_TIME_MAX: Duration = Duration::from_mins(40);
 
 /// Signs of a line of progress, so that it fits a narrow terminal.
 const PROGRESS_WIDTH: usize = 76;
@@ -38,16 +38,26 @@ pub(super) fn run_all(
     for start in starts {
         let mut command = start.command();
         command.envs(variables.iter().map(|(name, value)| (name, value)));
-        run(name, &mut command, log)?;
+        run(name, &mut command, log, PROGRAM_TIME_MAX)?;
     }
     Ok(())
 }
 
 /// Runs one program that is no step, as one: watched, and with signs of life. What it prints is added to `log`.
 pub(crate) fn run_alone(name: &str, command: &mut Command, log: &Path) -> Result<(), String> {
+    run_within(name, command, log, PROGRAM_TIME_MAX)
+}
+
+/// The same, and ended if it takes longer than `time_max`.
+pub(crate) fn run_within(
+    name: &str,
+    command: &mut Command,
+    log: &Path,
+    time_max: Duration,
+) -> Result<(), String> {
     let log_file = OpenOptions::new().create(true).append(true).open(log);
     log_file.map_err(|error| format!("cannot write {}: {error}", log.display()))?;
-    run(name, command, log)
+    run(name, command, log, time_max)
 }
 
 /// Appends a remark of ours to `log`.
@@ -60,11 +70,11 @@ fn append(log: &Path) -> std::io::Result<File> {
     OpenOptions::new().append(true).open(log)
 }
 
-fn run(name: &str, command: &mut Command, log: &Path) -> Result<(), String> {
+fn run(name: &str, command: &mut Command, log: &Path, time_max: Duration) -> Result<(), String> {
     let shown = display(command);
     note(log, &format!("running {shown}"));
     let child = spawn(command, log).map_err(|error| format!("cannot run {shown}: {error}"))?;
-    let status = watch(name, child, log)?;
+    let status = watch(name, child, log, time_max)?;
     if status.success() { Ok(()) } else { Err(format!("{shown} ended with {status}")) }
 }
 
@@ -73,7 +83,12 @@ fn spawn(command: &mut Command, log: &Path) -> std::io::Result<Child> {
     command.stdin(Stdio::null()).stdout(output).stderr(errors).spawn()
 }
 
-fn watch(name: &str, mut child: Child, log: &Path) -> Result<ExitStatus, String> {
+fn watch(
+    name: &str,
+    mut child: Child,
+    log: &Path,
+    time_max: Duration,
+) -> Result<ExitStatus, String> {
     let started = Instant::now();
     let terminal = stdout().is_terminal();
     let mut shown_at = started;
@@ -82,10 +97,10 @@ fn watch(name: &str, mut child: Child, log: &Path) -> Result<ExitStatus, String>
             erase(terminal);
             return Ok(status);
         }
-        if started.elapsed() > PROGRAM_TIME_MAX {
+        if started.elapsed() > time_max {
             erase(terminal);
             end(&mut child);
-            return Err(format!("still running after {}: ended", duration(PROGRAM_TIME_MAX)));
+            return Err(format!("still running after {}: ended", duration(time_max)));
         }
         let pause = if terminal { Duration::from_secs(1) } else { SIGN_OF_LIFE };
         if shown_at.elapsed() >= pause {

@@ -6,7 +6,7 @@ use std::process::Command;
 use super::kubernetes;
 use super::setup::Tool;
 use crate::workspace::{self, PACKAGES, cargo};
-use crate::{codegen, soak, tidy};
+use crate::{bugs, codegen, soak, tidy};
 
 /// The levels, from the cheapest to the dearest.
 pub(super) const LEVELS: [&str; 7] = ["house", "unit", "sim", "it", "demo", "api", "node"];
@@ -124,6 +124,7 @@ fn house() -> Vec<Step> {
             programs(Start::cargo(&["fmt", "--all", "--check"])),
         ),
         step("tidy", "the house rules", None, Work::Check(tidy_lines)),
+        step("bugs", "the seeded bugs fit the tree", None, Work::Check(bugs::stale)),
         step("codegen", "the generated files", None, Work::Check(codegen::stale)),
         step(
             "clippy",

@@ -112,25 +112,62 @@ fn fields(schema: &Value, at: &str, found: &mut BTreeSet<String>) {
 #[test]
 fn each_value_of_the_config_is_explained() {
     let table = table();
+    let window = json!({"days": ["Mon"], "from": "08:00", "to": "20:00"});
+    let step = json!({"percent": 100});
     let edit = json!({"spec": {
         "listeners": [{"tls": {"secretRef": {"name": "certificate"}}}],
-        "routes": [{"extranonce": {"idBytes": 2, "minerBytes": 4}}],
+        "routes": [
+            {
+                "extranonce": {"idBytes": 2, "minerBytes": 4},
+                "pin": "primary",
+                "pools": [{"schedule": [window]}],
+                "rollout": {"strategy": "Staged"},
+            },
+            {"rollout": {"strategy": "Staged", "steps": [step]}},
+        ],
+        "rules": [{"name": "r", "listeners": ["v1"], "workers": ["a*"], "sources": ["::/0"],
+                   "firmware": ["f"], "routeRef": {"name": "main"}}],
+        "firmware": [{"name": "f", "userAgents": ["a"], "extranonce2Size": 4,
+                      "coinbaseBytesMax": 500, "minDifficulty": "1", "initialDifficulty": "1",
+                      "setExtranonce": "Enabled"}],
         "observability": {"logLevel": "Warn", "tracing": {"samplingRatio": "0.5"}},
     }});
+    let mut table = table;
+    merge(
+        &mut table["base"]["StratumPool"],
+        json!({"spec": {
+            "workerName": "{worker}",
+            "verify": {"payoutAddress": "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa"},
+            "health": {"submitStall": "1s"},
+            "suggestDifficulty": "Disabled",
+            "reconnect": "Never",
+        }}),
+    );
     let rendered = rendered(&table, Kind::StratumProxy, &edit);
     let mut config = json!(rendered.config);
     let explained: BTreeSet<_> = rendered.explain().iter().map(|it| it.path.clone()).collect();
-    for list in ["/listeners", "/routes"] {
+    for list in ["/listeners", "/routes", "/rules", "/firmware"] {
         by_name(config.pointer_mut(list).unwrap());
     }
     let mut all = BTreeMap::new();
     leaves(&config, "", &mut all);
     let unexplained: Vec<_> = all
         .keys()
-        .map(|pointer| pointer.trim_start_matches('/').replace("/[", "[").replace('/', "."))
+        .map(|pointer| pointer.split('/').skip(1).fold(String::new(), joined))
         .filter(|path| !explained.contains(path) && !is_plain(path))
         .collect();
     assert_eq!(unexplained, [""; 0], "{explained:#?}");
+}
+
+/// A path and one more part of a JSON pointer, as explanations write it: items without a name by
+/// their number.
+fn joined(path: String, part: &str) -> String {
+    match part {
+        _ if path.is_empty() => part.to_owned(),
+        named if named.starts_with('[') => format!("{path}{named}"),
+        number if number.parse::<usize>().is_ok() => format!("{path}[{number}]"),
+        field => format!("{path}.{field}"),
+    }
 }
 
 /// What needs no explanation: names, the schema, the parts of an address that is explained, and the

@@ -238,6 +238,7 @@ impl Core {
             version_bits: request.params.get(5).filter(|bits| !bits.is_null()).map(bits_text),
         };
         let Some(verdict) = self.verdict(id, claim, &job_id, now) else { return };
+        self.judged.enter(claim, now, verdict);
         let user = self.name_in_books(id, user);
         let (job_id, unix_time) = (job_id.as_ref(), self.unix_time(now));
         self.books.enter(Entry { connection: id, user: &user, job_id, unix_time }, verdict);

@@ -44,6 +44,11 @@ fn pool(name: &str, state: PoolState) -> PoolStatus {
         endpoint: "pool.example.com:3333".to_owned(),
         account: "acme".to_owned(),
         state,
+        active: false,
+        hashrate_part: 0.0,
+        suspicion: None,
+        schedule_closed: false,
+        pinned: false,
         difficulty: None,
         extranonce1_bytes: None,
         extranonce2_bytes: None,
@@ -55,7 +60,13 @@ fn pool(name: &str, state: PoolState) -> PoolStatus {
 
 fn status() -> Status {
     let active = pool("primary", PoolState::Up);
-    let active = PoolStatus { difficulty: Some(4096.5), job_age_seconds: Some(1.5), ..active };
+    let active = PoolStatus {
+        difficulty: Some(4096.5),
+        job_age_seconds: Some(1.5),
+        active: true,
+        hashrate_part: 1.0,
+        ..active
+    };
     Status {
         name: "mining/farm".to_owned(),
         config: ConfigStatus {
@@ -78,6 +89,8 @@ fn status() -> Status {
             name: "main".to_owned(),
             active_pool: Some("primary".to_owned()),
             epoch: 9,
+            rollout_percent: None,
+            rolled_back: None,
             pools: vec![active, pool("backup", PoolState::Down)],
         }],
         blocks: Vec::new(),

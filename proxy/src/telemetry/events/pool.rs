@@ -6,7 +6,7 @@ use loka_ops::said::Said;
 use tracing::{debug, error, info, trace, warn};
 
 use super::super::Metrics;
-use super::super::reasons::{Clean, Obeyed, PoolDownReason, Verdict};
+use super::super::reasons::{Clean, Obeyed, PoolDownReason, SuspectReason, UnnamedReason, Verdict};
 use super::super::traces::ShareOutcome;
 use super::{AUDIT, seconds};
 
@@ -44,8 +44,18 @@ pub enum PoolEvent<'a> {
     Message { route: &'a str, pool: &'a str, text: &'a str },
     /// The pool broke the protocol or a bound.
     Misbehaved { route: &'a str, pool: &'a str, what: &'a str },
+    /// The pool does not let in a name that work was to go under: it goes under the plain login.
+    NameRefused { route: &'a str, pool: &'a str, login: &'a str, message: &'a str },
     /// The pool asked us to connect anew, there or elsewhere (`client.reconnect`).
     ReconnectAsked { route: &'a str, pool: &'a str, to: &'a str, wait: Duration, obeyed: Obeyed },
+    /// A job after an unverified one is no better.
+    StillUnverified { route: &'a str, pool: &'a str, detail: &'a str },
+    /// A share went under the plain login although its pool is told names.
+    Unnamed { route: &'a str, pool: &'a str, login: &'a str, reason: UnnamedReason },
+    /// The pool's job does not pay whom it must: it is not mined on.
+    Unverified { route: &'a str, pool: &'a str, detail: &'a str },
+    /// The pool is connected, and not to be mined on while another can be.
+    Suspected { route: &'a str, pool: &'a str, reason: SuspectReason },
     /// Connected, logged in and with a job, `after` the attempt began.
     Up { route: &'a str, pool: &'a str, after: Duration },
     /// The pool judged a share, `after` it was written.
@@ -99,6 +109,10 @@ impl PoolEvent<'_> {
                 let remedy = "check that host and port are those of the pool's Stratum V1 service";
                 warn!(route, pool, what = %Said(what), remedy, "pool broke the protocol");
             }
+            Self::NameRefused { route, pool, login, message } => {
+                let (login, message) = (Said(login), Said(message));
+                warn!(route, pool, %login, said = %message, "pool refused a worker's name");
+            }
             Self::ReconnectAsked { route, pool, to, wait, obeyed } => {
                 metrics.pool_reconnects_asked.inc([route, pool, obeyed.label()]);
                 let (to, wait_seconds) = (Said(to), seconds(wait));
@@ -106,6 +120,26 @@ impl PoolEvent<'_> {
                     target: AUDIT, route, pool, %to, wait_seconds, %obeyed,
                     "pool asked us to reconnect"
                 );
+            }
+            Self::StillUnverified { route, pool, detail } => {
+                metrics.pool_unverified_jobs.inc([route, pool]);
+                debug!(route, pool, detail = %Said(detail), "pool still pays somebody else");
+            }
+            Self::Unnamed { route, pool, login, reason } => {
+                metrics.pool_unnamed_shares.inc([route, pool, reason.label()]);
+                trace!(route, pool, login = %Said(login), %reason, "share under the plain login");
+            }
+            Self::Unverified { route, pool, detail } => {
+                metrics.pool_unverified_jobs.inc([route, pool]);
+                let remedy = "compare verify.payoutAddress of the StratumPool with the account at \
+                              the pool; nothing is mined on it meanwhile";
+                let detail = Said(detail);
+                error!(target: AUDIT, route, pool, %detail, remedy, "pool pays somebody else");
+            }
+            Self::Suspected { route, pool, reason } => {
+                metrics.pool_suspected.inc([route, pool, reason.label()]);
+                let remedy = "none needed unless it lasts; another pool is mined on meanwhile";
+                warn!(route, pool, %reason, remedy, "pool suspected");
             }
             Self::Up { route, pool, after } => {
                 metrics.pool_login.observe([route, pool], after);

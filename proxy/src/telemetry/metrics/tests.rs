@@ -33,8 +33,12 @@ impl Metrics {
             pool_messages,
             pool_misbehaved,
             pool_reconnects_asked,
+            pool_unnamed_shares,
+            pool_unverified_jobs,
+            pool_suspected,
             pool_verdict,
             route_no_pool,
+            route_rollouts,
             route_switches,
             spans_exported,
             miner_tls_failed,
@@ -61,11 +65,15 @@ impl Metrics {
             pool_login_refused,
             pool_messages,
             pool_misbehaved,
+            pool_unverified_jobs,
+            route_rollouts,
             route_switches,
         ] {
             two.inc(["a", "b"]);
         }
-        for three in [jobs_received, pool_down, pool_reconnects_asked] {
+        for three in
+            [jobs_received, pool_down, pool_reconnects_asked, pool_suspected, pool_unnamed_shares]
+        {
             three.inc(["a", "b", "c"]);
         }
         miner_handshake.observe(["a"], second);

@@ -149,9 +149,10 @@ const ORDERS: [(&str, Dialogue); 14] = [
                 r#"{"id":1,"method":"mining.subscribe","params":["NiceHash/1.0.0","1690461216","9c5a3f"]}"#,
                 &[SUBSCRIBED],
             ),
+            // Its profile's minimum, as far as the pool's difficulty allows.
             (
                 r#"{"id":2,"method":"mining.authorize","params":["acct.w","x"]}"#,
-                &["2: true", WORK[0], WORK[1]],
+                &["2: true", "set_difficulty 1e-8", WORK[1]],
             ),
             (r#"{"id":3,"method":"mining.extranonce.subscribe","params":[]}"#, &["3: true"]),
         ],
@@ -235,8 +236,8 @@ fn who_the_miner_is_can_be_asked() {
     let bench = Bench::mining();
     assert_eq!(bench.machine.user_agent(), Some("t/1"));
     assert_eq!(bench.machine.worker().unwrap().as_str(), "acct.w");
-    let (layout, id) = bench.machine.miner_id().unwrap();
-    assert_eq!((layout, id.to_string().as_str()), (Layout::new(4, 4).unwrap(), "0a0b0c09"));
+    let id = bench.machine.miner_id().unwrap();
+    assert_eq!((id.layout(), id.to_string().as_str()), (Layout::new(4, 4).unwrap(), "0a0b0c09"));
 }
 
 #[test]
@@ -302,13 +303,14 @@ fn an_assumed_layout_is_enough_to_subscribe() {
     assert_eq!(said, ["2: true", "client.show_message"], "held, and told so");
     bench.job_of(POOL, Clean::Yes);
     assert_eq!(bench.give(Input::Work), ["set_difficulty 1e-9", "notify clean"]);
-    assert_eq!(bench.current().layout, Layout::CONSERVATIVE);
+    let id = bench.machine.miner_id().unwrap();
+    assert_eq!(id.layout(), Layout::CONSERVATIVE, "whatever the others are given from now on");
 }
 
 #[test]
 fn without_an_id_left_the_miner_is_told_and_let_go() {
     let mut bench = Bench::new();
-    bench.ids_left.set(0);
+    bench.registry.ids_left.set(0);
     let said = bench.say(r#"{"id":1,"method":"mining.subscribe","params":[]}"#);
     assert_eq!(said, ["1: error 20"]);
     assert_eq!(bench.closed, Some(Close::ExtranonceExhausted));

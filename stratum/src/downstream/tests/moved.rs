@@ -2,14 +2,16 @@
 
 use super::*;
 
+/// Another pool's first session.
+const OF_ANOTHER_ROUTE: SourceId = SourceId(7 << 32 | 1);
+
 impl Bench {
     /// The same epoch as the first board, and lower job ids.
     fn move_to_another_route(&mut self, difficulty_of_pool: &str) {
         let former = std::mem::replace(&mut self.board, WorkBoard::new(JobSerial(0x5), None));
         self.former = Some(former.work().jobs.clone());
         self.context.difficulty = difficulty(difficulty_of_pool);
-        self.job_of(OTHER_POOL, Clean::No);
-        self.machine.moved();
+        self.job_of(OF_ANOTHER_ROUTE, Clean::No);
     }
 }
 
@@ -19,7 +21,7 @@ fn another_route_is_a_clean_job_whatever_its_epoch() {
     bench.move_to_another_route(POOL_DIFFICULTY);
     assert_eq!(bench.give(Input::Work), ["notify clean"]);
     assert_eq!(bench.give(Input::Work), [""; 0]);
-    bench.job_of(OTHER_POOL, Clean::No);
+    bench.job_of(OF_ANOTHER_ROUTE, Clean::No);
     assert_eq!(bench.give(Input::Work), ["notify"]);
 }
 

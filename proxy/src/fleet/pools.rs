@@ -1,0 +1,78 @@
+//! The slots of a route follow its configuration: pools that come, stay, change and go.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::route::RouteTask;
+use super::slot::Slot;
+use crate::policy::selector::{Wish, places};
+
+// === impl RouteTask ===
+
+impl RouteTask {
+    /// Makes the slots those of the configuration, in its order. A pool that is reached or logged in to differently is a
+    /// new one, and the old one goes when that has a job.
+    pub(super) fn reconcile_pools(&mut self) {
+        let now = self.now().instant;
+        let mut former = std::mem::take(&mut self.slots);
+        let config = Arc::clone(&self.config);
+        let wishes: Vec<Wish<'_>> = config
+            .pools
+            .iter()
+            .map(|pool| Wish { name: &pool.name, priority: pool.priority, weight: pool.weight })
+            .collect();
+        let places = places(&wishes, config.pin.as_deref());
+        for (pool, place) in config.pools.iter().zip(places) {
+            let kept = former.iter().position(|slot| slot.is_same(pool, &config));
+            let mut slot = match kept {
+                Some(kept) => former.remove(kept),
+                None => Slot::start(pool, &config, &mut self.parts.seams, &self.updates_in),
+            };
+            slot.keep(pool);
+            slot.place = place;
+            self.slots.push(slot);
+            while let Some(replaced) = former.iter().position(|slot| slot.name() == pool.name) {
+                let mut slot = former.remove(replaced);
+                slot.outgoing(now);
+                slot.place = place;
+                self.slots.push(slot);
+            }
+        }
+        for slot in former {
+            self.remove(&slot);
+        }
+    }
+
+    fn remove(&mut self, slot: &Slot) {
+        slot.stop();
+        if let Some(source) = slot.source {
+            self.withdraw(source);
+        }
+    }
+
+    /// Lets outgoing pools go whose successor is mined on, or whose time is over.
+    pub(super) fn drop_outgoing(&mut self, now: Instant) {
+        let active = self.active_pools();
+        let gone = |slot: &Slot| {
+            slot.outgoing_until().is_some_and(|until| {
+                let is_active = active.contains(&slot.handle.id);
+                let is_left = !active.is_empty() && !is_active;
+                // A change in steps does not leave what works for what does not.
+                let is_over = now >= until && (!is_active || self.config.rollout.is_none());
+                (is_over || is_left) && !self.staging.keeps(slot.handle.id)
+            })
+        };
+        let leaving: Vec<bool> = self.slots.iter().map(gone).collect();
+        if !leaving.contains(&true) {
+            return;
+        }
+        let mut leaving = leaving.into_iter();
+        let (outgoing, kept): (Vec<Slot>, Vec<Slot>) = std::mem::take(&mut self.slots)
+            .into_iter()
+            .partition(|_| leaving.next().unwrap_or_default());
+        self.slots = kept;
+        for slot in &outgoing {
+            self.remove(slot);
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! What a route's task publishes: the work for sessions, and the view of itself for status pages.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use loka_api::runtime_config::{NoPoolPolicy, Route};
+use loka_stratum::downstream::NoPool;
+use loka_stratum::extranonce::Layout;
+use loka_stratum::types::VersionMask;
+
+use super::route::RouteTask;
+use super::slot::{PoolView, Slot};
+use super::{RouteState, RouteView};
+use crate::telemetry::RouteEvent;
+use crate::telemetry::reasons::NoPoolAction;
+
+// === impl RouteTask ===
+
+impl RouteTask {
+    /// Publishes what is offered now; sessions are woken only if something of it matters to them.
+    pub(super) fn publish(&mut self) {
+        let state = RouteState {
+            name: Arc::clone(&self.name),
+            work: self.board.work().clone(),
+            seats: Arc::clone(self.seating.seats()),
+            seating: self.seating.version(),
+            pools: self.slots.iter().map(|slot| Arc::clone(&slot.handle)).collect(),
+            no_pool: no_pool(&self.config),
+            version_mask: VersionMask(self.config.version_mask),
+        };
+        self.publish_view(&state);
+        let is_starved = state.work.lanes.is_empty() && self.slots.iter().all(Slot::has_reported);
+        if is_starved && !std::mem::replace(&mut self.is_starved, is_starved) {
+            self.starved(&state);
+        }
+        self.is_starved = is_starved;
+        self.state.send_if_modified(|published| {
+            let changed = !published.says_the_same_as(&state);
+            if changed {
+                *published = Arc::new(state);
+            }
+            changed
+        });
+    }
+
+    fn publish_view(&self, state: &RouteState) {
+        let active = self.active_pools();
+        let first = active.first().and_then(|first| self.slot(*first));
+        let now = self.now();
+        let pools = self.slots.iter().map(|slot| PoolView {
+            is_active: active.contains(&slot.handle.id),
+            part: self.seating.part(slot.handle.id),
+            ..slot.view(now)
+        });
+        self.view.send_replace(Arc::new(RouteView {
+            active: first.map(|slot| Arc::clone(&slot.handle.name)),
+            epoch: state.work.epoch,
+            pools: pools.collect(),
+            rollout_percent: self.staging.percent(),
+            rolled_back: self.staging.refusal(),
+        }));
+    }
+
+    fn starved(&self, state: &RouteState) {
+        let (action, after) = match state.no_pool {
+            NoPool::Hold | NoPool::Wait => (NoPoolAction::Hold, Duration::ZERO),
+            NoPool::Close { after } => (NoPoolAction::Close, after),
+        };
+        self.parts.seams.telemetry.emit(RouteEvent::NoPool { route: &self.name, action, after });
+    }
+}
+
+pub(super) fn no_pool(config: &Route) -> NoPool {
+    match config.on_no_pool.policy {
+        NoPoolPolicy::Hold => NoPool::Hold,
+        NoPoolPolicy::Close => {
+            NoPool::Close { after: Duration::from_millis(config.on_no_pool.after_ms) }
+        }
+    }
+}
+
+pub(super) fn fixed_layout(config: &Route) -> Option<Layout> {
+    config.extranonce.as_ref().and_then(|layout| Layout::new(layout.id_bytes, layout.miner_bytes))
+}

@@ -1,0 +1,134 @@
+//! Promises that no other scenario looks at: each is here because a seeded bug (`cargo xtask bugs`) went unnoticed.
+
+use loka_farm::network::{Conditions, NetStream};
+use loka_farm::pool::{PoolSettings, PracticePool, ReconnectTo};
+use loka_farm::wire::LineStream;
+use loka_tests::books::{Books as _, MinerLinks, total};
+use serde_json::{Value, json};
+use tokio::time::{Instant, timeout};
+
+use super::farm::{Farm, Outcome, UNIX_START, in_virtual_time};
+use super::faults::Fault;
+use super::named::{MINERS, assert_nobody_noticed, play, seconds, unlike_pools};
+
+/// Lines that a miner sends at once: several times of what its listener takes in one go.
+const FLOOD: u64 = 400;
+
+/// Subscribes, authorizes, and says everything else without waiting for an answer.
+async fn flood(stream: NetStream) -> Vec<u64> {
+    let mut lines = LineStream::new(stream);
+    let line = |id: u64, method: &str, params: Value| {
+        format!("{}\n", json!({"id": id, "method": method, "params": params}))
+    };
+    let mut said = line(1, "mining.subscribe", json!(["flood/1"]));
+    said.push_str(&line(2, "mining.authorize", json!(["acct.flood", "x"])));
+    for id in 3..FLOOD + 3 {
+        // A share for a job of nobody's: what it is does not matter, that it is answered does.
+        let share = json!(["acct.flood", "fffffff", "00000000", "69560000", "00000000"]);
+        said.push_str(&line(id, "mining.submit", share));
+    }
+    lines.send(said.as_bytes()).await.expect("the proxy reads");
+    let mut answered = Vec::new();
+    while (answered.len() as u64) < FLOOD + 2 {
+        let line = timeout(seconds(120), lines.next_line()).await;
+        let Ok(Ok(Some(line))) = line else { break };
+        let line: Value = serde_json::from_str(&line).expect("JSON");
+        if line.get("method").is_none() {
+            answered.extend(line["id"].as_u64());
+        }
+    }
+    answered
+}
+
+/// A limiter stops reading; it never drops a line, which could be a share that a pool pays.
+#[test]
+fn a_flood_is_slowed_down_and_every_line_of_it_is_answered_in_order() {
+    let (answered, took, ledger) = in_virtual_time(11, async {
+        let mut farm = Farm::with(11, Conditions::ORDINARY, unlike_pools(), 2).await;
+        farm.mine_until(seconds(10)).await;
+        let before = farm.ledger().total.received;
+        let start = Instant::now();
+        let answered = flood(farm.connect().await).await;
+        let (took, ledger) = (start.elapsed(), farm.ledger());
+        farm.finish(MinerLinks::Whole).await.assert_books_agree_but_for_strangers();
+        (answered, took, ledger.total.received - before)
+    });
+    assert_eq!(answered, (1..FLOOD + 3).collect::<Vec<u64>>());
+    assert!(took > seconds(5), "{FLOOD} lines within {took:?}: nothing was slowed down");
+    assert!(ledger >= FLOOD, "{ledger} shares received");
+}
+
+#[test]
+fn a_share_that_is_held_for_a_pool_which_stays_away_is_given_up_in_two_seconds() {
+    let outcome = play(unlike_pools(), async |mut farm| {
+        farm.suffer(&Fault::Kill(1)).await;
+        for at in [20, 60, 100] {
+            farm.mine_until(seconds(at)).await;
+            farm.suffer(&Fault::Kill(0)).await;
+            // Shares still come for the two seconds in which the session may be resumed, and each waits for two.
+            farm.mine_until(seconds(at + 5)).await;
+            assert_eq!(farm.ledger().total.held, 0, "{:?}", farm.ledger().total);
+            farm.suffer(&Fault::Revive(0)).await;
+        }
+        farm.mine_until(seconds(140)).await;
+        farm
+    });
+    outcome.assert_books_agree();
+    let lost = outcome.ledger.total.lost.get("session_lost").copied().unwrap_or_default();
+    assert!(lost > 0, "no share was held: {:?}", outcome.ledger.total);
+    let miners: u64 = outcome.miners.iter().map(|miner| miner.counts.rejected.total()).sum();
+    assert!(miners >= lost, "{lost} lost, and {miners} of all refused to their miners");
+}
+
+#[test]
+fn an_account_that_changes_is_paid_from_then_on_and_the_old_one_no_more() {
+    let outcome = play(unlike_pools(), async |mut farm| {
+        farm.mine_until(seconds(40)).await;
+        farm.edit(|documents| documents.pools[0].account = "other".to_owned()).await;
+        farm.mine_until(seconds(50)).await;
+        let received = |farm: &Farm, account: &str| {
+            let accounts = farm.pool(0).counts().accounts();
+            accounts.get(account).map_or(0, |counts| counts.received)
+        };
+        let (old, new) = (received(&farm, "acct"), received(&farm, "other"));
+        assert!(old > 20 && new > 0, "{old} for the old account, {new} for the new one");
+        farm.mine_until(seconds(100)).await;
+        assert_eq!(received(&farm, "acct"), old, "the old account is still paid");
+        assert!(received(&farm, "other") > new + 20, "the new account is not paid");
+        farm
+    });
+    assert_nobody_noticed(&outcome);
+}
+
+/// `client.reconnect` was used to steal hashrate.
+#[test]
+fn a_pool_that_sends_us_to_another_host_is_not_obeyed() {
+    let outcome = in_virtual_time(13, async {
+        let mut farm = Farm::with(13, Conditions::ORDINARY, unlike_pools(), MINERS).await;
+        let thief = PoolSettings { base_unix_time: UNIX_START, ..PoolSettings::new("thief", 3) };
+        let thief = PracticePool::start(thief).expect("good settings");
+        thief.listen_in(farm.net(), "thief.test:3333").await.expect("a free name");
+        farm.mine_until(seconds(20)).await;
+        let to = ReconnectTo::Address { host: "thief.test".to_owned(), port: 3333, wait_s: 0 };
+        farm.pool(0).control().reconnect(&to);
+        farm.mine_until(seconds(60)).await;
+        assert_eq!(thief.counts().sessions, 0, "the thief was dialled");
+        assert_eq!(farm.active().as_deref(), Some("alpha"));
+        thief.shutdown().await;
+        farm.finish(MinerLinks::Whole).await
+    });
+    assert_nobody_noticed(&outcome);
+    assert_eq!(outcome.pools[0].sessions, 1, "the session was left");
+}
+
+// === impl Outcome ===
+
+impl Outcome {
+    /// As [`Outcome::assert_books_agree`], where a connection was no miner of the rack.
+    #[track_caller]
+    fn assert_books_agree_but_for_strangers(&self) {
+        self.ledger.assert_balanced();
+        assert!(self.ledger.is_quiet() && total(&self.ledger.total.lost) == 0, "{:?}", self.ledger);
+        self.ledger.assert_agrees_with_pool("alpha", &self.pools[0]);
+    }
+}
