@@ -146,6 +146,20 @@ fn a_miner_whose_extranonce_has_no_place_any_more_is_told_another_with_the_reply
 }
 
 #[test]
+fn a_miner_that_was_sent_away_for_its_extranonce_does_not_get_it_back() {
+    let mut bench = Bench::mining();
+    bench.context.extranonce2_size = 4;
+    bench.job_of(OTHER_POOL, Clean::No);
+    bench.give(Input::Work);
+    bench.wait(Duration::from_secs(4));
+    assert_eq!(bench.closed.take(), Some(Close::LayoutChanged));
+    bench.break_off();
+    // Where rules decide the route, there is no job to see before that.
+    bench.board = WorkBoard::new(JobSerial(1), Some(Layout::CONSERVATIVE));
+    assert_eq!(bench.say(SUBSCRIBE), ["1: 0c08 2"]);
+}
+
+#[test]
 fn a_session_can_be_resumed_while_there_is_no_pool() {
     let mut bench = Bench::mining();
     bench.break_off();
