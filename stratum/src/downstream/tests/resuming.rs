@@ -25,7 +25,7 @@ fn the_session_that_the_reply_names_is_a_token_and_not_the_extranonce() {
     let mut out = Outbox::default();
     let (now, work) = (bench.now, bench.board.work());
     let registry = &bench.registry;
-    let view = View { now, work, lane: None, terms: &bench.terms, registry };
+    let view = View { now, work, lane: None, former: None, terms: &bench.terms, registry };
     let line = br#"{"id":1,"method":"mining.subscribe","params":[]}"#;
     bench.machine.handle(&view, Input::Line(line), &mut out);
     let reply: Value = serde_json::from_slice(&out.wire).unwrap();
