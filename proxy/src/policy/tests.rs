@@ -5,9 +5,12 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::rate_limit::TokenBucket;
-use super::selector::{Candidate, Choice, Standing, choose};
+use super::selector::{Candidate, Choice, Choosing, Fitness, Place, Standing};
 
 const FAILBACK: Duration = Duration::from_secs(60);
+
+/// Between two changes to something better.
+const CALM: Duration = Duration::from_secs(60);
 
 /// Pools come and go, in seconds, over a quarter of an hour.
 fn any_history() -> impl Strategy<Value = Vec<(u8, usize, bool)>> {
@@ -18,19 +21,40 @@ fn any_asking() -> impl Strategy<Value = Vec<u16>> {
     proptest::collection::vec(0..1500_u16, 1..200)
 }
 
+/// Pools in an order, each by itself.
 fn candidates(ready_since: &[Option<Instant>]) -> Vec<Candidate> {
-    let candidate =
-        |ready: &Option<Instant>| Candidate { ready_since: *ready, standing: Standing::Configured };
-    ready_since.iter().map(candidate).collect()
+    let candidate = |(tier, ready): (usize, &Option<Instant>)| Candidate {
+        fitness: ready
+            .map_or(Fitness::Unable, |since| Fitness::Fit { trusted_from: since + FAILBACK }),
+        standing: Standing::Configured,
+        place: Place { tier, group: tier, weight: 1 },
+    };
+    ready_since.iter().enumerate().map(candidate).collect()
+}
+
+fn choose(
+    ready: &[Option<Instant>],
+    active: Option<usize>,
+    last_better: Option<Instant>,
+    now: Instant,
+) -> Choice {
+    let (candidates, active) = (candidates(ready), Vec::from_iter(active));
+    Choosing { candidates: &candidates, active: &active, last_better, now }.choose()
+}
+
+fn pool_of(choice: &Choice) -> Option<usize> {
+    assert!(choice.pools.len() <= 1, "{choice:?}");
+    choice.pools.first().map(|(pool, _)| *pool)
 }
 
 /// What a choice must be, whatever came before.
-fn check_choice(ready: &[Option<Instant>], active: Option<usize>, now: Instant, choice: Choice) {
+fn check_choice(ready: &[Option<Instant>], active: Option<usize>, now: Instant, choice: &Choice) {
     let is_ready = |index: usize| ready.get(index).is_some_and(Option::is_some);
     let any = (0..ready.len()).any(is_ready);
-    assert_eq!(choice.pool.is_some(), any, "a pool is mined on if there is one: {ready:?}");
-    assert!(choice.pool.is_none_or(is_ready), "{choice:?} of {ready:?}");
-    let (Some(from), Some(to)) = (active.filter(|index| is_ready(*index)), choice.pool) else {
+    let chosen = pool_of(choice);
+    assert_eq!(chosen.is_some(), any, "a pool is mined on if there is one: {ready:?}");
+    assert!(chosen.is_none_or(is_ready), "{choice:?} of {ready:?}");
+    let (Some(from), Some(to)) = (active.filter(|index| is_ready(*index)), chosen) else {
         return;
     };
     assert!(to <= from, "a pool that works is left for a worse one: {from} to {to}");
@@ -49,17 +73,23 @@ proptest! {
         let mut now = Instant::now();
         let mut ready: Vec<Option<Instant>> = vec![None; 4];
         let mut active = None;
+        let mut last_better: Option<Instant> = None;
         for (seconds, pool, up) in history {
             now += Duration::from_secs(seconds.into());
             let since = ready[pool];
             ready[pool] = if up { since.or(Some(now)) } else { None };
-            let choice = choose(&candidates(&ready), active, FAILBACK, now);
-            check_choice(&ready, active, now, choice);
-            active = choice.pool;
+            let choice = choose(&ready, active, last_better, now);
+            check_choice(&ready, active, now, &choice);
+            let chosen = pool_of(&choice);
+            if chosen < active && active.is_some_and(|active| ready[active].is_some()) {
+                prop_assert!(last_better.is_none_or(|at| now >= at + CALM), "twice in a minute");
+                last_better = Some(now);
+            }
+            active = chosen;
             // The moment that it names is late enough.
             if let Some(again) = choice.again_at {
-                let later = choose(&candidates(&ready), active, FAILBACK, again);
-                prop_assert!(later.pool < active, "{later:?} at {again:?}");
+                let later = choose(&ready, active, last_better, again);
+                prop_assert!(pool_of(&later) < active, "{later:?} at {again:?}");
             }
         }
     }
