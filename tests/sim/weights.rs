@@ -25,7 +25,7 @@ fn pools(rate: u64) -> [PoolSettings; 2] {
     let share = rate as f64 * 2.0 / 2_f64.powi(32);
     let pool = |name: &str, seed, factor| PoolSettings {
         base_unix_time: UNIX_START,
-        block_interval: seconds(600),
+        block_interval: seconds(240),
         difficulty: DifficultyPolicy::Fixed(Difficulty::rounded(share * factor).unwrap()),
         ..PoolSettings::new(name, seed)
     };
