@@ -10,7 +10,7 @@ use super::placing::Placing;
 use super::{Close, Downstream, Event, Leaving, NoPool, Outbox, Peer, Phase, Told, View, Wishes};
 use crate::difficulty::{Assignment, Difficulty};
 use crate::extranonce::MinerId;
-use crate::job::Clean;
+use crate::job::{Clean, JobTable};
 use crate::rpc::reply;
 use crate::share::SeenShares;
 use crate::types::{JobSerial, LaneId, PrevHash, VersionMask};
@@ -307,7 +307,11 @@ impl Mining {
         let clean = self.told.is_none_or(|last| last.lane != lane.id || last.epoch != lane.epoch);
         let block = job.notify.prev_hash;
         if self.block.replace(block) != Some(block) {
-            self.seen.age(|block| view.work.jobs.has_live_on(block));
+            let is_live = |jobs: &JobTable, block| jobs.has_live_on(block);
+            self.seen.age(|block| {
+                is_live(&view.work.jobs, block)
+                    || view.former.is_some_and(|jobs| is_live(jobs, block))
+            });
         }
         let face = self.faces.current();
         let mask = face.mask.unwrap_or(VersionMask::NONE);
