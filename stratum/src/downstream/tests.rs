@@ -16,6 +16,7 @@ use crate::types::{Extranonce, JobSerial, NTime, Nonce, SourceId, UnixTime};
 use crate::work::WorkBoard;
 
 mod handshake;
+mod manners;
 mod mining;
 mod shares;
 mod timers;
