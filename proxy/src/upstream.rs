@@ -25,6 +25,7 @@ mod facts;
 mod held;
 mod names;
 mod record;
+mod sequel;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -34,6 +35,7 @@ mod wishes;
 pub(crate) use self::facts::Facts;
 pub(crate) use self::held::HOLD_MAX;
 pub(crate) use self::record::ShareRecord;
+pub(crate) use self::sequel::Sequel;
 pub(crate) use self::task::{PoolTask, TaskParts};
 pub(crate) use self::wishes::Wanted;
 
@@ -67,8 +69,10 @@ pub(crate) struct Handoff {
     pub(crate) due: Option<DueShare>,
     /// Who found it; absent where the pool is not told.
     pub(crate) miner: Option<Arc<str>>,
-    /// Told when the pool's socket has the share; absent when nobody waits.
+    /// Told when the pool's socket has the share; absent when nobody waits for that.
     pub(crate) answer: Option<oneshot::Sender<HandOver>>,
+    /// What follows from the pool's verdict.
+    pub(crate) sequel: Sequel,
     /// What its trace needs; absent when traces are off.
     pub(crate) record: Option<Box<ShareRecord>>,
 }
@@ -79,6 +83,7 @@ struct InFlight {
     share: Box<VerifiedShare>,
     due: Option<DueShare>,
     record: Option<Box<ShareRecord>>,
+    sequel: Sequel,
     /// The further login that it went under; absent for the plain one.
     login: Option<Arc<str>>,
     /// When it was written for the first time.

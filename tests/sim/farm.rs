@@ -49,7 +49,7 @@ const ADDRESSES: [&str; 2] = ["pool-a.example:3333", "pool-b.example:4444"];
 const NAMES: [&str; 2] = ["alpha", "beta"];
 
 /// What a miner hashes a second: a share every few seconds at [`DIFFICULTY`], and cheap to do.
-const RATE: u64 = 400;
+pub(crate) const RATE: u64 = 400;
 
 /// Of the miners to begin with: 430 hashes.
 pub(crate) const DIFFICULTY: f64 = 1e-7;

@@ -19,6 +19,7 @@ mod faults;
 mod guarded;
 mod health;
 mod named;
+mod routing;
 mod seeds;
 mod weights;
 

@@ -150,8 +150,14 @@ impl Bench {
         let share = Box::new(verify(job, &claim).expect("an easy share"));
         let (answer, answered) = oneshot::channel();
         let due = Some(self.row.due(1.0, 1.0));
-        let handoff =
-            Handoff { share, due, miner: Some(miner.into()), answer: Some(answer), record: None };
+        let handoff = Handoff {
+            share,
+            due,
+            miner: Some(miner.into()),
+            answer: Some(answer),
+            sequel: Sequel::default(),
+            record: None,
+        };
         self.submits.send(handoff).await.expect("a task");
         answered
     }
@@ -303,6 +309,7 @@ fn play(pool: Pool, script: impl AsyncFnOnce(Bench)) {
             route: "main".into(),
             pool: "alpha".into(),
             account: "acct".into(),
+            class: "other".into(),
         });
         let bench =
             Bench { dials, updates, submits, settings, wanted, facts, telemetry, ledger, row };

@@ -121,7 +121,7 @@ impl Proxy {
     }
 
     pub(crate) fn miner_gone(&mut self, now: Now, miner: usize) {
-        let Some(session) = self.sessions[miner].take() else { return };
+        let Some(mut session) = self.sessions[miner].take() else { return };
         self.orphaned += u64::from(session.owed);
         let ids = match session.machine.end(now.instant) {
             Remains::Ids(ids) => ids,
@@ -215,7 +215,8 @@ impl Proxy {
         let mut out = Outbox::default();
         let registry = Ids { now: now.instant, pool: &self.ids };
         let work = self.board.work();
-        let view = View { now, work, lane: None, terms: &self.terms, registry: &registry };
+        let view =
+            View { now, work, lane: None, former: None, terms: &self.terms, registry: &registry };
         session.machine.handle(&view, input, &mut out);
         assert_eq!(out.close, None, "a miner was let go: {:?}", session.machine);
         let answers = count_share_answers(&out.wire);

@@ -7,16 +7,22 @@ use tracing::{debug, error, info, trace, warn};
 
 use super::super::Metrics;
 use super::super::reasons::{Clean, Obeyed, PoolDownReason, SuspectReason, UnnamedReason, Verdict};
-use super::seconds;
-
-/// The target of log lines that an audit keeps: whatever may change whom the hash goes to.
-const AUDIT: &str = "audit";
+use super::super::traces::ShareOutcome;
+use super::{AUDIT, seconds};
 
 /// Something happened to a pool's connection. Every variant names the route and the pool.
 #[derive(Debug)]
 pub enum PoolEvent<'a> {
     /// Logged in with a job again, after a drop that nobody needed to hear of.
     Back { route: &'a str, pool: &'a str, after: Duration },
+    /// The pool has judged a block.
+    BlockJudged {
+        route: &'a str,
+        pool: &'a str,
+        hash: &'a str,
+        verdict: Verdict,
+        outcome: ShareOutcome,
+    },
     /// A connection is being tried.
     Connecting { route: &'a str, pool: &'a str, endpoint: &'a str },
     /// The pool cannot be used; it is tried again after `retry_in`, if at all.
@@ -64,6 +70,11 @@ impl PoolEvent<'_> {
             Self::Back { route, pool, after } => {
                 metrics.pool_login.observe([route, pool], after);
                 debug!(route, pool, after_seconds = seconds(after), "pool back");
+            }
+            Self::BlockJudged { route, pool, hash, verdict, outcome } => {
+                if let Some(unlogged) = metrics.block_log.admit() {
+                    warn!(target: AUDIT, route, pool, hash, %verdict, ?outcome, unlogged, "THE POOL HAS JUDGED A BLOCK");
+                }
             }
             Self::Connecting { route, pool, endpoint } => {
                 metrics.pool_connects.inc([route, pool]);
