@@ -10,8 +10,9 @@ use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use loka_api::runtime_config::{Listener, Route, RuntimeConfig};
+use loka_api::runtime_config::{Listener, Route, Rule, RuntimeConfig};
 use loka_stratum::downstream::Close;
+use loka_stratum::firmware::Profiles;
 use loka_stratum::types::JobSerial;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, sleep_until, timeout};
@@ -20,7 +21,10 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::control::{self, Answer, ConfigFeed, Offer, Offered, Ports, Shown};
 use crate::fleet::{FleetSeams, RouteOutput, RouteParts, RouteTask};
-use crate::listener::{ListenerSeams, ListenerTask, MinerCount, Orders, Port, leave};
+use crate::listener::{
+    ListenerSeams, ListenerTask, MinerCount, Orders, Port, Reachable, firmware, leave,
+};
+use crate::router::Rules;
 use crate::session::{Leave, MinerIds};
 use crate::sink::ledger::Ledger;
 use crate::telemetry::reasons::DrainCause;
@@ -140,10 +144,14 @@ struct Supervisor {
     /// What runs; none before the first.
     applied: Option<Offered>,
     routes: HashMap<String, RunningRoute>,
+    /// Those of the configuration that is applied.
+    rules: Vec<Rule>,
     listeners: HashMap<String, RunningListener>,
     /// Listeners whose name or address has gone; kept until their miners have.
     leaving: Vec<RunningListener>,
     failed: Vec<FailedPort>,
+    /// What is known of miners' software, by the configuration in use.
+    firmware: Profiles,
     random: fastrand::Rng,
     leave: Option<Leave>,
 }
@@ -224,9 +232,11 @@ impl Supervisor {
             offers,
             applied: None,
             routes: HashMap::new(),
+            rules: Vec::new(),
             listeners: HashMap::new(),
             leaving: Vec::new(),
             failed: Vec::new(),
+            firmware: Profiles::shipped(),
             random,
             leave: None,
         }
@@ -295,6 +305,10 @@ impl Supervisor {
         }
         self.seams.telemetry.configure(&config.observability);
         self.apply_routes(&config);
+        if self.applied.as_ref().is_none_or(|now| now.applied.config.firmware != config.firmware) {
+            self.firmware = firmware(&config.firmware);
+        }
+        self.rules.clone_from(&config.rules);
         self.apply_listeners(&config, ports).await;
         self.drop_routes(&config);
         self.applied = Some(offered.clone());
@@ -409,10 +423,17 @@ impl Supervisor {
     }
 
     fn orders_for(&self, listener: &Arc<Listener>) -> Option<Orders> {
-        let route = self.routes.get(&listener.route)?;
+        let rules = Rules::compile(&self.rules, &listener.name, &listener.route);
+        let reach = |name: &str| {
+            let running = self.routes.get(name)?;
+            Some(Reachable { name: name.into(), state: running.output.state.clone() })
+        };
+        let routes = rules.routes().into_iter().map(reach).collect::<Option<Vec<_>>>()?;
         Some(Orders {
             config: Arc::clone(listener),
-            route: route.output.state.clone(),
+            firmware: self.firmware.clone(),
+            rules: Arc::new(rules),
+            routes,
             leave: self.leave,
             port: Port::Open,
         })

@@ -9,28 +9,36 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use loka_stratum::downstream::{Close, SessionToken, Terms};
+use loka_stratum::downstream::{Close, Terms};
 use loka_stratum::work::Work;
 
 use crate::clock::Clock;
 use crate::seats::Seats;
-use crate::sink::ledger::{Ledger, Row};
+use crate::sink::ledger::{Ledger, Rows};
 use crate::telemetry::reasons::CloseReason;
 use crate::telemetry::{Telemetry, TraceRef};
 use crate::upstream::{PoolHandle, PoolId};
 
 mod driver;
 mod ids;
+mod memory;
 mod outcome;
+mod resumable;
 mod shared;
+mod switch;
 
 pub(crate) use self::driver::{Session, SessionParts};
 pub(crate) use self::ids::MinerIds;
+pub(crate) use self::memory::Memory;
+pub(crate) use self::resumable::Resumables;
+pub(crate) use self::switch::{Generation, Stage, Switch, Switchboard, Way};
 
 /// All that a session reads: its route's work and its listener's terms, as one value.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Feed {
     pub(crate) route: Arc<str>,
+    pub(crate) stage: Stage,
+    pub(crate) generation: Generation,
     pub(crate) work: Work,
     /// Where its miners sit.
     pub(crate) seats: Arc<Seats>,
@@ -39,16 +47,16 @@ pub(crate) struct Feed {
     pub(crate) line_bytes_max: usize,
     pub(crate) pools: Vec<FeedPool>,
     /// Where shares are booked that name no job that we know.
-    pub(crate) unknown: Arc<Row>,
+    pub(crate) unknown: Arc<Rows>,
     /// Miners shall leave, over this window.
     pub(crate) leave: Option<Leave>,
 }
 
 /// A pool of the feed: where shares for its jobs go and are booked.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct FeedPool {
     pub(crate) handle: Arc<PoolHandle>,
-    pub(crate) row: Arc<Row>,
+    pub(crate) rows: Arc<Rows>,
 }
 
 /// How many lines a miner may send.
@@ -73,7 +81,10 @@ pub(crate) struct SessionContext {
     pub(crate) telemetry: Telemetry,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) ids: Arc<MinerIds>,
+    pub(crate) resumables: Resumables,
+    pub(crate) memory: Memory,
     pub(crate) miners: AtomicUsize,
+    pub(crate) switchboard: Switchboard,
 }
 
 /// Who a session is with.
@@ -81,8 +92,6 @@ pub(crate) struct SessionContext {
 pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
     pub(crate) trace: TraceRef,
-    /// What the miner may have its session back by.
-    pub(crate) token: SessionToken,
     /// The session's own part, 0 to 1, of any window over which miners are moved.
     pub(crate) spread: f32,
 }
@@ -107,6 +116,5 @@ fn close_reason(close: Close) -> CloseReason {
         Close::ListenerRemoved => CloseReason::ListenerRemoved,
         Close::Malformed => CloseReason::TooManyMalformed,
         Close::NoPool => CloseReason::NoPool,
-        Close::Superseded => CloseReason::Superseded,
     }
 }

@@ -45,6 +45,7 @@ impl StatusSource for StatusReader {
             config: self.config(view.applied.as_ref(), view.applied_unix),
             listeners: view.listeners.iter().map(listener_status).collect(),
             routes: view.routes.iter().map(|(name, out)| route_status(name, out, now)).collect(),
+            blocks: self.0.ledger.blocks().last(),
             draining: view.draining.map(str::to_owned),
         }
     }
@@ -99,7 +100,8 @@ fn pool_states(route: &str, output: &RouteOutput) -> Vec<control::PoolState> {
         active: pool.is_active,
         last_error: pool.last_error.clone().unwrap_or_default(),
     };
-    view.pools.iter().map(state).collect()
+    // The operator knows pools and not how many connections each takes.
+    view.pools.iter().filter(|pool| pool.connection == 1).map(state).collect()
 }
 
 fn stream_status(state: &StreamState) -> StreamStatus {

@@ -13,6 +13,7 @@ use super::slot::{PoolView, Slot};
 use super::{RouteState, RouteView};
 use crate::telemetry::RouteEvent;
 use crate::telemetry::reasons::NoPoolAction;
+use crate::upstream::PoolId;
 
 // === impl RouteTask ===
 
@@ -44,8 +45,8 @@ impl RouteTask {
     }
 
     fn publish_view(&self, state: &RouteState) {
-        let active = self.active_pools();
-        let first = active.first().and_then(|first| self.slot(*first));
+        let first = self.active_pools().first().and_then(|first| self.slot(*first));
+        let active: Vec<PoolId> = self.board.active().map(PoolId::of).collect();
         let now = self.now();
         let pools = self.slots.iter().map(|slot| PoolView {
             is_active: active.contains(&slot.handle.id),
@@ -63,7 +64,7 @@ impl RouteTask {
 
     fn starved(&self, state: &RouteState) {
         let (action, after) = match state.no_pool {
-            NoPool::Hold => (NoPoolAction::Hold, Duration::ZERO),
+            NoPool::Hold | NoPool::Wait => (NoPoolAction::Hold, Duration::ZERO),
             NoPool::Close { after } => (NoPoolAction::Close, after),
         };
         self.parts.seams.telemetry.emit(RouteEvent::NoPool { route: &self.name, action, after });

@@ -43,6 +43,17 @@ loka_ops::metrics! {
     POOL_ACCEPTED_DIFFICULTY: Counter "loka_shares_pool_accepted_difficulty" ["listener", "route", "pool", "account"]
         "Pool difficulty of shares that the pool credited, summed: the work that is paid";
 
+    CLASS_SHARES_RECEIVED: Counter "loka_class_shares_received" ["listener", "class"]
+        "Submits of the miners of a class: those whose firmware has this profile, or none that is known (other)";
+    CLASS_SHARES_REJECTED: Counter "loka_class_shares_rejected" ["class", "reason"]
+        "Shares of a class that the proxy's own validation refused";
+    CLASS_SHARES_POOL_REJECTED: Counter "loka_class_shares_pool_rejected" ["class", "reason"]
+        "Due shares of a class that pools refused";
+    CLASS_ACCEPTED_DIFFICULTY: Counter "loka_class_accepted_difficulty" ["listener", "class"]
+        "Difficulty that accepted shares of a class were judged at, summed";
+    CLASS_POOL_ACCEPTED_DIFFICULTY: Counter "loka_class_pool_accepted_difficulty" ["listener", "class"]
+        "Pool difficulty of shares of a class that pools credited, summed";
+
     MINERS_CONNECTED: Gauge "loka_miners_connected" ["listener"]
         "Miners connected now";
     MINER_CONNECTIONS: Counter "loka_miner_connections" ["listener"]
@@ -59,6 +70,12 @@ loka_ops::metrics! {
         "Lines of miners that are not Stratum";
     MINER_DIFFICULTY_CHANGES: Counter "loka_miner_difficulty_changes" ["listener"]
         "Changes of the difficulty asked of a miner";
+    MINER_RESUMED: Counter "loka_miner_resumed" ["listener"]
+        "Miners that came back and have their former session again";
+    MINER_RENUMBERED: Counter "loka_miner_renumbered" ["listener"]
+        "Miners that were told another extranonce, since a pool leaves no room for the one that they had";
+    MINER_COINBASE_TOO_LONG: Counter "loka_miner_coinbase_too_long" ["listener", "firmware"]
+        "Miners whose software can hardly hold the coinbase of their pool";
     JOB_DELIVERY: Histogram "loka_job_delivery_seconds" []
         "From reading a job of the pool to writing it to one miner";
 

@@ -35,6 +35,9 @@ pub(crate) const REMOTE_SECONDS: [f64; 11] =
 /// worst.
 const MINER_LINES_PER_SECOND: u32 = 10;
 
+/// Log lines about blocks.
+const BLOCK_LINES_PER_SECOND: u32 = 10;
+
 /// The numbers of the process. Fields are named as in [`super::catalogue`].
 #[derive(Debug)]
 pub struct Metrics {
@@ -44,11 +47,14 @@ pub struct Metrics {
     pub(super) jobs_received: Series<3, Counter>,
     pub(super) listener_failures: Series<1, Counter>,
     pub(super) miner_closed: Series<2, Counter>,
+    pub(super) miner_coinbase_too_long: Series<2, Counter>,
     pub(super) miner_connections: Series<1, Counter>,
     pub(super) miner_difficulty_changes: Series<1, Counter>,
     pub(super) miner_handshake: Series<1, Histogram>,
     pub(super) miner_malformed: Series<1, Counter>,
     pub(super) miner_refused: Series<2, Counter>,
+    pub(super) miner_renumbered: Series<1, Counter>,
+    pub(super) miner_resumed: Series<1, Counter>,
     pub(super) miner_tls_failed: Series<2, Counter>,
     pub(super) pool_connects: Series<2, Counter>,
     pub(super) pool_down: Series<3, Counter>,
@@ -67,6 +73,8 @@ pub struct Metrics {
     pub(super) spans_exported: Series<1, Counter>,
     /// Log lines that any miner can cause at will share this allowance.
     pub(super) miner_log: Throttle,
+    /// Blocks are rare, except where the network is a test's.
+    pub(super) block_log: Throttle,
 }
 
 // === impl Metrics ===
@@ -85,6 +93,7 @@ impl Metrics {
             jobs_received: Series::counts(&mut registry, &names::JOBS_RECEIVED),
             listener_failures: Series::counts(&mut registry, &names::LISTENER_FAILURES),
             miner_closed: Series::counts(&mut registry, &names::MINER_CLOSED),
+            miner_coinbase_too_long: Series::counts(&mut registry, &names::MINER_COINBASE_TOO_LONG),
             miner_connections: Series::counts(&mut registry, &names::MINER_CONNECTIONS),
             miner_difficulty_changes: Series::counts(
                 &mut registry,
@@ -93,6 +102,8 @@ impl Metrics {
             miner_handshake: Series::durations(&mut registry, &names::MINER_HANDSHAKE),
             miner_malformed: Series::counts(&mut registry, &names::MINER_MALFORMED),
             miner_refused: Series::counts(&mut registry, &names::MINER_REFUSED),
+            miner_renumbered: Series::counts(&mut registry, &names::MINER_RENUMBERED),
+            miner_resumed: Series::counts(&mut registry, &names::MINER_RESUMED),
             miner_tls_failed: Series::counts(&mut registry, &names::MINER_TLS_FAILED),
             pool_connects: Series::counts(&mut registry, &names::POOL_CONNECTS),
             pool_down: Series::counts(&mut registry, &names::POOL_DOWN),
@@ -110,6 +121,7 @@ impl Metrics {
             route_switches: Series::counts(&mut registry, &names::ROUTE_SWITCHES),
             spans_exported: Series::counts(&mut registry, &names::SPANS_EXPORTED),
             miner_log: Throttle::per_second(MINER_LINES_PER_SECOND),
+            block_log: Throttle::per_second(BLOCK_LINES_PER_SECOND),
             registry,
         }
     }

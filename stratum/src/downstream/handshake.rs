@@ -4,6 +4,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::mining::Fit;
 use super::resume::{BUSY_MAX, BUSY_RETRY};
 use super::{
     Close, Downstream, Event, ExtranonceChange, Mining, Outbox, Phase, Resumable, Resume, View,
@@ -13,6 +14,7 @@ use crate::extranonce::MinerId;
 use crate::message::{Configure, Subscribe, subscribe_result};
 use crate::rpc::{RejectCode, RequestId};
 use crate::types::{VersionMask, WorkerName};
+use crate::work::Lane;
 
 /// How long a subscribed miner may leave authorize out before it is given work all the same.
 const LATE_AUTHORIZE: Duration = Duration::from_secs(2);
@@ -26,7 +28,7 @@ pub(super) struct Fresh;
 #[derive(Debug)]
 pub(super) struct Waiting {
     request: Option<RequestId>,
-    pub(super) former: Option<Former>,
+    pub(super) former: Option<Box<Former>>,
 }
 
 /// A former connection that is to give way.
@@ -92,10 +94,9 @@ impl Downstream {
             None => {
                 let until = view.now.instant + BUSY_MAX;
                 let session = subscribe.session.as_deref();
-                let former = session.map(|session| Former {
-                    session: session.into(),
-                    ask_at: view.now.instant,
-                    until,
+                let former = session.map(|session| {
+                    let session = session.into();
+                    Box::new(Former { session, ask_at: view.now.instant, until })
                 });
                 self.subscribe_fresh(view, Waiting { request: id, former }, out);
             }
@@ -121,12 +122,12 @@ impl Downstream {
     fn subscribe_fresh(&mut self, view: &View<'_>, waiting: Waiting, out: &mut Outbox) {
         let now = view.now.instant;
         let Waiting { request, former } = waiting;
-        if let Some(former) = former {
+        if let Some(mut former) = former {
             match view.registry.resume(&former.session) {
                 Resume::Ready(resumable) => return self.resume(view, request, *resumable, out),
                 Resume::Busy if now < former.until => {
-                    let former = Some(Former { ask_at: now + BUSY_RETRY, ..former });
-                    self.phase = Phase::Waiting(Waiting { request, former });
+                    former.ask_at = now + BUSY_RETRY;
+                    self.phase = Phase::Waiting(Waiting { request, former: Some(former) });
                     return;
                 }
                 Resume::Busy | Resume::Unknown => {}
@@ -161,9 +162,10 @@ impl Downstream {
             self.peer.version_mask_told = mining.mask_told;
         }
         mining.come_back(view.now.instant.saturating_duration_since(ended), self.peer.version_mask);
+        let serves = |lane: &Lane| lane.job.serves(mining.id());
+        let no_lane = !view.work.lanes.is_empty() && !view.work.lanes.iter().any(serves);
         if let Some(layout) = view.work.layout
-            && !view.work.lanes.is_empty()
-            && !view.work.lanes.iter().any(|lane| lane.job.serves(mining.id()))
+            && (mining.fit == Fit::NoPlace || no_lane)
         {
             let layout = self.peer.profile.layout(layout);
             if let Some(id) = view.registry.allocate(layout, view.work.banks_of(layout)) {

@@ -15,8 +15,12 @@ use crate::message::Notify;
 use crate::types::{Extranonce, JobSerial, NTime, Nonce, SourceId, UnixTime};
 use crate::work::WorkBoard;
 
+mod awaited;
 mod handshake;
 mod mining;
+mod moved;
+mod moving;
+mod resuming;
 mod shares;
 mod timers;
 
@@ -44,6 +48,7 @@ struct Bench {
     forward: Option<Forward>,
     closed: Option<Close>,
     lane: Option<LaneId>,
+    former: Option<JobTable>,
 }
 
 /// What the other sessions of the listener left, and what was asked of it.
@@ -54,6 +59,8 @@ struct Shared {
     /// How often a former connection is still up when it is asked for.
     busy: Cell<u32>,
     remembered: Cell<Option<Difficulty>>,
+    /// Of the next id.
+    bank: Cell<u32>,
 }
 
 impl Default for Shared {
@@ -64,6 +71,7 @@ impl Default for Shared {
             former: RefCell::default(),
             busy: Cell::default(),
             remembered: Cell::default(),
+            bank: Cell::default(),
         }
     }
 }
@@ -72,7 +80,7 @@ impl Registry for Shared {
     fn allocate(&self, layout: Layout, banks: Range<u32>) -> Option<MinerId> {
         let left = self.ids_left.get().checked_sub(1)?;
         self.ids_left.set(left);
-        Some(MinerId::new(layout, 0x0a0b_0c00 + left).in_bank(banks.start))
+        Some(MinerId::new(layout, 0x0a0b_0c00 + left).in_bank(banks.start.max(self.bank.take())))
     }
 
     fn release(&self, id: MinerId) {
@@ -112,6 +120,7 @@ impl Bench {
             forward: None,
             closed: None,
             lane: None,
+            former: None,
         }
     }
 
@@ -155,7 +164,8 @@ impl Bench {
         let mut out = Outbox::default();
         let (now, work) = (self.now, self.board.work());
         let registry = &self.registry;
-        let view = View { now, work, lane: self.lane, terms: &self.terms, registry };
+        let (lane, terms, former) = (self.lane, &self.terms, self.former.as_ref());
+        let view = View { now, work, lane, former, terms, registry };
         self.machine.handle(&view, input, &mut out);
         self.events.append(&mut out.events);
         assert!(self.forward.is_none() || out.forward.is_none(), "two shares at once");
@@ -328,4 +338,10 @@ fn brief_event(event: &Event) -> String {
             format!("refused {} of {of}", reject.label())
         }
     }
+}
+
+/// Every miner that is connected has one, whatever it does.
+#[test]
+fn a_machine_stays_small() {
+    assert!(size_of::<Downstream>() <= 224, "{}", size_of::<Downstream>());
 }

@@ -21,11 +21,14 @@ impl Metrics {
             jobs_received,
             listener_failures,
             miner_closed,
+            miner_coinbase_too_long,
             miner_connections,
             miner_difficulty_changes,
             miner_handshake,
             miner_malformed,
             miner_refused,
+            miner_renumbered,
+            miner_resumed,
             pool_connects,
             pool_down,
             pool_login,
@@ -43,6 +46,7 @@ impl Metrics {
             spans_exported,
             miner_tls_failed,
             miner_log: _,
+            block_log: _,
         } = self;
         job_delivery.observe(second.as_secs_f64());
         for one in [
@@ -51,6 +55,8 @@ impl Metrics {
             miner_connections,
             miner_difficulty_changes,
             miner_malformed,
+            miner_renumbered,
+            miner_resumed,
             route_no_pool,
             spans_exported,
         ] {
@@ -58,6 +64,7 @@ impl Metrics {
         }
         for two in [
             miner_closed,
+            miner_coinbase_too_long,
             miner_refused,
             miner_tls_failed,
             pool_connects,
