@@ -176,13 +176,9 @@ impl Health {
         self.last_trouble = Some(now);
     }
 
-    fn suspect(
-        &mut self,
-        now: Instant,
-        signs: &Signs,
-        limits: &HealthLimits,
-    ) -> Option<Suspicion> {
-        let due = |since: Option<Instant>, after: Duration| since.is_some_and(|at| now >= at + after);
+    fn suspect(&mut self, now: Instant, signs: &Signs, limits: &HealthLimits) -> Option<Suspicion> {
+        let due =
+            |since: Option<Instant>, after: Duration| since.is_some_and(|at| now >= at + after);
         let refuses = self.refuses(signs);
         if due(signs.oldest_outstanding, limits.stall(signs.slowest_verdict)) {
             Some(Suspicion::SubmitStall)

@@ -91,9 +91,8 @@ pub(crate) fn places(wishes: &[Wish<'_>], pin: Option<&str>) -> Vec<Place> {
             places.push(Place { tier: index + 1, group: index, weight: 1 });
             continue;
         };
-        let same_tier = |other: &Wish<'_>| {
-            other.weight.is_some() && other.priority == wish.priority
-        };
+        let same_tier =
+            |other: &Wish<'_>| other.weight.is_some() && other.priority == wish.priority;
         let tier = before().find(|(other, place)| same_tier(other) && place.tier > 0);
         let group = before().find(|(other, _)| pool_of(other.name) == pool_of(wish.name));
         places.push(Place {
@@ -138,8 +137,7 @@ impl Choosing<'_> {
             self.candidates.get(*index).is_some_and(|it| it.fitness != Fitness::Unable)
         };
         let weight = |index: usize| (index, self.weight(index));
-        let mut pools: Vec<_> =
-            self.active.iter().copied().filter(able).map(weight).collect();
+        let mut pools: Vec<_> = self.active.iter().copied().filter(able).map(weight).collect();
         if pools.is_empty() {
             let able = (0..self.candidates.len()).filter(able);
             pools.extend(able.min_by_key(|index| (self.tier(*index), *index)).map(weight));
@@ -150,8 +148,10 @@ impl Choosing<'_> {
     /// What of `tier` to mine on.
     fn within(&self, tier: usize, entry: Entry) -> Choice {
         let mut choice = Choice::default();
-        let mut groups: Vec<usize> =
-            self.members(tier).filter_map(|index| Some(self.candidates.get(index)?.place.group)).collect();
+        let mut groups: Vec<usize> = self
+            .members(tier)
+            .filter_map(|index| Some(self.candidates.get(index)?.place.group))
+            .collect();
         groups.sort_unstable();
         groups.dedup();
         for group in groups {
@@ -165,7 +165,12 @@ impl Choosing<'_> {
     }
 
     /// The endpoint of a pool to mine on; none while it has yet to prove itself.
-    fn of_group(&self, tier: usize, group: usize, entry: Entry) -> (Option<usize>, Option<Instant>) {
+    fn of_group(
+        &self,
+        tier: usize,
+        group: usize,
+        entry: Entry,
+    ) -> (Option<usize>, Option<Instant>) {
         let members = || {
             self.members(tier).filter(|index| {
                 self.candidates.get(*index).is_some_and(|it| it.place.group == group)
@@ -187,10 +192,8 @@ impl Choosing<'_> {
                 Entry::Staying => (None, trusted),
             };
         };
-        let outgoing = self
-            .candidates
-            .get(current)
-            .is_some_and(|it| it.standing == Standing::Outgoing);
+        let outgoing =
+            self.candidates.get(current).is_some_and(|it| it.standing == Standing::Outgoing);
         let at = trusted.map(|trusted| trusted.max(self.calm_from()));
         if best >= current {
             (Some(current), None)

@@ -15,9 +15,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::clock::Clock;
+use crate::policy::allow_list::AllowedPools;
 use crate::telemetry::Telemetry;
 use crate::transport::{Boxed, Dial, Transport};
 
+mod allowed;
 mod login;
 mod losses;
 
@@ -195,6 +197,11 @@ fn pool(changes: &Value) -> Pool {
 
 /// Runs `script` beside the task of `pool`.
 fn play(pool: Pool, script: impl AsyncFnOnce(Bench)) {
+    play_within(AllowedPools::default(), pool, script);
+}
+
+/// The same, with an allow-list.
+fn play_within(allowed: AllowedPools, pool: Pool, script: impl AsyncFnOnce(Bench)) {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
     runtime.expect("a runtime").block_on(async {
@@ -217,6 +224,7 @@ fn play(pool: Pool, script: impl AsyncFnOnce(Bench)) {
             dial: Arc::new(ScriptedDial(dials_in)),
             clock: Clock::starting_at(UnixTime(1_767_225_600)),
             telemetry: telemetry.clone(),
+            allowed,
             stop: CancellationToken::new(),
             random: fastrand::Rng::with_seed(1),
         });

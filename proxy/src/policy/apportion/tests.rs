@@ -37,7 +37,8 @@ struct Bench {
 impl Bench {
     fn new(seed: u64, weights: &[f64], rates: &[f64]) -> Self {
         let total: f64 = rates.iter().sum();
-        let pools = weights.iter().zip(1..).map(|(weight, pool)| (pool, *weight, Brought::default()));
+        let pools =
+            weights.iter().zip(1..).map(|(weight, pool)| (pool, *weight, Brought::default()));
         Self {
             random: fastrand::Rng::with_seed(seed),
             sitters: even(rates),
@@ -171,10 +172,7 @@ fn every_move_is_of_another_sitter_to_another_pool_and_brings_the_work_nearer() 
     for round in 0..500 {
         let count = random.usize(1..5);
         let pools: Vec<Share> = (0..count)
-            .map(|_| Share {
-                weight: f64::from(random.u32(1..100)),
-                work: random.f64() * 1000.0,
-            })
+            .map(|_| Share { weight: f64::from(random.u32(1..100)), work: random.f64() * 1000.0 })
             .collect();
         let mut sitters: Vec<Sitter> = (0..random.usize(0..100))
             .map(|_| Sitter { pool: Some(random.usize(0..count)), rate: 0.1 + random.f64() * 10.0 })

@@ -1,8 +1,7 @@
 use super::*;
 
 const FAILBACK: Duration = Duration::from_secs(120);
-const LIMITS: HealthLimits =
-    HealthLimits { submit_stall: None, block_lag: Duration::from_secs(5) };
+const LIMITS: HealthLimits = HealthLimits { submit_stall: None, block_lag: Duration::from_secs(5) };
 
 fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)

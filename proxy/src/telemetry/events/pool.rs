@@ -6,11 +6,11 @@ use loka_ops::said::Said;
 use tracing::{debug, error, info, trace, warn};
 
 use super::super::Metrics;
-use super::super::reasons::{Clean, Obeyed, PoolDownReason, SuspectReason, Verdict};
+use super::super::reasons::{Clean, Obeyed, PoolDownReason, RefusedPool, SuspectReason, Verdict};
 use super::seconds;
 
 /// The target of log lines that an audit keeps: whatever may change whom the hash goes to.
-const AUDIT: &str = "audit";
+pub(super) const AUDIT: &str = "audit";
 
 /// Something happened to a pool's connection. Every variant names the route and the pool.
 #[derive(Debug)]
@@ -38,6 +38,14 @@ pub enum PoolEvent<'a> {
     Message { route: &'a str, pool: &'a str, text: &'a str },
     /// The pool broke the protocol or a bound.
     Misbehaved { route: &'a str, pool: &'a str, what: &'a str },
+    /// The allow-list does not have the pool, or not its account: in a configuration, or when it was to be connected to.
+    NotAllowed {
+        route: &'a str,
+        pool: &'a str,
+        endpoint: &'a str,
+        account: &'a str,
+        reason: RefusedPool,
+    },
     /// The pool asked us to connect anew, there or elsewhere (`client.reconnect`).
     ReconnectAsked { route: &'a str, pool: &'a str, to: &'a str, wait: Duration, obeyed: Obeyed },
     /// The pool is connected, and not to be mined on while another can be.
@@ -90,6 +98,15 @@ impl PoolEvent<'_> {
                 let remedy = "check that host and port are those of the pool's Stratum V1 service";
                 warn!(route, pool, what = %Said(what), remedy, "pool broke the protocol");
             }
+            Self::NotAllowed { route, pool, endpoint, account, reason } => {
+                metrics.pool_refused.inc([reason.label()]);
+                let remedy =
+                    "nothing, if the list is right: whoever changed the StratumPool is to be asked";
+                error!(
+                    target: AUDIT, route, pool, endpoint, account, %reason, remedy,
+                    "refused: not on the allow-list"
+                );
+            }
             Self::ReconnectAsked { route, pool, to, wait, obeyed } => {
                 metrics.pool_reconnects_asked.inc([route, pool, obeyed.label()]);
                 let (to, wait_seconds) = (Said(to), seconds(wait));
@@ -123,6 +140,7 @@ const fn down_remedy(reason: PoolDownReason) -> &'static str {
         PoolDownReason::HandshakeTimeout | PoolDownReason::FirstJobTimeout => {
             "check that the endpoint speaks Stratum V1 without TLS on this port"
         }
+        PoolDownReason::NotAllowed => "compare the StratumPool with the allow-list",
         PoolDownReason::LoginRefused => {
             "correct the account or the password; it is tried again meanwhile"
         }

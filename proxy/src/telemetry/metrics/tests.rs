@@ -33,6 +33,7 @@ impl Metrics {
             pool_messages,
             pool_misbehaved,
             pool_reconnects_asked,
+            pool_refused,
             pool_suspected,
             pool_verdict,
             route_no_pool,
@@ -48,6 +49,7 @@ impl Metrics {
             miner_connections,
             miner_difficulty_changes,
             miner_malformed,
+            pool_refused,
             route_no_pool,
             spans_exported,
         ] {
