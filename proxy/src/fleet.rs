@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::policy::allow_list::AllowedPools;
 use crate::seats::Seats;
 use crate::telemetry::Telemetry;
+use crate::telemetry::reasons::RolloutEnd;
 use crate::transport::Dial;
 use crate::upstream::PoolHandle;
 use crate::workers::Tasks;
@@ -28,6 +29,7 @@ mod publish;
 mod route;
 mod seating;
 mod slot;
+mod staging;
 
 pub(crate) use self::route::RouteTask;
 pub(crate) use self::slot::PoolView;
@@ -53,6 +55,10 @@ pub(crate) struct RouteView {
     pub(crate) active: Option<Arc<str>>,
     pub(crate) epoch: CleanEpoch,
     pub(crate) pools: Vec<PoolView>,
+    /// How much of the hashrate has moved, while a change is made in steps.
+    pub(crate) rollout_percent: Option<u8>,
+    /// Why the latest change was taken back, until the configuration changes.
+    pub(crate) rolled_back: Option<RolloutEnd>,
 }
 
 /// What a route's task publishes.

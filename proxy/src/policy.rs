@@ -7,6 +7,7 @@ pub(crate) mod blocks;
 pub(crate) mod health;
 pub(crate) mod rate_limit;
 pub(crate) mod redirect;
+pub(crate) mod rollout;
 pub(crate) mod selector;
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use bitcoin::consensus::serialize;
 use bitcoin::hashes::Hash as _;
 use loka_farm::judge::{self, AcceptedHashes, IssuedJob, JobOnRecord, Reason, Verdict, Work};
 use loka_stratum::difficulty::{Assignment, Difficulty};
-use loka_stratum::extranonce::{Layout, MinerId};
+use loka_stratum::extranonce::{Bank, Layout, MinerId};
 use loka_stratum::hex;
 use loka_stratum::job::{Clean, Job, PoolContext};
 use loka_stratum::message::{
@@ -161,7 +161,7 @@ impl Scene {
             received_at: UnixTime(now),
         };
         let notify = notify_of(&pool_job);
-        let job = Job::new(JobSerial(7), SourceId(1), notify, &context, layout).unwrap();
+        let job = Job::new(JobSerial(7), SourceId(1), notify, &context, Bank(0));
         Self {
             id: MinerId::new(layout, random.u32(..)),
             job: Arc::new(job),
@@ -259,7 +259,6 @@ impl Scene {
             mask: VersionMask(self.mask()),
             assigned: Assignment::new(Difficulty::parse(&self.miner_difficulty).unwrap()),
             standing: share.standing,
-            now: UnixTime(self.now),
         };
         verify(&self.job, &claim).map_err(|refusal| refusal.reject)
     }
@@ -289,7 +288,7 @@ impl Scene {
 
     /// The job as a miner reads it: from our line, with its extranonce1.
     fn job_as_sent(&self) -> IssuedJob {
-        let line = self.job.notify_line(VersionMask(self.mask()), Clean::Yes);
+        let line = self.job.notify_line(VersionMask(self.mask()), Clean::Yes, self.id);
         let line: Value = serde_json::from_slice(&line).unwrap();
         let params = &line["params"];
         assert_eq!(params.as_array().unwrap().len(), 9, "{line}");

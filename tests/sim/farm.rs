@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use loka_api::runtime_config::RuntimeConfig;
 use loka_api::{Layered, Resources, render};
 use loka_farm::judge::Difficulty;
 use loka_farm::miner::counts::Disconnect;
@@ -22,6 +23,7 @@ use loka_farm::pool::{
 use loka_farm::profile::Profile;
 use loka_farm::trap::{Fault, Trap};
 use loka_proxy::admin::StatusSource as _;
+use loka_proxy::admin::status::{PoolStatus, RouteStatus};
 use loka_proxy::app::{App, Seams, StatusReader};
 use loka_proxy::clock::Clock;
 use loka_proxy::config::Applied;
@@ -58,6 +60,21 @@ pub(crate) const UNIX_START: u32 = 1_767_225_600;
 /// Longest wait for the last verdicts; submits time out earlier.
 const QUIET_WITHIN: Duration = Duration::from_secs(90);
 
+/// What a farm is made of.
+pub(crate) struct Site {
+    pub(crate) seed: u64,
+    pub(crate) conditions: Conditions,
+    pub(crate) settings: [PoolSettings; 2],
+    /// What each miner hashes a second.
+    pub(crate) rates: Vec<u64>,
+    /// Makes of the documents' configuration what is run.
+    pub(crate) change: Change,
+}
+
+/// A change of the rendered configuration.
+#[derive(Clone, Copy)]
+pub(crate) struct Change(pub(crate) fn(&mut RuntimeConfig));
+
 /// A farm that mines.
 pub(crate) struct Farm {
     net: Net,
@@ -65,6 +82,7 @@ pub(crate) struct Farm {
     app: App,
     publisher: Publisher,
     documents: Documents,
+    change: Change,
     /// Of the proxy's wall clock.
     skew: &'static AtomicI64,
     rack: Rack,
@@ -121,6 +139,12 @@ impl Farm {
         settings: [PoolSettings; 2],
         miners: usize,
     ) -> Self {
+        let rates = vec![RATE; miners];
+        Self::at(Site { seed, conditions, settings, rates, change: Change(|_| {}) }).await
+    }
+
+    pub(crate) async fn at(site: Site) -> Self {
+        let Site { seed, conditions, settings, rates, change } = site;
         let start = Instant::now();
         let net = Net::new(seed, conditions);
         let mut pools = Vec::new();
@@ -131,14 +155,14 @@ impl Farm {
         }
         let documents = documents();
         let telemetry = Telemetry::silent();
-        let first = Offered::from_files(applied(&documents));
+        let first = Offered::from_files(applied(&documents, change));
         let (publisher, feed) = Publisher::new(Some(first), telemetry.clone());
         // A few bytes for each farm of a test that soon ends: a clock is copied into everything.
         let skew: &'static AtomicI64 = Box::leak(Box::default());
         let app = start_app(&net, telemetry, feed, seed, skew).await;
-        let rack = power_on(&net, seed, miners);
+        let rack = power_on(&net, seed, &rates);
         let calm_from = None;
-        Self { net, pools, app, publisher, documents, skew, rack, start, calm_from }
+        Self { net, pools, app, publisher, documents, change, skew, rack, start, calm_from }
     }
 
     /// Lets the farm mine until so long after its start.
@@ -150,6 +174,16 @@ impl Farm {
     /// The ledger now.
     pub(crate) fn ledger(&self) -> Ledger {
         read(&self.app.status())
+    }
+
+    /// What is known of the route.
+    pub(crate) fn route_status(&self) -> RouteStatus {
+        self.app.status().status().routes[0].clone()
+    }
+
+    /// What is known of pool `index` of the order.
+    pub(crate) fn pool_status(&self, index: usize) -> PoolStatus {
+        self.route_status().pools[index].clone()
     }
 
     /// The pool that is mined on.
@@ -215,7 +249,17 @@ impl Farm {
     /// Changes the documents, live.
     pub(crate) async fn edit(&mut self, change: impl FnOnce(&mut Documents)) {
         change(&mut self.documents);
-        let offered = Offered::from_files(applied(&self.documents));
+        self.publish().await;
+    }
+
+    /// Another change of the configuration than so far.
+    pub(crate) async fn change(&mut self, change: Change) {
+        self.change = change;
+        self.publish().await;
+    }
+
+    async fn publish(&mut self) {
+        let offered = Offered::from_files(applied(&self.documents, self.change));
         self.publisher.publish(offered).await.expect("good documents");
     }
 
@@ -394,12 +438,14 @@ fn documents() -> Documents {
     Documents::new(PORT, DIFFICULTY, pools.collect())
 }
 
-fn applied(documents: &Documents) -> Applied {
+fn applied(documents: &Documents, Change(change): Change) -> Applied {
     let text = documents.text();
     let resources = Resources::load([("farm.yaml", text.as_str())]).expect("good documents");
     let proxy = resources.proxy(None).expect("one proxy");
     let rendered = render(&resources, proxy, &Layered(Vec::new())).expect("good documents");
-    Applied::of(rendered.config, "farm.yaml")
+    let mut config = rendered.config;
+    change(&mut config);
+    Applied::of(config, "farm.yaml")
 }
 
 async fn start_app(
@@ -422,14 +468,15 @@ async fn start_app(
     App::start(seams, feed).await.expect("a free name")
 }
 
-fn power_on(net: &Net, seed: u64, miners: usize) -> Rack {
-    let setups = Profile::all().iter().cycle().take(miners).enumerate().map(|(place, profile)| {
+fn power_on(net: &Net, seed: u64, rates: &[u64]) -> Rack {
+    let profiles = Profile::all().iter().cycle().zip(rates).enumerate();
+    let setups = profiles.map(|(place, (profile, rate))| {
         let place = place as u64;
         MinerSetup {
             profile,
             worker: format!("acct.rig{place}"),
             password: "x".to_owned(),
-            hashes_per_second: RATE,
+            hashes_per_second: *rate,
             seed: seed ^ place,
             unix_base: UNIX_START,
             pool_url: format!("stratum+tcp://{}", listener_name(PORT)),

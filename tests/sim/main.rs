@@ -12,12 +12,15 @@
     reason = "a test that cannot go on says so"
 )]
 
+mod changes;
 mod differential;
 mod farm;
 mod faults;
 mod guarded;
+mod health;
 mod named;
 mod seeds;
+mod weights;
 
 use std::time::Duration;
 

@@ -111,7 +111,10 @@ fn a_session_that_the_pool_resumes_goes_on_with_its_jobs() {
     // the latency of the network. Whatever else was due is kept.
     let unanswered = total(&ledger.unanswered);
     assert!(unanswered <= 3, "a resumed session keeps every share: {ledger:?}");
-    assert_eq!(ledger.pool_accepted + unanswered, ledger.due, "{ledger:?}");
+    // And one that was on its way when the pool found a block is stale there, and could be no better.
+    let overtaken = ledger.pool_rejected.get("stale").copied().unwrap_or_default();
+    assert!(overtaken <= 2, "{ledger:?}");
+    assert_eq!(ledger.pool_accepted + unanswered + overtaken, ledger.due, "{ledger:?}");
     assert!(total(&ledger.rejected) <= 2, "a block a minute makes few shares stale: {ledger:?}");
 }
 

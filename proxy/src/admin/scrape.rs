@@ -73,6 +73,7 @@ fn listeners(registry: &mut Registry, status: &Status) {
 
 fn pools(registry: &mut Registry, routes: &[RouteStatus]) {
     let epoch = Gauges::register(registry, &names::ROUTE_EPOCH);
+    let rolled_back = Gauges::register(registry, &names::ROUTE_ROLLED_BACK);
     let states = Gauges::register(registry, &names::POOL_STATE);
     let active = Gauges::register(registry, &names::POOL_ACTIVE);
     let part = Gauges::register(registry, &names::POOL_PART);
@@ -81,6 +82,8 @@ fn pools(registry: &mut Registry, routes: &[RouteStatus]) {
     for route in routes {
         #[expect(clippy::cast_precision_loss, reason = "an epoch per job for 2^53 jobs")]
         epoch.set([route.name.as_str()], route.epoch as f64);
+        let is_back = f64::from(u8::from(route.rolled_back.is_some()));
+        rolled_back.set([route.name.as_str()], is_back);
         for pool in &route.pools {
             let at = [route.name.as_str(), pool.name.as_str()];
             state(&states, at, pool);

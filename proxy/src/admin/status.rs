@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use serde::{Serialize, Serializer};
 
 use crate::sink::ledger::LedgerSnapshot;
-use crate::telemetry::reasons::{ConfigSource, PoolState, SuspectReason};
+use crate::telemetry::reasons::{ConfigSource, PoolState, RolloutEnd, SuspectReason};
 
 /// Where the admin server reads the state of the proxy. Called for each request, so it must not
 /// block.
@@ -113,6 +113,12 @@ pub struct RouteStatus {
     pub active_pool: Option<String>,
     /// Its clean epoch.
     pub epoch: u64,
+    /// How much of the hashrate has moved, while a change of pool is made in steps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rollout_percent: Option<u8>,
+    /// Why the latest such change was taken back, until the configuration changes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rolled_back: Option<RolloutEnd>,
     /// Its pools, in the order in which they are preferred.
     pub pools: Vec<PoolStatus>,
 }

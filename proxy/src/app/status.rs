@@ -131,6 +131,8 @@ fn route_status(name: &str, output: &RouteOutput, now: Instant) -> RouteStatus {
         name: name.to_owned(),
         active_pool: view.active.as_deref().map(str::to_owned),
         epoch: view.epoch.0,
+        rollout_percent: view.rollout_percent,
+        rolled_back: view.rolled_back,
         pools: view.pools.iter().map(|pool| pool_status(pool, now)).collect(),
     }
 }

@@ -30,11 +30,23 @@ impl RouteTask {
         if self.board.active().next().is_none() && !self.settled(now.instant) {
             return;
         }
+        self.advance();
         // Each round but the last takes a pool out that does not fit, so this ends.
         for _ in 0..=self.slots.len() {
             let choice = self.choose(now);
             self.again_at = choice.again_at;
-            if choice.pools.is_empty() || self.mine_on(now, &choice) == Moved::Yes {
+            let wanted: Vec<(PoolId, f64)> = choice
+                .pools
+                .iter()
+                .filter_map(|(index, weight)| {
+                    Some((self.slots.get(*index)?.handle.id, f64::from(*weight)))
+                })
+                .collect();
+            if wanted.is_empty() {
+                break;
+            }
+            self.weights = self.staged(wanted);
+            if self.mine_on(now) == Moved::Yes {
                 break;
             }
         }
@@ -48,7 +60,7 @@ impl RouteTask {
     fn choose(&self, now: Now) -> Choice {
         let failback = Duration::from_millis(self.config.failback_after_ms);
         let candidates: Vec<Candidate> =
-            self.slots.iter().map(|slot| candidate(slot, now, failback)).collect();
+            self.slots.iter().map(|slot| self.candidate(slot, now, failback)).collect();
         let active = self.active_pools();
         let place = |id: &PoolId| self.slots.iter().position(|slot| slot.handle.id == *id);
         let active: Vec<usize> = active.iter().filter_map(place).collect();
@@ -56,17 +68,10 @@ impl RouteTask {
         Choosing { candidates: &candidates, active: &active, last_better, now }.choose()
     }
 
-    fn mine_on(&mut self, now: Now, choice: &Choice) -> Moved {
-        let chosen: Vec<(SourceId, f64)> = choice
-            .pools
-            .iter()
-            .filter_map(|(index, weight)| {
-                Some((self.slots.get(*index)?.source?, f64::from(*weight)))
-            })
-            .collect();
-        let sources: Vec<SourceId> = chosen.iter().map(|(source, _)| *source).collect();
-        self.weights =
-            chosen.iter().map(|(source, weight)| (PoolId::of(*source), *weight)).collect();
+    /// Moves the board to the pools that have a weight.
+    fn mine_on(&mut self, now: Now) -> Moved {
+        let sources = self.weights.iter().filter_map(|(pool, _)| self.slot(*pool)?.source);
+        let sources: Vec<SourceId> = sources.collect();
         let before: Vec<SourceId> = self.board.active().collect();
         if before == sources {
             return Moved::Yes;
@@ -99,6 +104,7 @@ impl RouteTask {
             let from = left.next().copied();
             let cause = match from {
                 _ if before.is_empty() => SwitchCause::FirstPool,
+                _ if self.staging.percent().is_some() => SwitchCause::ConfigChanged,
                 Some(from) => self.cause(from, *pool),
                 None => SwitchCause::Joined,
             };
@@ -130,8 +136,14 @@ impl RouteTask {
         let Some(slot) = self.slot(from).filter(|slot| slot.outgoing_until().is_none()) else {
             return SwitchCause::ConfigChanged;
         };
+        if self.staging.is_refused(from) {
+            return SwitchCause::RolledBack;
+        }
         if !slot.is_ready() {
             return SwitchCause::Failover;
+        }
+        if self.staging.percent().is_some() {
+            return SwitchCause::ConfigChanged;
         }
         if !slot.is_open(self.now()) {
             return SwitchCause::Schedule;
@@ -149,13 +161,37 @@ impl RouteTask {
     pub(super) fn slot(&self, pool: PoolId) -> Option<&Slot> {
         self.slots.iter().find(|slot| slot.handle.id == pool)
     }
+
+    /// The weight that `pool` is mined on with.
+    pub(super) fn weight_of(&self, pool: PoolId) -> f64 {
+        let weight = self.weights.iter().find(|(weighted, _)| *weighted == pool);
+        weight.map_or(1.0, |(_, weight)| *weight)
+    }
+
+    fn candidate(&self, slot: &Slot, now: Now, failback_after: Duration) -> Candidate {
+        let fitness = match slot.ready_since() {
+            Some(_) if self.staging.is_refused(slot.handle.id) => Fitness::Suspect,
+            since => fitness(slot, since, now, failback_after),
+        };
+        Candidate { fitness, standing: slot.standing(), place: slot.place }
+    }
 }
 
-fn candidate(slot: &Slot, now: Now, failback_after: Duration) -> Candidate {
-    let fitness = match slot.ready_since() {
+/// Whether a pool can be mined on, and nothing is held against it.
+pub(super) fn is_sound(slot: &Slot, now: Now) -> bool {
+    slot.is_ready() && slot.is_open(now) && slot.health.suspicion().is_none()
+}
+
+fn fitness(
+    slot: &Slot,
+    ready_since: Option<Instant>,
+    now: Now,
+    failback_after: Duration,
+) -> Fitness {
+    match ready_since {
         None => Fitness::Unable,
         Some(_) if !slot.is_open(now) => Fitness::Unable,
-        Some(_) if slot.health.suspicion().is_some() => Fitness::Suspect,
+        Some(_) if !is_sound(slot, now) => Fitness::Suspect,
         // A pool that shares a tier need not prove itself before its first hour.
         Some(since) if slot.has_weight() && slot.health.is_sound() => {
             Fitness::Fit { trusted_from: since }
@@ -163,6 +199,5 @@ fn candidate(slot: &Slot, now: Now, failback_after: Duration) -> Candidate {
         Some(since) => {
             Fitness::Fit { trusted_from: slot.health.trusted_from(since, failback_after) }
         }
-    };
-    Candidate { fitness, standing: slot.standing(), place: slot.place }
+    }
 }

@@ -31,7 +31,7 @@ impl RouteTask {
             slot.keep(pool);
             slot.place = place;
             self.slots.push(slot);
-            if let Some(replaced) = former.iter().position(|slot| slot.name() == pool.name) {
+            while let Some(replaced) = former.iter().position(|slot| slot.name() == pool.name) {
                 let mut slot = former.remove(replaced);
                 slot.outgoing(now);
                 slot.place = place;
@@ -55,12 +55,22 @@ impl RouteTask {
         let active = self.active_pools();
         let gone = |slot: &Slot| {
             slot.outgoing_until().is_some_and(|until| {
-                now >= until || (!active.is_empty() && !active.contains(&slot.handle.id))
+                let is_active = active.contains(&slot.handle.id);
+                let is_left = !active.is_empty() && !is_active;
+                // A change in steps does not leave what works for what does not.
+                let is_over = now >= until && (!is_active || self.config.rollout.is_none());
+                (is_over || is_left) && !self.staging.keeps(slot.handle.id)
             })
         };
-        let (outgoing, kept) = std::mem::take(&mut self.slots).into_iter().partition(gone);
+        let leaving: Vec<bool> = self.slots.iter().map(gone).collect();
+        if !leaving.contains(&true) {
+            return;
+        }
+        let mut leaving = leaving.into_iter();
+        let (outgoing, kept): (Vec<Slot>, Vec<Slot>) = std::mem::take(&mut self.slots)
+            .into_iter()
+            .partition(|_| leaving.next().unwrap_or_default());
         self.slots = kept;
-        let outgoing: Vec<Slot> = outgoing;
         for slot in &outgoing {
             self.remove(slot);
         }

@@ -56,6 +56,8 @@ impl RouteTask {
             active: first.map(|slot| Arc::clone(&slot.handle.name)),
             epoch: state.work.epoch,
             pools: pools.collect(),
+            rollout_percent: self.staging.percent(),
+            rolled_back: self.staging.refusal(),
         }));
     }
 

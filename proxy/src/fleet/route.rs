@@ -15,6 +15,7 @@ use tokio::time::sleep_until;
 use super::publish::{self, fixed_layout};
 use super::seating::Seating;
 use super::slot::Slot;
+use super::staging::Staging;
 use super::{RouteOutput, RouteParts, RouteState, RouteView};
 use crate::telemetry::PoolEvent;
 use crate::upstream::{News, Notice, PoolId, UPDATES_MAX, Update, at};
@@ -46,6 +47,7 @@ pub(crate) struct RouteTask {
     pub(super) last_better: Option<Instant>,
     /// The pools that are mined on, with their weights.
     pub(super) weights: Vec<(PoolId, f64)>,
+    pub(super) staging: Staging,
     /// No pool is left, and it has been said.
     pub(super) is_starved: bool,
     pub(super) state: watch::Sender<Arc<RouteState>>,
@@ -89,6 +91,7 @@ impl RouteTask {
             again_at: None,
             last_better: None,
             weights: Vec::new(),
+            staging: Staging::default(),
             is_starved: false,
             state,
             view,
@@ -141,9 +144,12 @@ impl RouteTask {
         let assume =
             (self.board.work().layout.is_none()).then(|| self.started + ASSUME_LAYOUT_AFTER);
         let lingering = self.lingering.values().min().copied();
-        let outgoing = self.slots.iter().filter_map(Slot::outgoing_until).min();
+        // One that a change in steps still keeps is past its time.
+        let outgoing = self.slots.iter().filter_map(Slot::outgoing_until);
+        let outgoing = outgoing.filter(|at| *at > now).min();
         let judging = self.judge_at(now);
-        [keep_alive, settle, assume, lingering, outgoing, self.again_at, judging]
+        let staging = self.staging.due_at(now);
+        [keep_alive, settle, assume, lingering, outgoing, self.again_at, judging, staging]
             .into_iter()
             .flatten()
             .fold(self.seating.due_at(), Instant::min)
@@ -242,7 +248,9 @@ impl RouteTask {
     fn reconfigure(&mut self) {
         self.config = Arc::clone(&self.parts.config.borrow_and_update());
         self.board.fix_layout(fixed_layout(&self.config));
+        let before = self.ranking();
         self.reconcile_pools();
+        self.restage(&before);
         // Whoever changes the order does not wait for the calm after a fail-back.
         self.last_better = None;
     }

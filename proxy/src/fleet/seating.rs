@@ -39,6 +39,8 @@ pub(super) struct Seating {
     rates: BTreeMap<u32, f64>,
     /// Since when the rate is known.
     known_since: Option<Instant>,
+    /// Pools that are to have a turn first.
+    lend_to: Vec<PoolId>,
 }
 
 // === impl Seating ===
@@ -54,6 +56,7 @@ impl Seating {
             rate: 0.0,
             rates: BTreeMap::new(),
             known_since: None,
+            lend_to: Vec::new(),
         }
     }
 
@@ -75,9 +78,19 @@ impl Seating {
         if self.rate > 0.0 { rate / self.rate } else { 0.0 }
     }
 
+    /// Gives these pools a turn of the slowest miner before anything else.
+    pub(super) fn lend_to(&mut self, pools: &[PoolId]) {
+        self.lend_to = pools.to_vec();
+    }
+
     /// Moves seats for what each pool is owed.
     fn apportion(&mut self, elapsed: Duration, seats: &[Arc<Seat>], pools: &[(u32, f64, Brought)]) {
         self.accounts.update(elapsed, pools);
+        let rates = seats.iter().map(|seat| seat.rate()).filter(|rate| *rate > 0.0);
+        let slowest = rates.fold(f64::INFINITY, f64::min);
+        for pool in self.lend_to.drain(..).filter(|_| slowest.is_finite()) {
+            self.accounts.lend(pool.0, slowest);
+        }
         let place = |lane: LaneId| pools.iter().position(|(pool, _, _)| *pool == lane.0);
         let sitters: Vec<Sitter> = seats
             .iter()
@@ -134,14 +147,8 @@ impl RouteTask {
     /// Moves seats, when it is time or the pools are others than before.
     pub(super) fn seat(&mut self) {
         let now = self.now().instant;
-        let lanes: Vec<(PoolId, f64)> = self
-            .active_pools()
-            .into_iter()
-            .map(|pool| {
-                let weight = self.weights.iter().find(|(weighted, _)| *weighted == pool);
-                (pool, weight.map_or(1.0, |(_, weight)| *weight))
-            })
-            .collect();
+        let lanes: Vec<(PoolId, f64)> =
+            self.active_pools().into_iter().map(|pool| (pool, self.weight_of(pool))).collect();
         if lanes == self.seating.lanes && now < self.seating.due_at() {
             return;
         }

@@ -7,13 +7,15 @@
 use std::time::{Duration, Instant};
 
 /// A pool that owes a verdict for this long is left, however quick it usually is: less would follow the network's noise.
-pub(crate) const STALL_LEAST: Duration = Duration::from_secs(1);
+/// With the way of the news to the miners, a second of work is lost.
+const STALL_LEAST: Duration = Duration::from_millis(900);
 
 /// And this is the longest that a slow one is waited for, however slow it has become.
 const STALL_MOST: Duration = Duration::from_secs(10);
 
-/// How many times the slowest of a thousand verdicts are waited for.
-const STALL_FACTOR: u32 = 4;
+/// How many times the slowest of a thousand verdicts are waited for: four times would be lost, less the way to the miners
+/// and the eighth by which that measurement may be too long.
+const STALL_FACTOR: f64 = 3.5;
 
 /// Without a job for this long, and for [`SILENCE_FACTOR`] of its usual gaps, a pool is suspected while another one sends
 /// jobs. That is well before it is dead by its `jobSilence`: an old job costs the fees of newer transactions at first.
@@ -104,8 +106,9 @@ impl HealthLimits {
     /// How long a verdict may be owed.
     pub(crate) fn stall(&self, slowest_verdict: Option<Duration>) -> Duration {
         self.submit_stall.unwrap_or_else(|| {
-            let slow = slowest_verdict.unwrap_or_default().saturating_mul(STALL_FACTOR);
-            slow.clamp(STALL_LEAST, STALL_MOST)
+            // Within what can be multiplied.
+            let slow = slowest_verdict.unwrap_or_default().min(STALL_MOST);
+            slow.mul_f64(STALL_FACTOR).clamp(STALL_LEAST, STALL_MOST)
         })
     }
 }

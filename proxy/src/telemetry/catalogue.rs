@@ -104,6 +104,10 @@ loka_ops::metrics! {
         "Clean epoch of the route: rises whenever earlier jobs lose their worth";
     ROUTE_SWITCHES: Counter "loka_route_switches" ["route", "reason"]
         "Times that the route took another pool";
+    ROUTE_ROLLOUTS: Counter "loka_route_rollouts" ["route", "result"]
+        "Changes of the pool that were made in steps, by how they ended";
+    ROUTE_ROLLED_BACK: Gauge "loka_route_rolled_back" ["route"]
+        "1 from a staged change that failed at a gate until the configuration changes";
     ROUTE_NO_POOL: Counter "loka_route_no_pool" ["route"]
         "Times that the route was left without a pool";
 

@@ -61,6 +61,7 @@ pub struct Metrics {
     pub(super) pool_suspected: Series<3, Counter>,
     pub(super) pool_verdict: Series<3, Histogram>,
     pub(super) route_no_pool: Series<1, Counter>,
+    pub(super) route_rollouts: Series<2, Counter>,
     pub(super) route_switches: Series<2, Counter>,
     pub(super) spans_exported: Series<1, Counter>,
     /// Log lines that any miner can cause at will share this allowance.
@@ -103,6 +104,7 @@ impl Metrics {
             pool_suspected: Series::counts(&mut registry, &names::POOL_SUSPECTED),
             pool_verdict: Series::durations(&mut registry, &names::POOL_VERDICT),
             route_no_pool: Series::counts(&mut registry, &names::ROUTE_NO_POOL),
+            route_rollouts: Series::counts(&mut registry, &names::ROUTE_ROLLOUTS),
             route_switches: Series::counts(&mut registry, &names::ROUTE_SWITCHES),
             spans_exported: Series::counts(&mut registry, &names::SPANS_EXPORTED),
             miner_log: Throttle::per_second(MINER_LINES_PER_SECOND),

@@ -146,10 +146,28 @@ labels! {
         Pinned => "pinned",
         /// The pool in use refuses most shares.
         Refusals => "refusals",
+        /// A change that was made in steps failed at a gate.
+        RolledBack => "rolled_back",
         /// The pool in use may not be mined on at this hour.
         Schedule => "schedule",
         /// The pool in use owes verdicts for too long.
         SubmitStall => "submit_stall",
+    }
+}
+
+labels! {
+    /// How a change of the pool that was made in steps has ended.
+    RolloutEnd {
+        /// The new pool refused too many shares; back to the old one.
+        Acceptance => "acceptance",
+        /// All hashrate has moved.
+        Done => "done",
+        /// The new pool's job became too old; back to the old one.
+        JobAge => "job_age",
+        /// The new pool took too long to answer shares; back to the old one.
+        Latency => "latency",
+        /// The new pool was lost, or suspected of something; back to the old one.
+        Unsound => "unsound",
     }
 }
 

@@ -89,6 +89,8 @@ fn status() -> Status {
             name: "main".to_owned(),
             active_pool: Some("primary".to_owned()),
             epoch: 9,
+            rollout_percent: None,
+            rolled_back: None,
             pools: vec![active, pool("backup", PoolState::Down)],
         }],
         draining: None,

@@ -6,7 +6,7 @@ use loka_stratum::upstream::PoolReject;
 
 use super::super::reasons::{
     Clean, CloseReason, ConfigResult, ConfigSource, Obeyed, PoolDownReason, PoolState,
-    RefuseReason, SuspectReason, SwitchCause, TlsFailure, Verdict,
+    RefuseReason, RolloutEnd, SuspectReason, SwitchCause, TlsFailure, Verdict,
 };
 use super::{ALL, Metric};
 
@@ -71,7 +71,7 @@ pub fn markdown() -> String {
 }
 
 /// Each label whose values are a closed set, with these.
-pub(super) fn closed_sets() -> [(&'static Metric, &'static str, Vec<&'static str>); 17] {
+pub(super) fn closed_sets() -> [(&'static Metric, &'static str, Vec<&'static str>); 18] {
     [
         (&super::SHARES_REJECTED, "reason", of(&Reject::ALL, Reject::label)),
         (&super::SHARES_POOL_REJECTED, "reason", of(&PoolReject::ALL, PoolReject::label)),
@@ -87,6 +87,7 @@ pub(super) fn closed_sets() -> [(&'static Metric, &'static str, Vec<&'static str
         (&super::POOL_VERDICT, "result", of(Verdict::ALL, Verdict::label)),
         (&super::JOBS_RECEIVED, "kind", of(Clean::ALL, Clean::label)),
         (&super::ROUTE_SWITCHES, "reason", of(SwitchCause::ALL, SwitchCause::label)),
+        (&super::ROUTE_ROLLOUTS, "result", of(RolloutEnd::ALL, RolloutEnd::label)),
         (&super::CONFIG_APPLY, "result", of(ConfigResult::ALL, ConfigResult::label)),
         (&super::CONFIG_SOURCE, "source", of(ConfigSource::ALL, ConfigSource::label)),
         (&super::SPANS_EXPORTED, "result", of(ExportResult::ALL, ExportResult::label)),

@@ -37,6 +37,7 @@ impl Metrics {
             pool_suspected,
             pool_verdict,
             route_no_pool,
+            route_rollouts,
             route_switches,
             spans_exported,
             miner_tls_failed,
@@ -63,6 +64,7 @@ impl Metrics {
             pool_login_refused,
             pool_messages,
             pool_misbehaved,
+            route_rollouts,
             route_switches,
         ] {
             two.inc(["a", "b"]);

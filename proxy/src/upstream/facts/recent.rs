@@ -25,7 +25,10 @@ pub(super) struct RecentVerdicts {
 
 impl Acceptance {
     /// Accepted of a thousand; absent without a verdict.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the gates of a staged change"))]
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "the route judges by its own stretches of verdicts")
+    )]
     pub(crate) fn permille(self) -> Option<u32> {
         (self.accepted * 1000).checked_div(self.judged)
     }

@@ -1,0 +1,248 @@
+//! A change of the pool that is mined on, where the route wants it made in steps: when it begins, what it is judged by, and
+//! what becomes of it. Only a change that the configuration asks for is made so, and only while the pools that are
+//! mined on are well; what is lost is left at once.
+
+use std::time::{Duration, Instant};
+
+use super::choice::is_sound;
+use super::route::RouteTask;
+use super::slot::Slot;
+use crate::policy::rollout::{Progress, Refusal, Rollout, Sight, Soundness, mixed};
+use crate::telemetry::RouteEvent;
+use crate::telemetry::reasons::RolloutEnd;
+use crate::upstream::PoolId;
+
+/// Pools that a configuration can promote at once: no route has more.
+const PROMOTED_MAX: usize = 64;
+
+/// What a route knows of staged changes.
+#[derive(Debug, Default)]
+pub(super) struct Staging {
+    /// Pools that the latest configuration has brought, or put before those that are mined on.
+    promoted: Vec<PoolId>,
+    under_way: Option<Staged>,
+    /// Pools that failed at a gate: not tried again until the configuration changes.
+    refused: Vec<PoolId>,
+    /// Why.
+    refusal: Option<RolloutEnd>,
+}
+
+/// A change that is under way.
+#[derive(Debug)]
+struct Staged {
+    rollout: Rollout,
+    /// What was mined on when it began, with its weights.
+    old: Vec<(PoolId, f64)>,
+    /// The pools that are new.
+    new: Vec<PoolId>,
+}
+
+// === impl Staging ===
+
+impl Staging {
+    /// How much of the hashrate has moved, while a change is under way.
+    pub(super) fn percent(&self) -> Option<u8> {
+        self.under_way.as_ref().map(|staged| staged.rollout.percent())
+    }
+
+    /// Why the latest change was taken back.
+    pub(super) fn refusal(&self) -> Option<RolloutEnd> {
+        self.refusal
+    }
+
+    pub(super) fn is_refused(&self, pool: PoolId) -> bool {
+        self.refused.contains(&pool)
+    }
+
+    /// Whether `pool` is what a change began from, or was taken back to.
+    pub(super) fn keeps(&self, pool: PoolId) -> bool {
+        let began = self.under_way.iter().any(|it| it.old.iter().any(|(old, _)| *old == pool));
+        began || !self.refused.is_empty()
+    }
+
+    pub(super) fn due_at(&self, now: Instant) -> Option<Instant> {
+        let due = self.under_way.as_ref().map(|staged| staged.rollout.due_at());
+        due.filter(|at| *at > now)
+    }
+
+    /// Another configuration: what was refused may be tried again, and what is under way goes on as far as it can.
+    fn reconfigured(&mut self, promoted: Vec<PoolId>, exists: impl Fn(PoolId) -> bool) {
+        self.promoted.retain(|pool| !promoted.contains(pool));
+        self.promoted.extend(promoted);
+        self.promoted.extend(self.refused.drain(..));
+        self.promoted.retain(|pool| exists(*pool));
+        self.promoted.truncate(PROMOTED_MAX);
+        self.refusal = None;
+        let is_whole = |staged: &Staged| {
+            let old = staged.old.iter().map(|(pool, _)| pool);
+            old.chain(&staged.new).all(|pool| exists(*pool))
+        };
+        self.under_way = self.under_way.take().filter(is_whole);
+    }
+
+    /// What is mined on is nothing to be staged any more.
+    fn settle(&mut self, active: &[PoolId]) {
+        if self.under_way.is_none() {
+            self.promoted.retain(|pool| !active.contains(pool));
+        }
+    }
+}
+
+// === impl RouteTask ===
+
+impl RouteTask {
+    /// The pools in the order in which they are preferred, for [`Self::restage`].
+    pub(super) fn ranking(&self) -> Vec<PoolId> {
+        let mut ranked: Vec<&Slot> = self.slots.iter().collect();
+        ranked.sort_by_key(|slot| slot.place.tier);
+        ranked.iter().map(|slot| slot.handle.id).collect()
+    }
+
+    /// The configuration has changed; `before` was the order of the pools.
+    pub(super) fn restage(&mut self, before: &[PoolId]) {
+        let promoted = self.promoted_since(before);
+        let known: Vec<PoolId> = self.slots.iter().map(|slot| slot.handle.id).collect();
+        self.staging.reconfigured(promoted, |pool| known.contains(&pool));
+        if self.config.rollout.is_none() {
+            self.staging.under_way = None;
+        }
+    }
+
+    /// Those that are new since `before`, or that stand before what is mined on and did not.
+    fn promoted_since(&self, before: &[PoolId]) -> Vec<PoolId> {
+        let after = self.ranking();
+        let rank = |ranking: &[PoolId], pool: PoolId| ranking.iter().position(|it| *it == pool);
+        let active = self.active_pools();
+        let best = |ranking: &[PoolId]| active.iter().filter_map(|it| rank(ranking, *it)).min();
+        let overtakes = |pool: PoolId| {
+            let was = rank(before, pool) < best(before);
+            !was && rank(&after, pool) < best(&after)
+        };
+        let is_new = |pool: PoolId| rank(before, pool).is_none();
+        after.iter().copied().filter(|pool| is_new(*pool) || overtakes(*pool)).collect()
+    }
+
+    /// Looks at the change that is under way, and takes it on, back or to its end.
+    pub(super) fn advance(&mut self) {
+        let now = self.now().instant;
+        let Some(staged) = &self.staging.under_way else { return };
+        if staged.old.iter().any(|(old, _)| !self.is_well(*old)) {
+            // What it came from is lost: the rest is a failover, if the new pools are any better.
+            self.staging.under_way = None;
+            return;
+        }
+        let sight = self.sight(now, &staged.new);
+        let Some(staged) = &mut self.staging.under_way else { return };
+        match staged.rollout.look(now, &sight) {
+            Progress::Holding => {}
+            Progress::Stepped => self.say_step(),
+            Progress::Done => self.end(RolloutEnd::Done),
+            Progress::Refused(refusal) => self.end(end_of(refusal)),
+        }
+    }
+
+    /// What to mine on for the sake of `wanted`: itself, or something on the way to it.
+    pub(super) fn staged(&mut self, wanted: Vec<(PoolId, f64)>) -> Vec<(PoolId, f64)> {
+        let active = self.active_pools();
+        self.staging.settle(&active);
+        self.begin_staging(&active, &wanted);
+        let Some(staged) = &self.staging.under_way else { return wanted };
+        if !staged.new.iter().any(|new| wanted.iter().any(|(pool, _)| pool == new)) {
+            self.staging.under_way = None;
+            return wanted;
+        }
+        let plain = |pools: &[(PoolId, f64)]| -> Vec<(u32, f64)> {
+            pools.iter().map(|(pool, weight)| (pool.0, *weight)).collect()
+        };
+        let mixed = mixed(&plain(&staged.old), &plain(&wanted), staged.rollout.percent());
+        mixed.into_iter().map(|(pool, weight)| (PoolId(pool), weight)).collect()
+    }
+
+    fn begin_staging(&mut self, active: &[PoolId], wanted: &[(PoolId, f64)]) {
+        let Some(plan) = self.config.rollout.clone() else { return };
+        let new: Vec<PoolId> = wanted
+            .iter()
+            .map(|(pool, _)| *pool)
+            .filter(|pool| !active.contains(pool) && self.staging.promoted.contains(pool))
+            .collect();
+        let is_change = !new.is_empty() && !active.is_empty() && self.staging.under_way.is_none();
+        if !is_change || !active.iter().all(|pool| self.is_well(*pool)) {
+            return;
+        }
+        let now = self.now().instant;
+        let old = active.iter().map(|pool| (*pool, self.weight_of(*pool))).collect();
+        let rollout = Rollout::begin(plan, now, &self.sight(now, &new));
+        self.seating.lend_to(&new);
+        self.staging.under_way = Some(Staged { rollout, old, new });
+        self.say_step();
+    }
+
+    fn is_well(&self, pool: PoolId) -> bool {
+        self.slot(pool).is_some_and(|slot| is_sound(slot, self.now()))
+    }
+
+    fn sight(&self, now: Instant, new: &[PoolId]) -> Sight {
+        let mut sight = Sight {
+            fitness: Soundness::Sound,
+            accepted: 0,
+            rejected: 0,
+            latency: None,
+            stalled: Duration::ZERO,
+            job_age: Duration::ZERO,
+        };
+        for pool in new {
+            let Some(slot) = self.slot(*pool).filter(|_| self.is_well(*pool)) else {
+                return Sight { fitness: Soundness::Unsound, ..sight };
+            };
+            let facts = slot.facts();
+            let age = facts.last_job.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
+            sight.accepted += facts.accepted;
+            sight.rejected += facts.rejected;
+            sight.latency = sight.latency.max(facts.latency.p50);
+            sight.stalled = sight.stalled.max(facts.stalled_for(now));
+            sight.job_age = sight.job_age.max(age);
+        }
+        sight
+    }
+
+    fn say_step(&self) {
+        let Some(staged) = &self.staging.under_way else { return };
+        self.parts.seams.telemetry.emit(RouteEvent::RolloutStep {
+            route: &self.name,
+            from: self.name_of(staged.old.iter().map(|(pool, _)| *pool)),
+            to: self.name_of(staged.new.iter().copied()),
+            percent: staged.rollout.percent(),
+        });
+    }
+
+    fn end(&mut self, end: RolloutEnd) {
+        let Some(staged) = self.staging.under_way.take() else { return };
+        self.parts.seams.telemetry.emit(RouteEvent::RolloutEnded {
+            route: &self.name,
+            from: self.name_of(staged.old.iter().map(|(pool, _)| *pool)),
+            to: self.name_of(staged.new.iter().copied()),
+            end,
+        });
+        // Done or not, what comes after this is no change that was asked for.
+        self.staging.promoted.clear();
+        if end != RolloutEnd::Done {
+            self.staging.refusal = Some(end);
+            self.staging.refused = staged.new;
+        }
+    }
+
+    /// The first of `pools`, which names a change well enough.
+    fn name_of(&self, pools: impl IntoIterator<Item = PoolId>) -> &str {
+        let first = pools.into_iter().next().and_then(|pool| self.slot(pool));
+        first.map_or("", |slot| &*slot.handle.name)
+    }
+}
+
+fn end_of(refusal: Refusal) -> RolloutEnd {
+    match refusal {
+        Refusal::Acceptance => RolloutEnd::Acceptance,
+        Refusal::Latency => RolloutEnd::Latency,
+        Refusal::JobAge => RolloutEnd::JobAge,
+        Refusal::Unsound => RolloutEnd::Unsound,
+    }
+}
