@@ -6,7 +6,7 @@ use loka_stratum::upstream::PoolReject;
 
 use super::super::reasons::{
     Clean, CloseReason, ConfigResult, ConfigSource, Obeyed, PoolDownReason, PoolState,
-    RefuseReason, RolloutEnd, SuspectReason, SwitchCause, TlsFailure, Verdict,
+    RefuseReason, RefusedPool, RolloutEnd, SuspectReason, SwitchCause, TlsFailure, Verdict,
 };
 use super::{ALL, Metric};
 
@@ -71,7 +71,7 @@ pub fn markdown() -> String {
 }
 
 /// Each label whose values are a closed set, with these.
-pub(super) fn closed_sets() -> [(&'static Metric, &'static str, Vec<&'static str>); 18] {
+pub(super) fn closed_sets() -> [(&'static Metric, &'static str, Vec<&'static str>); 19] {
     [
         (&super::SHARES_REJECTED, "reason", of(&Reject::ALL, Reject::label)),
         (&super::SHARES_POOL_REJECTED, "reason", of(&PoolReject::ALL, PoolReject::label)),
@@ -83,6 +83,7 @@ pub(super) fn closed_sets() -> [(&'static Metric, &'static str, Vec<&'static str
         (&super::POOL_STATE, "state", of(PoolState::ALL, PoolState::label)),
         (&super::POOL_DOWN, "reason", of(PoolDownReason::ALL, PoolDownReason::label)),
         (&super::POOL_RECONNECTS_ASKED, "obeyed", of(Obeyed::ALL, Obeyed::label)),
+        (&super::POOL_REFUSED, "reason", of(RefusedPool::ALL, RefusedPool::label)),
         (&super::POOL_SUSPECTED, "reason", of(SuspectReason::ALL, SuspectReason::label)),
         (&super::POOL_VERDICT, "result", of(Verdict::ALL, Verdict::label)),
         (&super::JOBS_RECEIVED, "kind", of(Clean::ALL, Clean::label)),
