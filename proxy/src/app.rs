@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use loka_api::runtime_config::{Listener, Route, RuntimeConfig};
 use loka_stratum::downstream::Close;
+use loka_stratum::firmware::Profiles;
 use loka_stratum::types::JobSerial;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, sleep_until, timeout};
@@ -20,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::control::{self, AllowedPools, Answer, ConfigFeed, Offer, Offered, Ports, Shown};
 use crate::fleet::{FleetSeams, RouteOutput, RouteParts, RouteTask};
-use crate::listener::{ListenerSeams, ListenerTask, MinerCount, Orders, Port, leave};
+use crate::listener::{ListenerSeams, ListenerTask, MinerCount, Orders, Port, firmware, leave};
 use crate::session::{Leave, MinerIds};
 use crate::sink::ledger::Ledger;
 use crate::telemetry::reasons::DrainCause;
@@ -144,6 +145,8 @@ struct Supervisor {
     /// Listeners whose name or address has gone; kept until their miners have.
     leaving: Vec<RunningListener>,
     failed: Vec<FailedPort>,
+    /// What is known of miners' software, by the configuration in use.
+    firmware: Profiles,
     random: fastrand::Rng,
     leave: Option<Leave>,
 }
@@ -229,6 +232,7 @@ impl Supervisor {
             listeners: HashMap::new(),
             leaving: Vec::new(),
             failed: Vec::new(),
+            firmware: Profiles::shipped(),
             random,
             leave: None,
         }
@@ -297,6 +301,9 @@ impl Supervisor {
         }
         self.seams.telemetry.configure(&config.observability);
         self.apply_routes(&config);
+        if self.applied.as_ref().is_none_or(|now| now.applied.config.firmware != config.firmware) {
+            self.firmware = firmware(&config.firmware);
+        }
         self.apply_listeners(&config, ports).await;
         self.drop_routes(&config);
         self.applied = Some(offered.clone());
@@ -415,6 +422,7 @@ impl Supervisor {
         Some(Orders {
             config: Arc::clone(listener),
             route: route.output.state.clone(),
+            firmware: self.firmware.clone(),
             leave: self.leave,
             port: Port::Open,
         })

@@ -16,7 +16,8 @@ use tokio::time::sleep;
 use crate::clock::Clock;
 use crate::fleet::RouteState;
 use crate::session::{
-    Feed, FeedPool, Leave, MinerIds, Pace, Peer, Session, SessionContext, SessionParts,
+    Feed, FeedPool, Leave, Memory, MinerIds, Pace, Peer, Resumables, Session, SessionContext,
+    SessionParts,
 };
 use crate::sink::ledger::{Ledger, RowKey};
 use crate::telemetry::reasons::RefuseReason;
@@ -29,7 +30,7 @@ mod door;
 mod terms;
 
 use self::door::{Door, Failure, Handshake, Slots};
-pub(crate) use self::terms::vardiff;
+pub(crate) use self::terms::{firmware, vardiff};
 
 /// Pause after a failed accept: it is a lack of descriptors or memory, and neither comes back at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -40,6 +41,8 @@ pub(crate) struct Orders {
     pub(crate) config: Arc<Listener>,
     /// The work of the route that the listener feeds from.
     pub(crate) route: watch::Receiver<Arc<RouteState>>,
+    /// What is known of miners' software; the same value for as long as nothing of it changes.
+    pub(crate) firmware: Profiles,
     pub(crate) leave: Option<Leave>,
     pub(crate) port: Port,
 }
@@ -108,6 +111,8 @@ impl ListenerTask {
             telemetry: seams.telemetry.clone(),
             ledger: Arc::clone(&seams.ledger),
             ids: Arc::clone(&seams.ids),
+            resumables: Resumables::default(),
+            memory: Memory::default(),
             miners: AtomicUsize::new(0),
         });
         let (feed, _) = watch::channel(Arc::new(build_feed(&current, &context)));
@@ -199,10 +204,10 @@ impl ListenerTask {
         let peer = Peer {
             address: peer,
             trace: self.seams.telemetry.traces().begin(),
-            token: SessionToken(self.seams.random.u64(..)),
             spread: self.seams.random.f32(),
         };
-        let parts = SessionParts { context: Arc::clone(&self.context), feed, peer };
+        let token = SessionToken(self.seams.random.u64(..));
+        let parts = SessionParts { context: Arc::clone(&self.context), feed, peer, token };
         match config {
             None => self.seams.tasks.spawn_at(place, serve(open, parts)),
             Some(config) => {
@@ -245,7 +250,7 @@ async fn serve_encrypted(open: Open, mut parts: SessionParts, handshake: Handsha
             Session::new(parts, io, accepted).run().await;
         }
         Err(Failure { reason, detail }) => {
-            let SessionParts { context, feed: _, peer } = parts;
+            let SessionParts { context, feed: _, peer, token: _ } = parts;
             context.miners.fetch_sub(1, Ordering::Relaxed);
             let (listener, peer) = (&*context.listener, peer.address);
             context.telemetry.emit(MinerEvent::TlsFailed {
@@ -316,7 +321,7 @@ fn build_feed(orders: &Orders, context: &SessionContext) -> Feed {
             idle_timeout: Duration::from_millis(config.limits.idle_timeout_ms),
             no_pool: route.no_pool,
             version_mask: route.version_mask,
-            firmware: Profiles::shipped(),
+            firmware: orders.firmware.clone(),
         },
         pace: Pace {
             per_second: config.limits.submits_per_second,

@@ -4,6 +4,7 @@
 //! verdicts. It reconnects by itself and asks for its old session back; it does not decide which pool a route mines on.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use loka_api::runtime_config::{Pool, PoolTimeouts, VersionRolling};
@@ -22,10 +23,12 @@ use crate::telemetry::reasons::PoolDownReason;
 mod connection;
 mod facts;
 mod held;
+mod names;
 mod record;
 mod task;
 #[cfg(test)]
 mod tests;
+mod unsettled;
 mod wishes;
 
 pub(crate) use self::facts::Facts;
@@ -48,6 +51,8 @@ pub(crate) struct PoolHandle {
     pub(crate) name: Arc<str>,
     pub(crate) account: Arc<str>,
     pub(crate) submits: mpsc::Sender<Handoff>,
+    /// Whether it is told miners' names. Changes with the configuration; only a hint, for the task decides.
+    pub(crate) wants_names: AtomicBool,
 }
 
 /// A pool task, unique in the life of the process.
@@ -60,10 +65,32 @@ pub(crate) struct Handoff {
     pub(crate) share: Box<VerifiedShare>,
     /// Absent for a stale block candidate, which is booked as rejected already.
     pub(crate) due: Option<DueShare>,
+    /// Who found it; absent where the pool is not told.
+    pub(crate) miner: Option<Arc<str>>,
     /// Told when the pool's socket has the share; absent when nobody waits.
     pub(crate) answer: Option<oneshot::Sender<HandOver>>,
     /// What its trace needs; absent when traces are off.
     pub(crate) record: Option<Box<ShareRecord>>,
+}
+
+/// A share that was written, and whose verdict is awaited.
+#[derive(Debug)]
+struct InFlight {
+    share: Box<VerifiedShare>,
+    due: Option<DueShare>,
+    record: Option<Box<ShareRecord>>,
+    /// The further login that it went under; absent for the plain one.
+    login: Option<Arc<str>>,
+    /// When it was written for the first time.
+    written: Instant,
+    time: Time,
+}
+
+/// Which time a share is submitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Time {
+    First,
+    Again,
 }
 
 /// What a pool's task tells its route.
@@ -81,6 +108,9 @@ pub(crate) enum News {
     Down { source: Option<SourceId>, reason: PoolDownReason, detail: String, notice: Notice },
     /// A job of session `source`.
     Job { source: SourceId, notify: Box<Notify>, context: PoolContext, now: Now },
+    /// A job of session `source` that must not be mined on, for the coinbase does not pay whom it must. The jobs before it
+    /// are what they were.
+    Unfit { source: SourceId, detail: String },
     /// Logged in; jobs will follow. The same `source` as before if the session was resumed.
     Ready { source: SourceId, version_mask: VersionMask },
 }

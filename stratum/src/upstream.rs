@@ -79,6 +79,13 @@ pub enum Event<T> {
         /// Extranonce, difficulty and mask that belong to it.
         context: PoolContext,
     },
+    /// The pool's answer to [`Upstream::authorize`].
+    Login {
+        /// The login.
+        user: Box<str>,
+        /// Let in, or refused in the pool's words.
+        outcome: Result<(), String>,
+    },
     /// `client.show_message`.
     Message(String),
     /// Something that a sound pool does not send; the connection goes on.
@@ -377,6 +384,27 @@ impl<T> Upstream<T> {
         let request = self.request_id();
         self.asides.push(request, Aside::Suggestion);
         request::suggest_difficulty(wire, request, difficulty);
+    }
+
+    /// Asks for a further login on this connection, beside the one that it has; [`Event::Login`] tells the pool's answer,
+    /// if there is one. Nothing is written before the first login.
+    pub fn authorize(&mut self, user: &str, wire: &mut Vec<u8>) {
+        if !matches!(self.phase, Phase::Working) {
+            return;
+        }
+        let request = self.request_id();
+        self.asides.push(request, Aside::Login(user.into()));
+        request::authorize(wire, request, user, &self.login.password);
+    }
+
+    /// Hands the latest job on once more, and not as a clean one: somebody wants to look at it anew.
+    pub fn offer_again(&self, out: &mut Outbox<T>) {
+        if let (Phase::Working, Some(Latest { notify, context })) =
+            (&self.phase, &self.session.latest)
+        {
+            let notify = Notify { clean: false, ..notify.clone() };
+            out.events.push(Event::Job { notify, context: *context });
+        }
     }
 
     /// The name that shares are submitted under.

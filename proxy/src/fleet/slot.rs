@@ -1,7 +1,7 @@
 //! One pool of a route: its task's handle and what is known of its state.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use loka_api::runtime_config::{Pool, Route, SuggestDifficulty};
@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::FleetSeams;
+use super::banks::Further;
 use super::judging::reason;
 use crate::policy::blocks::BlockHistory;
 use crate::policy::health::{Health, HealthLimits};
@@ -43,6 +44,8 @@ pub(crate) struct PoolView {
     /// Whether its schedule lets it be mined on now.
     pub(crate) is_open: bool,
     pub(crate) is_pinned: bool,
+    /// Which of the connections to its pool it is, counted from one.
+    pub(crate) connection: u32,
 }
 
 /// One pool of a route.
@@ -50,6 +53,8 @@ pub(crate) struct Slot {
     pub(super) handle: Arc<PoolHandle>,
     pub(super) source: Option<SourceId>,
     pub(super) place: Place,
+    /// Of a connection that was opened beside the first one to its pool.
+    pub(super) further: Option<Further>,
     pub(super) health: Health,
     pub(super) blocks: BlockHistory,
     pool: Arc<Pool>,
@@ -63,6 +68,8 @@ pub(crate) struct Slot {
     state: PoolState,
     ready_since: Option<Instant>,
     reported: bool,
+    /// It is unfit by its latest job, and fit again with one that pays whom it must.
+    unverified: bool,
     terms: Option<PoolContext>,
     last_job: Option<Instant>,
     last_error: Option<String>,
@@ -109,6 +116,7 @@ impl Slot {
             name: pool.name.as_str().into(),
             account: pool.account.as_str().into(),
             submits: submits_in,
+            wants_names: AtomicBool::new(pool.worker_names.is_some()),
         };
         Self {
             handle: Arc::new(handle),
@@ -116,6 +124,7 @@ impl Slot {
             place: Place { tier: 0, group: 0, weight: 1 },
             health: Health::default(),
             blocks: BlockHistory::default(),
+            further: None,
             mask: wanted_mask(&pool, mask.0),
             pool,
             settings,
@@ -125,6 +134,7 @@ impl Slot {
             state: PoolState::Connecting,
             ready_since: None,
             reported: false,
+            unverified: false,
             terms: None,
             last_job: None,
             last_error: None,
@@ -134,6 +144,24 @@ impl Slot {
 
     pub(super) fn name(&self) -> &str {
         &self.pool.name
+    }
+
+    /// What it is told of its pool.
+    pub(super) fn pool(&self) -> Arc<Pool> {
+        Arc::clone(&self.pool)
+    }
+
+    /// The bytes that the pool leaves to us, once it has told.
+    pub(super) fn extranonce2_size(&self) -> Option<u8> {
+        self.terms.map(|terms| terms.extranonce2_size)
+    }
+
+    /// For status pages: of several connections to a pool, each has its own.
+    fn shown_name(&self) -> Arc<str> {
+        match self.further {
+            None => Arc::clone(&self.handle.name),
+            Some(further) => format!("{}#{}", self.handle.name, further.number()).into(),
+        }
     }
 
     /// Whether `pool` is reached and logged in to in the same way, so that the connection can stay.
@@ -151,6 +179,7 @@ impl Slot {
         self.outgoing_until = None;
         if *self.pool != *pool {
             self.pool = Arc::new(pool.clone());
+            self.handle.wants_names.store(pool.worker_names.is_some(), Ordering::Relaxed);
             self.settings.send_replace(Arc::clone(&self.pool));
         }
     }
@@ -245,6 +274,9 @@ impl Slot {
 
     /// Its session goes on with the jobs that it had.
     pub(super) fn resumed(&mut self, now: Instant) {
+        if self.unverified {
+            return;
+        }
         self.state = PoolState::Up;
         self.ready_since.get_or_insert(now);
     }
@@ -255,6 +287,9 @@ impl Slot {
         self.terms = Some(*terms);
         self.last_job = Some(now);
         self.reported = true;
+        if std::mem::take(&mut self.unverified) {
+            self.state = PoolState::Connecting;
+        }
         if self.state != PoolState::Unfit {
             self.resumed(now);
             self.last_error = None;
@@ -277,6 +312,13 @@ impl Slot {
         self.ready_since = None;
     }
 
+    /// Its latest job does not pay whom it must.
+    pub(super) fn unverified(&mut self, detail: String) {
+        self.reported = true;
+        self.unverified = true;
+        self.misfit(detail);
+    }
+
     pub(super) fn misfit(&mut self, detail: String) {
         self.state = PoolState::Unfit;
         self.ready_since = None;
@@ -286,7 +328,7 @@ impl Slot {
     /// What it knows itself; the hashrate is its route's to say.
     pub(super) fn view(&self, now: Now) -> PoolView {
         PoolView {
-            name: Arc::clone(&self.handle.name),
+            name: self.shown_name(),
             endpoint: format!("{}:{}", self.pool.endpoint.host, self.pool.endpoint.port),
             account: Arc::clone(&self.handle.account),
             state: self.state,
@@ -298,6 +340,7 @@ impl Slot {
             suspicion: self.health.suspicion().map(reason),
             is_open: self.is_open(now),
             is_pinned: self.is_pinned(),
+            connection: self.further.map_or(1, Further::number),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The one place where a share's outcome becomes a booking, a hand-over and telemetry.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use loka_stratum::downstream::{Event, Forward};
 use loka_stratum::share::{Reject, VerifiedShare};
@@ -29,8 +30,18 @@ impl Session {
             Event::Difficulty(difficulty) => context
                 .telemetry
                 .emit(MinerEvent::DifficultyChanged { listener, peer, difficulty: &difficulty }),
-            // TODO
-            Event::CoinbaseTooLong { .. } | Event::Renumbered | Event::Resumed => {}
+            Event::CoinbaseTooLong { len, max } => {
+                let class = self.machine.class();
+                context.telemetry.emit(MinerEvent::CoinbaseTooLong {
+                    listener,
+                    peer,
+                    class,
+                    len,
+                    max,
+                });
+            }
+            Event::Renumbered => context.telemetry.emit(MinerEvent::Renumbered { listener, peer }),
+            Event::Resumed => context.telemetry.emit(MinerEvent::Resumed { listener, peer }),
             Event::Malformed(what) => {
                 context.telemetry.emit(MinerEvent::Malformed { listener, peer, what: &what });
             }
@@ -43,7 +54,8 @@ impl Session {
             Forward::Candidate(share) => {
                 self.announce_candidate(feed, &share);
                 if let Some(pool) = feed.pool(PoolId::of(share.job().source)) {
-                    let handoff = Handoff { share, due: None, answer: None, record: None };
+                    let handoff =
+                        Handoff { share, due: None, miner: None, answer: None, record: None };
                     // Refused already and booked so: a full queue loses nothing that was promised.
                     drop(pool.handle.submits.try_send(handoff));
                 }
@@ -70,13 +82,22 @@ impl Session {
             return;
         };
         let record = self.record(pool, now, pool_difficulty);
-        let handoff = Handoff { share, due: Some(due), answer: Some(answer), record };
+        let miner = pool.handle.wants_names.load(Ordering::Relaxed).then(|| self.miner()).flatten();
+        let handoff = Handoff { share, due: Some(due), miner, answer: Some(answer), record };
         if let Err(TrySendError::Full(handoff) | TrySendError::Closed(handoff)) =
             pool.handle.submits.try_send(handoff)
             && let Some(due) = handoff.due
         {
             due.abandoned(Unanswered::ConnectionLost, Lost::Backlog);
         }
+    }
+
+    /// The name that the miner logged in under, made once in the life of the session.
+    fn miner(&mut self) -> Option<Arc<str>> {
+        if self.miner.is_none() {
+            self.miner = self.machine.worker().map(|worker| worker.as_str().into());
+        }
+        self.miner.clone()
     }
 
     fn record(&self, pool: &FeedPool, now: Now, difficulty: f64) -> Option<Box<ShareRecord>> {

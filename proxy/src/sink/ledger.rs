@@ -45,6 +45,11 @@ pub struct RowKey {
 pub enum Unanswered {
     /// The pool's connection ended first.
     ConnectionLost,
+    /// Submitted once more to a session that was resumed, and the pool said that it has the share: it knows the verdict, and
+    /// we do not.
+    ReceivedBefore,
+    /// Submitted once more to a session that was resumed, and refused: that says nothing about the first time.
+    RefusedAgain,
     /// The proxy stopped first.
     Shutdown,
     /// The pool stayed silent for longer than the submit timeout.
@@ -68,12 +73,20 @@ pub enum Lost {
 
 impl Unanswered {
     /// Every reason, for exposition.
-    pub const ALL: [Self; 3] = [Self::ConnectionLost, Self::Shutdown, Self::TimedOut];
+    pub const ALL: [Self; 5] = [
+        Self::ConnectionLost,
+        Self::ReceivedBefore,
+        Self::RefusedAgain,
+        Self::Shutdown,
+        Self::TimedOut,
+    ];
 
     /// The reason as a metric label.
     pub const fn label(self) -> &'static str {
         match self {
             Self::ConnectionLost => "connection_lost",
+            Self::ReceivedBefore => "received_before",
+            Self::RefusedAgain => "refused_again",
             Self::Shutdown => "shutdown",
             Self::TimedOut => "timed_out",
         }

@@ -59,6 +59,12 @@ loka_ops::metrics! {
         "Lines of miners that are not Stratum";
     MINER_DIFFICULTY_CHANGES: Counter "loka_miner_difficulty_changes" ["listener"]
         "Changes of the difficulty asked of a miner";
+    MINER_RESUMED: Counter "loka_miner_resumed" ["listener"]
+        "Miners that came back and have their former session again";
+    MINER_RENUMBERED: Counter "loka_miner_renumbered" ["listener"]
+        "Miners that were told another extranonce, since a pool leaves no room for the one that they had";
+    MINER_COINBASE_TOO_LONG: Counter "loka_miner_coinbase_too_long" ["listener", "firmware"]
+        "Miners whose software can hardly hold the coinbase of their pool";
     JOB_DELIVERY: Histogram "loka_job_delivery_seconds" []
         "From reading a job of the pool to writing it to one miner";
 
@@ -89,6 +95,10 @@ loka_ops::metrics! {
         "Messages of the pool to its operator (client.show_message)";
     POOL_RECONNECTS_ASKED: Counter "loka_pool_reconnects_asked" ["route", "pool", "obeyed"]
         "Requests of the pool to connect elsewhere (client.reconnect)";
+    POOL_UNNAMED_SHARES: Counter "loka_pool_unnamed_shares" ["route", "pool", "reason"]
+        "Shares under the pool's plain login although the pool is told workers' names";
+    POOL_UNVERIFIED_JOBS: Counter "loka_pool_unverified_jobs" ["route", "pool"]
+        "Jobs of the pool that were not mined on, for their coinbase does not pay whom it must";
     POOL_SUSPECTED: Counter "loka_pool_suspected" ["route", "pool", "reason"]
         "Times that a connected pool was held unfit to be mined on while another can be";
     POOL_PART: Gauge "loka_pool_hashrate_part" ["route", "pool"]

@@ -218,6 +218,18 @@ labels! {
 }
 
 labels! {
+    /// Why a share goes under a pool's plain login although the pool is told names.
+    UnnamedReason {
+        /// The pool has not answered yet.
+        Asked => "asked",
+        /// The pool refused the name.
+        Refused => "refused",
+        /// There are as many logins as the document allows.
+        TooMany => "too_many",
+    }
+}
+
+labels! {
     /// What happens to miners while a route has no pool.
     NoPoolAction {
         /// They are let go to their own failover.

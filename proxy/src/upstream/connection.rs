@@ -6,27 +6,25 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use loka_api::runtime_config::{Endpoint, Pool, SuggestDifficulty};
-use loka_stratum::downstream::HandOver;
-use loka_stratum::message::request::PoolSubmit;
+use loka_api::runtime_config::{Endpoint, Payout, Pool, SuggestDifficulty};
+use loka_stratum::job::{self, PoolContext};
+use loka_stratum::message::Notify;
 use loka_stratum::types::SourceId;
-use loka_stratum::upstream::{
-    Event, Login, Outbox, PoolError, PoolReject, Ready, Resumed, Upstream,
-};
+use loka_stratum::upstream::{Event, Login, Outbox, PoolError, Ready, Resumed, Upstream};
 use tokio::time::{sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::held::give_up;
+use super::names::Names;
 use super::task::PoolTask;
 use super::wishes::{Suggested, Wanted};
-use super::{Handoff, News, ShareRecord, at, timeouts};
+use super::{Handoff, InFlight, News, at, timeouts};
 use crate::policy::redirect::is_allowed;
-use crate::sink::ledger::{DueShare, Lost, Unanswered};
 use crate::telemetry::PoolEvent;
-use crate::telemetry::reasons::{Clean, Obeyed, PoolDownReason, Verdict};
-use crate::telemetry::traces::ShareOutcome;
+use crate::telemetry::reasons::{Clean, Obeyed, PoolDownReason};
 use crate::transport::Transport;
 use crate::wire::{Interest, Progress, Wire};
+
+mod submits;
 
 /// The longest line of a pool: a notify with a coinbase of 16 KiB and 16 branches, with room.
 const POOL_LINE_BYTES_MAX: usize = 256 * 1024;
@@ -64,15 +62,6 @@ pub(super) enum Load {
     Idle,
 }
 
-/// A share whose verdict is awaited.
-#[derive(Debug)]
-struct InFlight {
-    due: Option<DueShare>,
-    record: Option<Box<ShareRecord>>,
-    /// The pool's, of the share's job.
-    difficulty: f64,
-}
-
 /// One connection.
 pub(super) struct Connection<'a> {
     task: &'a mut PoolTask,
@@ -86,6 +75,9 @@ pub(super) struct Connection<'a> {
     first_job: Option<Instant>,
     last_submit: Option<Instant>,
     suggested: Suggested,
+    names: Names,
+    /// Shares of the write that is under way: if that fails, their miners are told that they are lost.
+    broken: usize,
     /// When the pool wants us to connect anew.
     leave_at: Option<Instant>,
     stopping: Option<Instant>,
@@ -170,6 +162,8 @@ impl<'a> Connection<'a> {
             first_job: None,
             last_submit: None,
             suggested: Suggested::default(),
+            names: Names::default(),
+            broken: 0,
             leave_at: None,
             stopping: None,
             task,
@@ -333,91 +327,14 @@ impl<'a> Connection<'a> {
         }
     }
 
-    async fn submit_batch(&mut self) -> Result<(), End> {
-        let batch = std::mem::take(&mut self.batch);
-        self.submit(batch).await
-    }
-
-    /// Writes shares in one go; when the socket has them, their miners are answered.
-    async fn submit(&mut self, batch: Vec<Handoff>) -> Result<(), End> {
-        let mut wire = Vec::new();
-        let mut waiting = Vec::new();
-        for handoff in batch {
-            match self.ready {
-                Some(source) if handoff.source() == source => {
-                    self.submit_one(handoff, &mut wire, &mut waiting);
-                }
-                // Not logged in yet: the session may be resumed. Else it is another session's share.
-                None => self.task.held.hold(self.task.parts.clock.now().instant, handoff),
-                Some(_) => give_up(handoff, Lost::SessionLost),
-            }
-        }
-        self.write(&wire).await?;
-        for answer in waiting {
-            answer.send(HandOver::Written).ok();
-        }
-        Ok(())
-    }
-
-    fn submit_one(
-        &mut self,
-        mut handoff: Handoff,
-        wire: &mut Vec<u8>,
-        waiting: &mut Vec<tokio::sync::oneshot::Sender<HandOver>>,
-    ) {
-        let now = self.now();
-        self.last_submit = Some(now.instant);
-        // Booked as written before the write: if that fails half way, the pool may have the share.
-        if let Some(due) = &mut handoff.due {
-            due.written();
-        }
-        if let Some(record) = &mut handoff.record {
-            record.handed = Some(now.instant);
-        }
-        let share = &handoff.share;
-        let submission = PoolSubmit {
-            user: &self.pool.user,
-            job_id: &share.job().notify.job_id,
-            extranonce2: share.extranonce2_for_pool(),
-            ntime: share.ntime(),
-            nonce: share.nonce(),
-            version_bits: share.version_bits_for_pool(),
-        };
-        let difficulty = share.job().pool_difficulty.as_f64();
-        let token = InFlight { due: handoff.due.take(), record: handoff.record.take(), difficulty };
-        match self.machine.submit(now, &submission, token, wire) {
-            Ok(()) => {
-                self.task.measures.written(difficulty);
-                waiting.extend(handoff.answer.take());
-            }
-            Err(token) => {
-                if let Some(due) = token.due {
-                    due.abandoned(Unanswered::TimedOut, Lost::Backlog);
-                }
-                handoff.answer(HandOver::Lost);
-            }
-        }
-    }
-
     async fn observe(&mut self, event: Event<InFlight>) -> Result<(), End> {
         let (route, pool) = (Arc::clone(&self.task.parts.route), Arc::clone(&self.pool));
         let (route, pool) = (&*route, pool.name.as_str());
         let telemetry = self.task.parts.telemetry.clone();
         match event {
             Event::Ready(ready) => self.logged_in(ready).await?,
-            Event::Job { notify, context } => {
-                if self.first_job.is_none() {
-                    let now = self.now().instant;
-                    self.first_job = Some(now);
-                    self.task.works(now.saturating_duration_since(self.opened));
-                }
-                let clean = if notify.clean { Clean::Clean } else { Clean::Continue };
-                telemetry.emit(PoolEvent::JobReceived { route, pool, clean });
-                let (source, now) = (self.task.source(), self.now());
-                self.task.measures.job(now.instant, notify.prev_hash);
-                let notify = Box::new(notify);
-                self.task.tell(News::Job { source, notify, context, now }).await;
-            }
+            Event::Job { notify, context } => self.job(notify, context).await,
+            Event::Login { user, outcome } => self.login_judged(&user, outcome),
             Event::Message(text) => telemetry.emit(PoolEvent::Message { route, pool, text: &text }),
             Event::Misbehaved(what) => {
                 telemetry.emit(PoolEvent::Misbehaved { route, pool, what: &what });
@@ -430,14 +347,53 @@ impl<'a> Connection<'a> {
         Ok(())
     }
 
+    /// Hands a job on, unless it does not pay whom it must.
+    async fn job(&mut self, notify: Notify, context: PoolContext) {
+        let (route, pool) = (Arc::clone(&self.task.parts.route), Arc::clone(&self.pool));
+        let (route, pool) = (&*route, pool.name.as_str());
+        let telemetry = self.task.parts.telemetry.clone();
+        let (source, now) = (self.task.source(), self.now());
+        let (clean, is_clean) = match notify.clean {
+            true => (Clean::Clean, job::Clean::Yes),
+            false => (Clean::Continue, job::Clean::No),
+        };
+        telemetry.emit(PoolEvent::JobReceived { route, pool, clean });
+        self.task.jobs.job(&notify.job_id, is_clean);
+        self.task.measures.job(now.instant, notify.prev_hash);
+        if let Err(detail) = self.verified(&notify, &context) {
+            self.task.works_not(&detail);
+            self.task.tell(News::Unfit { source, detail }).await;
+            return;
+        }
+        if self.first_job.is_none() {
+            self.first_job = Some(now.instant);
+            self.task.works(now.instant.saturating_duration_since(self.opened));
+        }
+        self.task.verified();
+        let notify = Box::new(notify);
+        self.task.tell(News::Job { source, notify, context, now }).await;
+    }
+
+    /// Whether a job's coinbase pays whom it must, if anybody.
+    fn verified(&self, notify: &Notify, context: &PoolContext) -> Result<(), String> {
+        let Some(payout) = &self.pool.payout else { return Ok(()) };
+        let Payout { address, script_hex, min_percent } = payout;
+        // The validation of the documents has made the script; one that cannot be read must not pass for none.
+        let expected = job::Payout::new(script_hex, *min_percent)
+            .ok_or_else(|| format!("the script {script_hex:?} of {address} is unusable"))?;
+        expected.check(notify, context).map_err(|error| format!("{error}; expected {address}"))
+    }
+
     async fn logged_in(&mut self, ready: Ready) -> Result<(), End> {
         if ready.resumed == Resumed::No {
             self.task.sessions += 1;
         }
         let source = self.task.source();
         self.ready = Some(source);
+        self.task.jobs.session(source);
         self.task.resume = ready.resumable;
         self.task.tell(News::Ready { source, version_mask: ready.version_mask }).await;
+        self.resubmit().await?;
         let resumed = self.task.held.resume(source);
         self.submit(resumed).await
     }
@@ -467,33 +423,15 @@ impl<'a> Connection<'a> {
         }
     }
 
-    fn verdict(&mut self, token: InFlight, verdict: Result<(), PoolReject>, after: Duration) {
-        let (label, outcome) = match verdict {
-            Ok(()) => (Verdict::Accepted, ShareOutcome::PoolAccepted),
-            Err(reason) => (Verdict::Rejected, ShareOutcome::PoolRejected(reason.label())),
-        };
-        self.task.measures.verdict(verdict.map_err(|_| token.difficulty), after);
-        if let Some(due) = token.due {
-            match verdict {
-                Ok(()) => due.pool_accepted(),
-                Err(reason) => due.pool_rejected(reason),
-            }
-        }
-        let telemetry = &self.task.parts.telemetry;
-        if let Some(record) = token.record {
-            record.end(telemetry, self.now().instant, outcome);
-        }
-        telemetry.emit(PoolEvent::Verdict {
-            route: &self.task.parts.route,
-            pool: &self.pool.name,
-            verdict: label,
-            after,
-        });
-    }
-
     /// Limits change at once. Where and as whom we log in never changes under a task: that is a new task.
     fn reconfigure(&mut self) {
-        self.pool = Arc::clone(&self.task.parts.settings.borrow_and_update());
+        let former = std::mem::replace(
+            &mut self.pool,
+            Arc::clone(&self.task.parts.settings.borrow_and_update()),
+        );
+        if former.payout != self.pool.payout {
+            self.machine.offer_again(&mut self.out);
+        }
         self.machine.set_timeouts(timeouts(&self.pool.timeouts));
     }
 
@@ -518,25 +456,8 @@ impl<'a> Connection<'a> {
                 self.verdict(token, verdict, after);
             }
         }
-        let reason = match end.reason {
-            PoolDownReason::SubmitTimeout => Unanswered::TimedOut,
-            PoolDownReason::Stopped => Unanswered::Shutdown,
-            _ => Unanswered::ConnectionLost,
-        };
-        for token in self.machine.into_outstanding() {
-            self.task.measures.unanswered(token.difficulty);
-            if let Some(due) = token.due {
-                due.abandoned(reason, Lost::Dropped);
-            }
-            if let Some(record) = token.record {
-                let outcome = ShareOutcome::Unanswered(reason.label());
-                record.end(&self.task.parts.telemetry, now, outcome);
-            }
-        }
         self.task.measures.publish(0, None);
-        for handoff in self.batch {
-            self.task.held.hold(now, handoff);
-        }
+        self.settle(&end);
         end
     }
 }

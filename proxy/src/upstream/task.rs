@@ -14,13 +14,15 @@ use tokio_util::sync::CancellationToken;
 use super::connection::{Connection, End, Load};
 use super::facts::Measures;
 use super::held::Held;
-use super::{Facts, Handoff, News, Notice, PoolId, Update, Wanted, at};
+use super::unsettled::{LiveJobs, Unsettled};
+use super::{Facts, Handoff, InFlight, News, Notice, PoolId, Update, Wanted, at};
 use crate::clock::Clock;
 use crate::policy::allow_list::AllowedPools;
 use crate::policy::backoff::{Backoff, Fault};
 use crate::policy::redirect::is_allowed as is_redirect_allowed;
-use crate::sink::ledger::Lost;
+use crate::sink::ledger::{Lost, Unanswered};
 use crate::telemetry::reasons::PoolDownReason;
+use crate::telemetry::traces::ShareOutcome;
 use crate::telemetry::{PoolEvent, Telemetry};
 use crate::transport::{Dial, Transport};
 
@@ -58,11 +60,22 @@ pub(crate) struct PoolTask {
     pub(super) held: Held,
     pub(super) sessions: u32,
     pub(super) resume: Option<Resumable>,
+    /// Written, and waiting for their session to come back.
+    pub(super) unsettled: Unsettled,
+    pub(super) jobs: LiveJobs,
     /// Where the pool has sent us, until that fails.
     pub(super) redirect: Option<Endpoint>,
     backoff: Backoff,
     said: Said,
+    payment: Payment,
     unsaid: Option<Unsaid>,
+}
+
+/// Whether the latest job pays whom it must.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Payment {
+    Right,
+    Wrong,
 }
 
 /// What people were told last.
@@ -95,9 +108,12 @@ impl PoolTask {
             held: Held::default(),
             sessions: 0,
             resume: None,
+            unsettled: Unsettled::default(),
+            jobs: LiveJobs::default(),
             redirect: None,
             backoff: Backoff::pool(),
             said: Said::Down,
+            payment: Payment::Right,
             unsaid: None,
         }
     }
@@ -212,11 +228,14 @@ impl PoolTask {
     /// When something is due that no connection decides.
     pub(super) fn chores_at(&self) -> Option<Instant> {
         let unsaid = self.unsaid.as_ref().map(|unsaid| unsaid.until);
-        [self.held.expires_at(), unsaid].into_iter().flatten().min()
+        [self.held.expires_at(), self.unsettled.expires_at(), unsaid].into_iter().flatten().min()
     }
 
     pub(super) async fn chores(&mut self, now: Instant) {
         self.held.expire(now);
+        for (share, reason) in self.unsettled.expire(now) {
+            self.unanswered(share, reason);
+        }
         if let Some(unsaid) = self.unsaid.take_if(|unsaid| unsaid.until <= now) {
             self.say_down(None, unsaid.reason, unsaid.detail, None).await;
         }
@@ -289,6 +308,36 @@ impl PoolTask {
         self.held.hold(self.parts.clock.now().instant, handoff);
     }
 
+    /// Books a share whose verdict will never be known.
+    pub(super) fn unanswered(&mut self, share: InFlight, reason: Unanswered) {
+        self.measures.unanswered(share.share.job().pool_difficulty.as_f64());
+        if let Some(due) = share.due {
+            due.abandoned(reason, Lost::Dropped);
+        }
+        if let Some(record) = share.record {
+            let now = self.parts.clock.now().instant;
+            let outcome = ShareOutcome::Unanswered(reason.label());
+            record.end(&self.parts.telemetry, now, outcome);
+        }
+    }
+
+    /// A job pays whom it must.
+    pub(super) fn verified(&mut self) {
+        self.payment = Payment::Right;
+    }
+
+    /// A job does not, and is not mined on. Said once until one does again, and counted each time.
+    pub(super) fn works_not(&mut self, detail: &str) {
+        let pool = Arc::clone(&self.parts.settings.borrow());
+        let (route, pool) = (&*self.parts.route, pool.name.as_str());
+        self.unsaid = None;
+        let first = std::mem::replace(&mut self.payment, Payment::Wrong) == Payment::Right;
+        self.parts.telemetry.emit(match first {
+            true => PoolEvent::Unverified { route, pool, detail },
+            false => PoolEvent::StillUnverified { route, pool, detail },
+        });
+    }
+
     /// Tells of the end of a connection. One that nothing depended on is not worth a word if the next try, which comes at
     /// once, succeeds.
     async fn report(&mut self, end: End, retry_in: Duration) {
@@ -345,6 +394,9 @@ impl PoolTask {
             super::held::give_up(handoff, Lost::Shutdown);
         }
         self.held.give_up_all(Lost::Shutdown);
+        for (share, reason) in self.unsettled.give_up() {
+            self.unanswered(share, reason);
+        }
     }
 }
 

@@ -5,7 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use loka_api::runtime_config::Pool;
-use loka_stratum::types::{UnixTime, VersionMask};
+use loka_stratum::difficulty::Assignment;
+use loka_stratum::extranonce::{Bank, Layout, MinerId};
+use loka_stratum::job::Job;
+use loka_stratum::message::Submit;
+use loka_stratum::share::{Claim, Standing, verify};
+use loka_stratum::types::{JobSerial, Nonce, UnixTime, VersionMask};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream, Lines};
 use tokio::io::{ReadHalf, WriteHalf};
@@ -16,12 +21,16 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::clock::Clock;
 use crate::policy::allow_list::AllowedPools;
+use crate::sink::ledger::{Counts, Ledger, Row, RowKey, Unanswered};
 use crate::telemetry::Telemetry;
 use crate::transport::{Boxed, Dial, Transport};
 
 mod allowed;
 mod login;
 mod losses;
+mod names;
+mod payout;
+mod resubmission;
 
 /// Longer than anything that a script waits for.
 const PATIENCE: Duration = Duration::from_secs(3600);
@@ -30,12 +39,13 @@ const PATIENCE: Duration = Duration::from_secs(3600);
 struct Bench {
     dials: mpsc::Receiver<Dialled>,
     updates: mpsc::Receiver<Update>,
-    #[expect(dead_code, reason = "kept: a task without a route has nobody to work for")]
     submits: mpsc::Sender<Handoff>,
     settings: watch::Sender<Arc<Pool>>,
     wanted: watch::Sender<Wanted>,
     facts: watch::Receiver<Facts>,
     telemetry: Telemetry,
+    ledger: Ledger,
+    row: Arc<Row>,
 }
 
 /// A connection that the task wants.
@@ -111,12 +121,61 @@ impl Bench {
         }
     }
 
+    /// The next job that the task offers, after other news.
+    async fn offered(&mut self) -> Arc<Job> {
+        loop {
+            let news =
+                timeout(PATIENCE, self.updates.recv()).await.expect("a job").expect("a task");
+            if let News::Job { source, notify, context, .. } = news.news {
+                return Arc::new(Job::new(JobSerial(1), source, *notify, &context, Bank(0)));
+            }
+        }
+    }
+
+    /// Hands in a share of `miner`; the nonce tells it from others.
+    async fn submit(&self, job: &Arc<Job>, nonce: u32, miner: &str) -> oneshot::Receiver<HandOver> {
+        let submit = Submit {
+            worker: miner.into(),
+            job_id: "1".into(),
+            extranonce2: "0000".into(),
+            ntime: job.pool_ntime,
+            nonce: Nonce(nonce),
+            version_bits: None,
+        };
+        let claim = Claim {
+            submit: &submit,
+            miner: MinerId::new(Layout::CONSERVATIVE, 1),
+            mask: VersionMask::NONE,
+            assigned: Assignment::new(job.pool_difficulty),
+            standing: Standing::Live,
+        };
+        let share = Box::new(verify(job, &claim).expect("an easy share"));
+        let (answer, answered) = oneshot::channel();
+        let due = Some(self.row.due(1.0, 1.0));
+        let handoff =
+            Handoff { share, due, miner: Some(miner.into()), answer: Some(answer), record: None };
+        self.submits.send(handoff).await.expect("a task");
+        answered
+    }
+
+    /// What the ledger holds, balanced.
+    fn counts(&self) -> Counts {
+        let counts = self.ledger.snapshot().total;
+        counts.balance().expect("a ledger that adds up");
+        counts
+    }
+
     /// How often people were told that the pool is down.
     fn downs(&self) -> u64 {
+        self.counted("loka_pool_down_total")
+    }
+
+    /// The sum of a metric's series.
+    fn counted(&self, name: &str) -> u64 {
         let (mut exposed, scraped) =
             (String::new(), prometheus_client::registry::Registry::default());
         self.telemetry.metrics().encode(&mut exposed, &scraped).expect("metrics");
-        let counts = exposed.lines().filter(|line| line.starts_with("loka_pool_down_total"));
+        let counts = exposed.lines().filter(|line| line.starts_with(name));
         counts.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
     }
 }
@@ -158,10 +217,28 @@ impl Peer {
         self.grant("mining.extranonce.subscribe", json!(true)).await;
     }
 
+    /// A clean job that any hash is a share for.
     async fn job(&mut self, id: &str) {
+        self.job_with(id, &json!(true), ("00", "01")).await;
+    }
+
+    async fn job_with(&mut self, id: &str, clean: &Value, (coinb1, coinb2): (&str, &str)) {
+        let easy = json!({"id": null, "method": "mining.set_difficulty", "params": [1e-10]});
+        self.say(&easy.to_string()).await;
         let notify = json!({"id": null, "method": "mining.notify", "params":
-            [id, "ab".repeat(32), "00", "01", [], "20000000", "1c2ac4af", "504e86b9", true]});
+            [id, "ab".repeat(32), coinb1, coinb2, [], "20000000", "1c2ac4af", "504e86b9", clean]});
         self.say(&notify.to_string()).await;
+    }
+
+    /// The next share, with the login that it came under and its nonce; not answered yet.
+    async fn submitted(&mut self) -> (Value, String, String) {
+        let (id, params) = self.asked("mining.submit").await;
+        let text = |index: usize| params[index].as_str().unwrap_or_default().to_owned();
+        (id, text(0), text(4))
+    }
+
+    async fn answer(&mut self, id: &Value, result: Value, error: Value) {
+        self.say(&json!({"id": id, "result": result, "error": error}).to_string()).await;
     }
 
     /// Until the task hangs up.
@@ -228,7 +305,15 @@ fn play_within(allowed: AllowedPools, pool: Pool, script: impl AsyncFnOnce(Bench
             stop: CancellationToken::new(),
             random: fastrand::Rng::with_seed(1),
         });
-        let bench = Bench { dials, updates, submits, settings, wanted, facts, telemetry };
+        let ledger = Ledger::default();
+        let row = ledger.row(&RowKey {
+            listener: "v1".into(),
+            route: "main".into(),
+            pool: "alpha".into(),
+            account: "acct".into(),
+        });
+        let bench =
+            Bench { dials, updates, submits, settings, wanted, facts, telemetry, ledger, row };
         tokio::select! {
             () = task.run() => panic!("the task ended"),
             () = script(bench) => {}
@@ -242,5 +327,6 @@ fn brief(news: &News) -> String {
         News::Down { reason, notice, source: _, detail: _ } => format!("{notice:?} {reason}"),
         News::Job { notify, source, .. } => format!("job {} of {}", notify.job_id, source.0 & 0xff),
         News::Ready { source, .. } => format!("ready {}", source.0 & 0xff),
+        News::Unfit { detail, .. } => format!("unfit: {detail}"),
     }
 }

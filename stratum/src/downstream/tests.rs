@@ -17,6 +17,8 @@ use crate::work::WorkBoard;
 
 mod handshake;
 mod mining;
+mod moving;
+mod resuming;
 mod shares;
 mod timers;
 
@@ -54,6 +56,8 @@ struct Shared {
     /// How often a former connection is still up when it is asked for.
     busy: Cell<u32>,
     remembered: Cell<Option<Difficulty>>,
+    /// Of the next id.
+    bank: Cell<u32>,
 }
 
 impl Default for Shared {
@@ -64,6 +68,7 @@ impl Default for Shared {
             former: RefCell::default(),
             busy: Cell::default(),
             remembered: Cell::default(),
+            bank: Cell::default(),
         }
     }
 }
@@ -72,7 +77,7 @@ impl Registry for Shared {
     fn allocate(&self, layout: Layout, banks: Range<u32>) -> Option<MinerId> {
         let left = self.ids_left.get().checked_sub(1)?;
         self.ids_left.set(left);
-        Some(MinerId::new(layout, 0x0a0b_0c00 + left).in_bank(banks.start))
+        Some(MinerId::new(layout, 0x0a0b_0c00 + left).in_bank(banks.start.max(self.bank.take())))
     }
 
     fn release(&self, id: MinerId) {
@@ -328,4 +333,10 @@ fn brief_event(event: &Event) -> String {
             format!("refused {} of {of}", reject.label())
         }
     }
+}
+
+/// Every miner that is connected has one, whatever it does.
+#[test]
+fn a_machine_stays_small() {
+    assert!(size_of::<Downstream>() <= 224, "{}", size_of::<Downstream>());
 }

@@ -10,6 +10,8 @@ const ASIDES_MAX: usize = 512;
 /// What was asked.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Aside {
+    /// `mining.authorize` of a further login.
+    Login(Box<str>),
     /// `mining.suggest_difficulty`; the answer does not matter.
     Suggestion,
 }

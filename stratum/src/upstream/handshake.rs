@@ -222,6 +222,13 @@ impl<T> Upstream<T> {
             return; // The reply to mining.extranonce.subscribe or a late one to mining.configure.
         }
         match self.asides.take(reply.id) {
+            Some(Aside::Login(user)) => {
+                let outcome = match &reply.outcome {
+                    Outcome::Ok(_) => Ok(()),
+                    Outcome::Error { message, .. } => Err(message.clone()),
+                };
+                out.events.push(Event::Login { user, outcome });
+            }
             Some(Aside::Suggestion) => {}
             None => self.verdict(now, reply.id, verdict, out),
         }

@@ -6,12 +6,14 @@ use loka_stratum::upstream::PoolReject;
 
 use super::super::reasons::{
     Clean, CloseReason, ConfigResult, ConfigSource, Obeyed, PoolDownReason, PoolState,
-    RefuseReason, RefusedPool, RolloutEnd, SuspectReason, SwitchCause, TlsFailure, Verdict,
+    RefuseReason, RefusedPool, RolloutEnd, SuspectReason, SwitchCause, TlsFailure, UnnamedReason,
+    Verdict,
 };
 use super::{ALL, Metric};
 
 /// Reasons of [`super::SHARES_UNANSWERED`]. The ledger owns them; a test keeps the two alike.
-pub(super) const UNANSWERED: [&str; 3] = ["connection_lost", "shutdown", "timed_out"];
+pub(super) const UNANSWERED: [&str; 5] =
+    ["connection_lost", "received_before", "refused_again", "shutdown", "timed_out"];
 
 /// Reasons of [`super::SHARES_LOST`], as above.
 pub(super) const LOST: [&str; 4] = ["backlog", "dropped", "session_lost", "shutdown"];
@@ -71,7 +73,7 @@ pub fn markdown() -> String {
 }
 
 /// Each label whose values are a closed set, with these.
-pub(super) fn closed_sets() -> [(&'static Metric, &'static str, Vec<&'static str>); 19] {
+pub(super) fn closed_sets() -> [(&'static Metric, &'static str, Vec<&'static str>); 20] {
     [
         (&super::SHARES_REJECTED, "reason", of(&Reject::ALL, Reject::label)),
         (&super::SHARES_POOL_REJECTED, "reason", of(&PoolReject::ALL, PoolReject::label)),
@@ -84,6 +86,7 @@ pub(super) fn closed_sets() -> [(&'static Metric, &'static str, Vec<&'static str
         (&super::POOL_DOWN, "reason", of(PoolDownReason::ALL, PoolDownReason::label)),
         (&super::POOL_RECONNECTS_ASKED, "obeyed", of(Obeyed::ALL, Obeyed::label)),
         (&super::POOL_REFUSED, "reason", of(RefusedPool::ALL, RefusedPool::label)),
+        (&super::POOL_UNNAMED_SHARES, "reason", of(UnnamedReason::ALL, UnnamedReason::label)),
         (&super::POOL_SUSPECTED, "reason", of(SuspectReason::ALL, SuspectReason::label)),
         (&super::POOL_VERDICT, "result", of(Verdict::ALL, Verdict::label)),
         (&super::JOBS_RECEIVED, "kind", of(Clean::ALL, Clean::label)),

@@ -6,7 +6,9 @@ use loka_ops::said::Said;
 use tracing::{debug, error, info, trace, warn};
 
 use super::super::Metrics;
-use super::super::reasons::{Clean, Obeyed, PoolDownReason, RefusedPool, SuspectReason, Verdict};
+use super::super::reasons::{
+    Clean, Obeyed, PoolDownReason, RefusedPool, SuspectReason, UnnamedReason, Verdict,
+};
 use super::seconds;
 
 /// The target of log lines that an audit keeps: whatever may change whom the hash goes to.
@@ -46,8 +48,16 @@ pub enum PoolEvent<'a> {
         account: &'a str,
         reason: RefusedPool,
     },
+    /// The pool does not let in a name that work was to go under: it goes under the plain login.
+    NameRefused { route: &'a str, pool: &'a str, login: &'a str, message: &'a str },
     /// The pool asked us to connect anew, there or elsewhere (`client.reconnect`).
     ReconnectAsked { route: &'a str, pool: &'a str, to: &'a str, wait: Duration, obeyed: Obeyed },
+    /// A job after an unverified one is no better.
+    StillUnverified { route: &'a str, pool: &'a str, detail: &'a str },
+    /// A share went under the plain login although its pool is told names.
+    Unnamed { route: &'a str, pool: &'a str, login: &'a str, reason: UnnamedReason },
+    /// The pool's job does not pay whom it must: it is not mined on.
+    Unverified { route: &'a str, pool: &'a str, detail: &'a str },
     /// The pool is connected, and not to be mined on while another can be.
     Suspected { route: &'a str, pool: &'a str, reason: SuspectReason },
     /// Connected, logged in and with a job, `after` the attempt began.
@@ -107,6 +117,10 @@ impl PoolEvent<'_> {
                     "refused: not on the allow-list"
                 );
             }
+            Self::NameRefused { route, pool, login, message } => {
+                let (login, message) = (Said(login), Said(message));
+                warn!(route, pool, %login, said = %message, "pool refused a worker's name");
+            }
             Self::ReconnectAsked { route, pool, to, wait, obeyed } => {
                 metrics.pool_reconnects_asked.inc([route, pool, obeyed.label()]);
                 let (to, wait_seconds) = (Said(to), seconds(wait));
@@ -114,6 +128,21 @@ impl PoolEvent<'_> {
                     target: AUDIT, route, pool, %to, wait_seconds, %obeyed,
                     "pool asked us to reconnect"
                 );
+            }
+            Self::StillUnverified { route, pool, detail } => {
+                metrics.pool_unverified_jobs.inc([route, pool]);
+                debug!(route, pool, detail = %Said(detail), "pool still pays somebody else");
+            }
+            Self::Unnamed { route, pool, login, reason } => {
+                metrics.pool_unnamed_shares.inc([route, pool, reason.label()]);
+                trace!(route, pool, login = %Said(login), %reason, "share under the plain login");
+            }
+            Self::Unverified { route, pool, detail } => {
+                metrics.pool_unverified_jobs.inc([route, pool]);
+                let remedy = "compare verify.payoutAddress of the StratumPool with the account at \
+                              the pool; nothing is mined on it meanwhile";
+                let detail = Said(detail);
+                error!(target: AUDIT, route, pool, %detail, remedy, "pool pays somebody else");
             }
             Self::Suspected { route, pool, reason } => {
                 metrics.pool_suspected.inc([route, pool, reason.label()]);

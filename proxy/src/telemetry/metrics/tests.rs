@@ -21,11 +21,14 @@ impl Metrics {
             jobs_received,
             listener_failures,
             miner_closed,
+            miner_coinbase_too_long,
             miner_connections,
             miner_difficulty_changes,
             miner_handshake,
             miner_malformed,
             miner_refused,
+            miner_renumbered,
+            miner_resumed,
             pool_connects,
             pool_down,
             pool_login,
@@ -34,6 +37,8 @@ impl Metrics {
             pool_misbehaved,
             pool_reconnects_asked,
             pool_refused,
+            pool_unnamed_shares,
+            pool_unverified_jobs,
             pool_suspected,
             pool_verdict,
             route_no_pool,
@@ -51,6 +56,8 @@ impl Metrics {
             miner_difficulty_changes,
             miner_malformed,
             pool_refused,
+            miner_renumbered,
+            miner_resumed,
             route_no_pool,
             spans_exported,
         ] {
@@ -58,18 +65,22 @@ impl Metrics {
         }
         for two in [
             miner_closed,
+            miner_coinbase_too_long,
             miner_refused,
             miner_tls_failed,
             pool_connects,
             pool_login_refused,
             pool_messages,
             pool_misbehaved,
+            pool_unverified_jobs,
             route_rollouts,
             route_switches,
         ] {
             two.inc(["a", "b"]);
         }
-        for three in [jobs_received, pool_down, pool_reconnects_asked, pool_suspected] {
+        for three in
+            [jobs_received, pool_down, pool_reconnects_asked, pool_suspected, pool_unnamed_shares]
+        {
             three.inc(["a", "b", "c"]);
         }
         miner_handshake.observe(["a"], second);

@@ -77,6 +77,37 @@ fn a_difficulty_is_suggested_once_logged_in_and_its_answer_does_not_matter() {
 }
 
 #[test]
+fn a_further_login_is_asked_for_beside_the_shares_and_its_answer_is_told() {
+    for (answer, told) in [
+        (r#""result":true,"error":null"#, "login acct.rig7"),
+        (r#""result":false,"error":null"#, "no login acct.rig7: no reason given"),
+        (r#""result":null,"error":[24,"who?",null]"#, "no login acct.rig7: who?"),
+    ] {
+        let mut bench = Bench::working();
+        bench.submit(7).unwrap();
+        bench.machine.authorize("acct.rig7", &mut bench.written);
+        let written = bench.take_written();
+        assert_eq!(written.last().unwrap(), r#"6 mining.authorize ["acct.rig7","hunter2"]"#);
+        bench.hear(&format!(r#"{{"id":6,{answer}}}"#));
+        assert_eq!(bench.take_events(), [told]);
+        assert_eq!(bench.machine.outstanding(), 1);
+    }
+}
+
+#[test]
+fn a_job_can_be_looked_at_once_more() {
+    let mut bench = Bench::working();
+    let mut out = Outbox::default();
+    bench.machine.offer_again(&mut out);
+    assert!(out.events.is_empty(), "there is none");
+    bench.hear(&notify("1", true));
+    bench.take_events();
+    bench.machine.offer_again(&mut out);
+    bench.events.append(&mut out.events);
+    assert_eq!(bench.take_events(), ["job 1 08000002 8 diff 1 mask 1fffe000"]);
+}
+
+#[test]
 fn refusals_are_read_in_every_form() {
     for (reply, reason) in [
         (r#""result":false,"error":[23,"Low difficulty share",null]"#, "low_difficulty"),
