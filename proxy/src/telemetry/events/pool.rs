@@ -7,7 +7,9 @@ use loka_ops::said::Said;
 use tracing::{debug, error, info, trace, warn};
 
 use super::super::Metrics;
-use super::super::reasons::{Clean, Obeyed, PoolDownReason, SuspectReason, UnnamedReason, Verdict};
+use super::super::reasons::{
+    Clean, Obeyed, PoolDownReason, RefusedPool, SuspectReason, UnnamedReason, Verdict,
+};
 use super::super::traces::ShareOutcome;
 use super::{AUDIT, seconds};
 
@@ -47,6 +49,14 @@ pub enum PoolEvent<'a> {
     Misbehaved { route: &'a str, pool: &'a str, what: &'a str },
     /// The pool's name stands for another address.
     Moved { route: &'a str, pool: &'a str, from: &'a SocketAddr, to: &'a SocketAddr },
+    /// The allow-list does not have the pool, or not its account: in a configuration, or when it was to be connected to.
+    NotAllowed {
+        route: &'a str,
+        pool: &'a str,
+        endpoint: &'a str,
+        account: &'a str,
+        reason: RefusedPool,
+    },
     /// The pool does not let in a name that work was to go under: it goes under the plain login.
     NameRefused { route: &'a str, pool: &'a str, login: &'a str, message: &'a str },
     /// The pool asked us to connect anew, there or elsewhere (`client.reconnect`).
@@ -115,6 +125,15 @@ impl PoolEvent<'_> {
             Self::Moved { route, pool, from, to } => {
                 info!(target: AUDIT, route, pool, %from, %to, "pool has moved");
             }
+            Self::NotAllowed { route, pool, endpoint, account, reason } => {
+                metrics.pool_refused.inc([reason.label()]);
+                let remedy =
+                    "nothing, if the list is right: whoever changed the StratumPool is to be asked";
+                error!(
+                    target: AUDIT, route, pool, endpoint, account, %reason, remedy,
+                    "refused: not on the allow-list"
+                );
+            }
             Self::NameRefused { route, pool, login, message } => {
                 let (login, message) = (Said(login), Said(message));
                 warn!(route, pool, %login, said = %message, "pool refused a worker's name");
@@ -167,6 +186,7 @@ const fn down_remedy(reason: PoolDownReason) -> &'static str {
         PoolDownReason::HandshakeTimeout | PoolDownReason::FirstJobTimeout => {
             "check that the endpoint speaks Stratum V1 without TLS on this port"
         }
+        PoolDownReason::NotAllowed => "compare the StratumPool with the allow-list",
         PoolDownReason::LoginRefused => {
             "correct the account or the password; it is tried again meanwhile"
         }
