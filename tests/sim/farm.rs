@@ -264,8 +264,8 @@ impl Farm {
     }
 
     /// Applies a configuration that the documents of this farm do not say.
-    pub(crate) async fn edit(&mut self, edit: fn(&mut RuntimeConfig)) {
-        let offered = Offered::from_files(applied(&self.documents, Change(edit)));
+    pub(crate) async fn apply(&mut self, change: Change) {
+        let offered = Offered::from_files(applied(&self.documents, change));
         self.publisher.publish(offered).await.expect("a good configuration");
     }
 
