@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use loka_api::runtime_config::{Listener, Route, Rule, RuntimeConfig};
 use loka_stratum::downstream::Close;
+use loka_stratum::firmware::Profiles;
 use loka_stratum::types::JobSerial;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, sleep_until, timeout};
@@ -20,7 +21,9 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::control::{self, Answer, ConfigFeed, Offer, Offered, Ports, Shown};
 use crate::fleet::{FleetSeams, RouteOutput, RouteParts, RouteTask};
-use crate::listener::{ListenerSeams, ListenerTask, MinerCount, Orders, Port, Reachable, leave};
+use crate::listener::{
+    ListenerSeams, ListenerTask, MinerCount, Orders, Port, Reachable, firmware, leave,
+};
 use crate::router::Rules;
 use crate::session::{Leave, MinerIds};
 use crate::sink::ledger::Ledger;
@@ -147,6 +150,8 @@ struct Supervisor {
     /// Listeners whose name or address has gone; kept until their miners have.
     leaving: Vec<RunningListener>,
     failed: Vec<FailedPort>,
+    /// What is known of miners' software, by the configuration in use.
+    firmware: Profiles,
     random: fastrand::Rng,
     leave: Option<Leave>,
 }
@@ -231,6 +236,7 @@ impl Supervisor {
             listeners: HashMap::new(),
             leaving: Vec::new(),
             failed: Vec::new(),
+            firmware: Profiles::shipped(),
             random,
             leave: None,
         }
@@ -299,6 +305,9 @@ impl Supervisor {
         }
         self.seams.telemetry.configure(&config.observability);
         self.apply_routes(&config);
+        if self.applied.as_ref().is_none_or(|now| now.applied.config.firmware != config.firmware) {
+            self.firmware = firmware(&config.firmware);
+        }
         self.rules.clone_from(&config.rules);
         self.apply_listeners(&config, ports).await;
         self.drop_routes(&config);
@@ -422,6 +431,7 @@ impl Supervisor {
         let routes = rules.routes().into_iter().map(reach).collect::<Option<Vec<_>>>()?;
         Some(Orders {
             config: Arc::clone(listener),
+            firmware: self.firmware.clone(),
             rules: Arc::new(rules),
             routes,
             leave: self.leave,

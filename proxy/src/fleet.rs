@@ -21,6 +21,7 @@ use crate::transport::Dial;
 use crate::upstream::PoolHandle;
 use crate::workers::Tasks;
 
+mod banks;
 mod choice;
 mod judging;
 mod pools;

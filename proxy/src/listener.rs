@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use loka_api::runtime_config::Listener;
 use loka_stratum::downstream::{Close, SessionToken};
+use loka_stratum::firmware::Profiles;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
@@ -19,7 +20,8 @@ use crate::clock::Clock;
 use crate::fleet::RouteState;
 use crate::router::Rules;
 use crate::session::{
-    Feed, Leave, MinerIds, Peer, Session, SessionContext, SessionParts, Switchboard,
+    Feed, Leave, Memory, MinerIds, Peer, Resumables, Session, SessionContext, SessionParts,
+    Switchboard,
 };
 use crate::sink::ledger::Ledger;
 use crate::telemetry::reasons::RefuseReason;
@@ -34,7 +36,7 @@ mod terms;
 
 use self::door::{Door, Failure, Handshake, Slots};
 use self::feeds::Feeds;
-pub(crate) use self::terms::vardiff;
+pub(crate) use self::terms::{firmware, vardiff};
 
 /// Pause after a failed accept: it is a lack of descriptors or memory, and neither comes back at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -43,6 +45,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Clone, Debug)]
 pub(crate) struct Orders {
     pub(crate) config: Arc<Listener>,
+    /// What is known of miners' software; the same value for as long as nothing of it changes.
+    pub(crate) firmware: Profiles,
     /// Which miners take another route than the listener's own.
     pub(crate) rules: Arc<Rules>,
     /// Every route that the rules can lead to, the listener's own first.
@@ -122,6 +126,8 @@ impl ListenerTask {
             telemetry: seams.telemetry.clone(),
             ledger: Arc::clone(&seams.ledger),
             ids: Arc::clone(&seams.ids),
+            resumables: Resumables::default(),
+            memory: Memory::default(),
             miners: AtomicUsize::new(0),
             switchboard: Switchboard::default(),
         });
@@ -217,10 +223,10 @@ impl ListenerTask {
         let peer = Peer {
             address: peer,
             trace: self.seams.telemetry.traces().begin(),
-            token: SessionToken(self.seams.random.u64(..)),
             spread: self.seams.random.f32(),
         };
-        let parts = SessionParts { context: Arc::clone(&self.context), feed, peer };
+        let token = SessionToken(self.seams.random.u64(..));
+        let parts = SessionParts { context: Arc::clone(&self.context), feed, peer, token };
         match config {
             None => self.seams.tasks.spawn_at(place, serve(open, parts)),
             Some(config) => {
@@ -263,7 +269,7 @@ async fn serve_encrypted(open: Open, mut parts: SessionParts, handshake: Handsha
             Session::new(parts, io, accepted).run().await;
         }
         Err(Failure { reason, detail }) => {
-            let SessionParts { context, feed: _, peer } = parts;
+            let SessionParts { context, feed: _, peer, token: _ } = parts;
             context.miners.fetch_sub(1, Ordering::Relaxed);
             let (listener, peer) = (&*context.listener, peer.address);
             context.telemetry.emit(MinerEvent::TlsFailed {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use loka_stratum::downstream::{Close, SessionToken, Terms};
+use loka_stratum::downstream::{Close, Terms};
 use loka_stratum::work::Work;
 
 use crate::clock::Clock;
@@ -21,12 +21,16 @@ use crate::upstream::{PoolHandle, PoolId};
 
 mod driver;
 mod ids;
+mod memory;
 mod outcome;
+mod resumable;
 mod shared;
 mod switch;
 
 pub(crate) use self::driver::{Session, SessionParts};
 pub(crate) use self::ids::MinerIds;
+pub(crate) use self::memory::Memory;
+pub(crate) use self::resumable::Resumables;
 pub(crate) use self::switch::{Generation, Stage, Switch, Switchboard, Way};
 
 /// All that a session reads: its route's work and its listener's terms, as one value.
@@ -77,6 +81,8 @@ pub(crate) struct SessionContext {
     pub(crate) telemetry: Telemetry,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) ids: Arc<MinerIds>,
+    pub(crate) resumables: Resumables,
+    pub(crate) memory: Memory,
     pub(crate) miners: AtomicUsize,
     pub(crate) switchboard: Switchboard,
 }
@@ -86,8 +92,6 @@ pub(crate) struct SessionContext {
 pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
     pub(crate) trace: TraceRef,
-    /// What the miner may have its session back by.
-    pub(crate) token: SessionToken,
     /// The session's own part, 0 to 1, of any window over which miners are moved.
     pub(crate) spread: f32,
 }
@@ -112,6 +116,5 @@ fn close_reason(close: Close) -> CloseReason {
         Close::ListenerRemoved => CloseReason::ListenerRemoved,
         Close::Malformed => CloseReason::TooManyMalformed,
         Close::NoPool => CloseReason::NoPool,
-        Close::Superseded => CloseReason::Superseded,
     }
 }

@@ -143,8 +143,6 @@ pub enum Close {
     Malformed,
     /// No pool, and the terms say to let the miner go.
     NoPool,
-    /// Its miner has come back on another connection.
-    Superseded,
 }
 
 /// A share that the driver must carry to the pool of its job.
@@ -220,11 +218,17 @@ struct Peer {
     version_mask: Option<VersionMask>,
     /// The mask that it was last told.
     version_mask_told: VersionMask,
-    /// The difficulty that it asked for.
-    wanted: Option<Difficulty>,
-    /// It asked to go no lower.
-    floor: Option<Difficulty>,
+    wishes: Option<Box<Wishes>>,
     malformed: u8,
+}
+
+/// What some miners ask for.
+#[derive(Clone, Copy, Debug, Default)]
+struct Wishes {
+    /// The difficulty to begin with, or to change to.
+    wanted: Option<Difficulty>,
+    /// To go no lower.
+    floor: Option<Difficulty>,
 }
 
 /// Whether a miner follows `mining.set_extranonce`.
@@ -280,8 +284,7 @@ impl Downstream {
                 extranonce: ExtranonceChange::Ignored,
                 version_mask: None,
                 version_mask_told: VersionMask::NONE,
-                wanted: None,
-                floor: None,
+                wishes: None,
                 malformed: 0,
             },
             token,
@@ -375,9 +378,10 @@ impl Downstream {
         match request.message {
             ClientMessage::Subscribe(subscribe) => self.subscribe(view, id, &subscribe, out),
             ClientMessage::Authorize { worker, password } => {
-                let wanted = password.difficulty().or(self.peer.wanted);
-                self.peer.wanted = wanted;
-                self.peer.floor = password.minimum().or(self.peer.floor);
+                let wishes = self.peer.wishes();
+                let wanted = password.difficulty().or(wishes.wanted);
+                let floor = password.minimum().or(wishes.floor);
+                self.peer.wish(Wishes { wanted, floor });
                 self.authorize(view, id, worker, out);
                 // A miner that was given work before it authorized; for any other this changes nothing.
                 if let Some(wanted) = wanted {
@@ -449,7 +453,7 @@ impl Peer {
 
     /// The listener's range, narrowed by what the software and the miner itself cannot go below.
     fn range(&self, terms: &Terms) -> VardiffSettings {
-        let floors = [Some(terms.vardiff.min), self.profile.min_difficulty, self.floor];
+        let floors = [self.profile.min_difficulty, self.wishes().floor];
         let min = floors.into_iter().flatten().fold(terms.vardiff.min, Difficulty::max);
         VardiffSettings { min, ..terms.vardiff }
     }
@@ -457,8 +461,18 @@ impl Peer {
     /// Where the miner begins that nothing better is known of.
     fn initial(&self, view: &View<'_>) -> Difficulty {
         let remembered = || view.registry.remembered(self.workers.first()?);
-        let initial = self.wanted.or_else(remembered).or(self.profile.initial_difficulty);
+        let initial = self.wishes().wanted.or_else(remembered).or(self.profile.initial_difficulty);
         initial.unwrap_or(view.terms.vardiff.initial)
+    }
+
+    fn wishes(&self) -> Wishes {
+        self.wishes.as_deref().copied().unwrap_or_default()
+    }
+
+    fn wish(&mut self, wishes: Wishes) {
+        if wishes.wanted.is_some() || wishes.floor.is_some() {
+            self.wishes = Some(Box::new(wishes));
+        }
     }
 
     fn follows_set_extranonce(&self) -> bool {

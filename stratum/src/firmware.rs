@@ -48,8 +48,11 @@ pub enum SetExtranonce {
 
 /// All profiles, in the order in which they are tried.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Profiles {
-    known: Arc<[Arc<Profile>]>,
+pub struct Profiles(Arc<Known>);
+
+#[derive(Debug, PartialEq)]
+struct Known {
+    profiles: Vec<Arc<Profile>>,
     other: Arc<Profile>,
 }
 
@@ -99,8 +102,8 @@ impl Profiles {
     #[must_use]
     pub fn new(own: Vec<Profile>) -> Self {
         let shipped = defaults::shipped();
-        let known = own.into_iter().chain(shipped).map(Arc::new).collect();
-        Self { known, other: Arc::new(Profile::new(OTHER, Vec::new())) }
+        let profiles = own.into_iter().chain(shipped).map(Arc::new).collect();
+        Self(Arc::new(Known { profiles, other: Arc::new(Profile::new(OTHER, Vec::new())) }))
     }
 
     /// Those that we ship.
@@ -117,17 +120,17 @@ impl Profiles {
             let agent = user_agent.unwrap_or_default();
             profile.user_agents.iter().any(|glob| glob.matches(agent))
         };
-        self.known.iter().find(fits).unwrap_or(&self.other)
+        self.0.profiles.iter().find(fits).unwrap_or(&self.0.other)
     }
 
     /// Whether both are the very same.
     #[must_use]
     pub fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.known, &other.known)
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// Every name that [`Self::of`] can come to.
     pub fn names(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.known.iter().chain([&self.other]).map(|profile| &profile.name)
+        self.0.profiles.iter().chain([&self.0.other]).map(|profile| &profile.name)
     }
 }

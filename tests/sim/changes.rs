@@ -107,7 +107,8 @@ fn a_change_of_pool_is_made_in_steps_of_hashrate() {
         assert_eq!(farm.route_status().rollout_percent, Some(1));
         assert_eq!(farm.active().as_deref(), Some("alpha"));
         let one = farm.ledger();
-        assert_between(part_of_beta(&begun, &one), 0.001, 0.03);
+        // A hundredth of fourteen miners is one of them, for some of the time.
+        assert_between(part_of_beta(&begun, &one), 0.001, 0.06);
         farm.mine_until(seconds(219)).await;
         assert_eq!(farm.route_status().rollout_percent, Some(10));
         assert_between(part_of_beta(&one, &farm.ledger()), 0.05, 0.15);

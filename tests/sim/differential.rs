@@ -45,7 +45,7 @@ enum Mutation {
     TimeOther,
     TimeEarly,
     TimeAheadOfJob,
-    TimeAheadOfClock,
+    TimeFarAhead,
     TimeNoHex,
     BitsAbsent,
     BitsOutside,
@@ -66,7 +66,7 @@ const MUTATIONS: [Mutation; 18] = [
     Mutation::TimeOther,
     Mutation::TimeEarly,
     Mutation::TimeAheadOfJob,
-    Mutation::TimeAheadOfClock,
+    Mutation::TimeFarAhead,
     Mutation::TimeNoHex,
     Mutation::BitsAbsent,
     Mutation::BitsOutside,
@@ -213,7 +213,7 @@ impl Scene {
             Mutation::TimeAheadOfJob => {
                 share.ntime = format!("{:08x}", self.pool_job.ntime + 7000 + random.u32(0..2));
             }
-            Mutation::TimeAheadOfClock => {
+            Mutation::TimeFarAhead => {
                 share.ntime = format!("{:08x}", self.now + 7200 + random.u32(0..2));
             }
             Mutation::TimeNoHex => share.ntime.push('0'),

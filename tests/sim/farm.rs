@@ -263,12 +263,6 @@ impl Farm {
         self.publisher.publish(offered).await.expect("good documents");
     }
 
-    /// Applies a configuration that the documents of this farm do not say.
-    pub(crate) async fn apply(&mut self, change: Change) {
-        let offered = Offered::from_files(applied(&self.documents, change));
-        self.publisher.publish(offered).await.expect("a good configuration");
-    }
-
     /// The network, for what else is to live there.
     pub(crate) fn net(&self) -> &Net {
         &self.net

@@ -111,17 +111,17 @@ fn a_change_of_rules_moves_miners_on_the_connections_that_they_have() {
     let outcome = play(two_routes, MinerLinks::Whole, async |mut farm| {
         farm.mine_until(seconds(60)).await;
         assert_eq!(accepted(&farm.ledger(), "other"), 0);
-        farm.apply(Change(ones_elsewhere)).await;
+        farm.change(Change(ones_elsewhere)).await;
         farm.mine_until(seconds(120)).await;
         let before = farm.ledger();
-        farm.apply(Change(others_elsewhere)).await;
+        farm.change(Change(others_elsewhere)).await;
         farm.mine_until(seconds(180)).await;
         let after = farm.ledger();
         for route in ["main", "other"] {
             let moved = accepted(&after, route) - accepted(&before, route);
             assert!(moved > 20, "{moved} by {route}");
         }
-        farm.apply(Change(two_routes)).await;
+        farm.change(Change(two_routes)).await;
         farm.mine_until(seconds(240)).await;
         farm
     });

@@ -26,6 +26,15 @@ cargo xtask COMMAND: needs nothing installed but Rust (and a C compiler, for the
       --only NAME  only those with this in their name; may be repeated
       --list       prints them, and tries none
 
+  paid [--short | --sockets] [--dev] [ARGUMENTS]
+      The paid-work experiment (docs/paid-work.md): 600 machines over a day of virtual time behind the proxy and on
+      direct connections, with the same tickets, pools and faults; what each loses, phase by phase, against an
+      oracle. Fails when a goal or a budget (tests/paid/budget.yaml) is missed. Results: target/paid-work/.
+      --short       60 machines, two hours, one event of each kind: a step of `test`
+      --sockets     200 machines on real sockets, with real processes, for 20 minutes
+      --dev         not optimised: slower to run, faster to build
+      --machines N, --seed N, --pause SECONDS (between two tickets of a middling machine)
+
   propagation [--edits N]
       How long an edit takes from the write to the last acknowledgement of 20 pods, in a cluster of our own (what
       `test --only node` needs): prints the distribution. Without --edits, of 100 edits.

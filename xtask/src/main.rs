@@ -9,6 +9,7 @@ mod bugs;
 mod codegen;
 mod demo;
 mod help;
+mod paid;
 mod soak;
 mod test;
 mod tidy;
@@ -38,6 +39,7 @@ fn dispatch(arguments: &[String]) -> Outcome {
         "bugs" => bugs::run(rest),
         "codegen" => codegen::run(rest),
         "demo" => demo::run(rest),
+        "paid" => paid::run(rest),
         "propagation" => test::propagation::run(rest),
         "soak" => soak::run(rest),
         "test" => test::run(rest),

@@ -100,7 +100,8 @@ fn pool_states(route: &str, output: &RouteOutput) -> Vec<control::PoolState> {
         active: pool.is_active,
         last_error: pool.last_error.clone().unwrap_or_default(),
     };
-    view.pools.iter().map(state).collect()
+    // The operator knows pools and not how many connections each takes.
+    view.pools.iter().filter(|pool| pool.connection == 1).map(state).collect()
 }
 
 fn stream_status(state: &StreamState) -> StreamStatus {

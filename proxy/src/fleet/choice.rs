@@ -43,6 +43,7 @@ impl RouteTask {
                 })
                 .collect();
             if wanted.is_empty() {
+                self.close_hours(now);
                 break;
             }
             self.weights = self.staged(wanted);
@@ -52,9 +53,20 @@ impl RouteTask {
         }
     }
 
-    /// The pools that are mined on, in the order of preference.
+    /// The pools that are mined on, in the order of preference, each by its first connection.
     pub(super) fn active_pools(&self) -> Vec<PoolId> {
-        self.board.active().map(PoolId::of).collect()
+        let is_first = |pool: &PoolId| self.slot(*pool).is_none_or(|slot| slot.further.is_none());
+        self.board.active().map(PoolId::of).filter(is_first).collect()
+    }
+
+    /// With nothing to go to, what is mined on is still left when its hours are over.
+    fn close_hours(&mut self, now: Now) {
+        let is_open =
+            |source: &SourceId| self.slot(PoolId::of(*source)).is_none_or(|slot| slot.is_open(now));
+        let open: Vec<SourceId> = self.board.active().filter(is_open).collect();
+        if open.len() < self.board.active().count() {
+            self.board.set_active(now, &open);
+        }
     }
 
     fn choose(&self, now: Now) -> Choice {
@@ -70,8 +82,9 @@ impl RouteTask {
 
     /// Moves the board to the pools that have a weight.
     fn mine_on(&mut self, now: Now) -> Moved {
-        let sources = self.weights.iter().filter_map(|(pool, _)| self.slot(*pool)?.source);
+        let sources = self.weights.iter().flat_map(|(pool, _)| self.sources_of(*pool));
         let sources: Vec<SourceId> = sources.collect();
+        let pools = self.active_pools();
         let before: Vec<SourceId> = self.board.active().collect();
         if before == sources {
             return Moved::Yes;
@@ -89,8 +102,7 @@ impl RouteTask {
             return Moved::NotAll;
         }
         self.board.set_active(now, &sources);
-        let before: Vec<PoolId> = before.into_iter().map(PoolId::of).collect();
-        self.switched(now.instant, &before);
+        self.switched(now.instant, &pools);
         Moved::Yes
     }
 
@@ -170,6 +182,7 @@ impl RouteTask {
 
     fn candidate(&self, slot: &Slot, now: Now, failback_after: Duration) -> Candidate {
         let fitness = match slot.ready_since() {
+            Some(_) if slot.further.is_some() => Fitness::Unable,
             Some(_) if self.staging.is_refused(slot.handle.id) => Fitness::Suspect,
             since => fitness(slot, since, now, failback_after),
         };

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::route::RouteTask;
 use super::slot::Slot;
 use crate::policy::selector::{Wish, places};
+use crate::upstream::PoolId;
 
 // === impl RouteTask ===
 
@@ -23,14 +24,23 @@ impl RouteTask {
             .collect();
         let places = places(&wishes, config.pin.as_deref());
         for (pool, place) in config.pools.iter().zip(places) {
-            let kept = former.iter().position(|slot| slot.is_same(pool, &config));
+            let is_first = |slot: &Slot| slot.further.is_none() && slot.is_same(pool, &config);
+            let kept = former.iter().position(is_first);
             let mut slot = match kept {
                 Some(kept) => former.remove(kept),
                 None => Slot::start(pool, &config, &mut self.parts.seams, &self.updates_in),
             };
             slot.keep(pool);
             slot.place = place;
+            let of = slot.handle.id;
             self.slots.push(slot);
+            let is_further = |slot: &Slot| slot.further.is_some_and(|further| further.of == of);
+            while let Some(kept) = former.iter().position(is_further) {
+                let mut slot = former.remove(kept);
+                slot.keep(pool);
+                slot.place = place;
+                self.slots.push(slot);
+            }
             while let Some(replaced) = former.iter().position(|slot| slot.name() == pool.name) {
                 let mut slot = former.remove(replaced);
                 slot.outgoing(now);
@@ -43,7 +53,7 @@ impl RouteTask {
         }
     }
 
-    fn remove(&mut self, slot: &Slot) {
+    pub(super) fn remove(&mut self, slot: &Slot) {
         slot.stop();
         if let Some(source) = slot.source {
             self.withdraw(source);
@@ -52,7 +62,7 @@ impl RouteTask {
 
     /// Lets outgoing pools go whose successor is mined on, or whose time is over.
     pub(super) fn drop_outgoing(&mut self, now: Instant) {
-        let active = self.active_pools();
+        let active: Vec<PoolId> = self.board.active().map(PoolId::of).collect();
         let gone = |slot: &Slot| {
             slot.outgoing_until().is_some_and(|until| {
                 let is_active = active.contains(&slot.handle.id);
@@ -74,5 +84,6 @@ impl RouteTask {
         for slot in &outgoing {
             self.remove(slot);
         }
+        self.drop_further(|_| false);
     }
 }

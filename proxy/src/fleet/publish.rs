@@ -13,6 +13,7 @@ use super::slot::{PoolView, Slot};
 use super::{RouteState, RouteView};
 use crate::telemetry::RouteEvent;
 use crate::telemetry::reasons::NoPoolAction;
+use crate::upstream::PoolId;
 
 // === impl RouteTask ===
 
@@ -44,8 +45,8 @@ impl RouteTask {
     }
 
     fn publish_view(&self, state: &RouteState) {
-        let active = self.active_pools();
-        let first = active.first().and_then(|first| self.slot(*first));
+        let first = self.active_pools().first().and_then(|first| self.slot(*first));
+        let active: Vec<PoolId> = self.board.active().map(PoolId::of).collect();
         let now = self.now();
         let pools = self.slots.iter().map(|slot| PoolView {
             is_active: active.contains(&slot.handle.id),

@@ -61,7 +61,8 @@ impl RouteTask {
     pub(crate) fn new(mut parts: RouteParts) -> (Self, RouteOutput) {
         let config = Arc::clone(&parts.config.borrow_and_update());
         let (updates_in, updates) = mpsc::channel(UPDATES_MAX);
-        let board = WorkBoard::new(parts.first_serial, fixed_layout(&config));
+        let mut board = WorkBoard::new(parts.first_serial, fixed_layout(&config));
+        board.allow_banks(Self::BANKS);
         let name: Arc<str> = config.name.as_str().into();
         let started = parts.seams.clock.now().instant;
         let seating = Seating::new(started);
@@ -152,7 +153,7 @@ impl RouteTask {
         [keep_alive, settle, assume, lingering, outgoing, self.again_at, judging, staging]
             .into_iter()
             .flatten()
-            .fold(self.seating.due_at(), Instant::min)
+            .fold(self.seating.due_at().min(self.seating.look_at()), Instant::min)
     }
 
     fn keep_alive_period(&self) -> Duration {

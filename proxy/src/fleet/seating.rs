@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use loka_stratum::difficulty::Difficulty;
 use loka_stratum::types::LaneId;
 
+use super::banks;
 use super::route::RouteTask;
+use super::slot::Slot;
 use crate::policy::apportion::{self, Accounts, Brought, Sitter};
 use crate::seats::{Seat, Seats};
 use crate::upstream::{PoolId, Wanted};
@@ -41,6 +43,9 @@ pub(super) struct Seating {
     known_since: Option<Instant>,
     /// Pools that are to have a turn first.
     lend_to: Vec<PoolId>,
+    /// When it was looked for miners that wait for a connection.
+    looked: Instant,
+    is_crowded: bool,
 }
 
 // === impl Seating ===
@@ -57,6 +62,8 @@ impl Seating {
             rates: BTreeMap::new(),
             known_since: None,
             lend_to: Vec::new(),
+            looked: now,
+            is_crowded: false,
         }
     }
 
@@ -70,6 +77,11 @@ impl Seating {
 
     pub(super) fn due_at(&self) -> Instant {
         self.counted + PERIOD
+    }
+
+    /// When miners are looked after that wait for a connection.
+    pub(super) fn look_at(&self) -> Instant {
+        if self.is_crowded { self.looked + banks::LOOK_EVERY } else { self.due_at() }
     }
 
     /// The part of the hashrate that `pool` has.
@@ -147,6 +159,11 @@ impl RouteTask {
     /// Moves seats, when it is time or the pools are others than before.
     pub(super) fn seat(&mut self) {
         let now = self.now().instant;
+        if self.seating.is_crowded && now >= self.seating.look_at() {
+            self.seating.looked = now;
+            let seats = self.seating.seats.taken();
+            self.open_banks(now, &seats);
+        }
         let lanes: Vec<(PoolId, f64)> =
             self.active_pools().into_iter().map(|pool| (pool, self.weight_of(pool))).collect();
         if lanes == self.seating.lanes && now < self.seating.due_at() {
@@ -155,6 +172,8 @@ impl RouteTask {
         let elapsed = now.saturating_duration_since(self.seating.counted);
         self.seating.counted = now;
         let seats = self.seating.seats.taken();
+        self.open_banks(now, &seats);
+        self.seating.is_crowded = seats.len() >= banks::MANY_SEATS;
         let pools: Vec<(u32, f64, Brought)> =
             lanes.iter().map(|(pool, weight)| (pool.0, *weight, self.brought(*pool))).collect();
         match pools.len() {
@@ -168,9 +187,16 @@ impl RouteTask {
         self.tell_difficulty(now);
     }
 
+    /// By all connections to a pool.
     fn brought(&self, pool: PoolId) -> Brought {
-        let work = self.slot(pool).map(|slot| slot.facts().work).unwrap_or_default();
-        Brought { written: work.written, refused: work.rejected + work.unanswered }
+        let is_of = |slot: &&Slot| {
+            slot.handle.id == pool || slot.further.is_some_and(|further| further.of == pool)
+        };
+        let works = self.slots.iter().filter(is_of).map(|slot| slot.facts().work);
+        works.fold(Brought::default(), |sum, work| Brought {
+            written: sum.written + work.written,
+            refused: sum.refused + work.rejected + work.unanswered,
+        })
     }
 
     /// Tells each pool what difficulty suits the hashrate that it has or would have after a failover, so that none is

@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::FleetSeams;
+use super::banks::Further;
 use super::judging::reason;
 use crate::policy::blocks::BlockHistory;
 use crate::policy::health::{Health, HealthLimits};
@@ -43,6 +44,8 @@ pub(crate) struct PoolView {
     /// Whether its schedule lets it be mined on now.
     pub(crate) is_open: bool,
     pub(crate) is_pinned: bool,
+    /// Which of the connections to its pool it is, counted from one.
+    pub(crate) connection: u32,
 }
 
 /// One pool of a route.
@@ -50,6 +53,8 @@ pub(crate) struct Slot {
     pub(super) handle: Arc<PoolHandle>,
     pub(super) source: Option<SourceId>,
     pub(super) place: Place,
+    /// Of a connection that was opened beside the first one to its pool.
+    pub(super) further: Option<Further>,
     pub(super) health: Health,
     pub(super) blocks: BlockHistory,
     pool: Arc<Pool>,
@@ -118,6 +123,7 @@ impl Slot {
             place: Place { tier: 0, group: 0, weight: 1 },
             health: Health::default(),
             blocks: BlockHistory::default(),
+            further: None,
             mask: wanted_mask(&pool, mask.0),
             pool,
             settings,
@@ -137,6 +143,24 @@ impl Slot {
 
     pub(super) fn name(&self) -> &str {
         &self.pool.name
+    }
+
+    /// What it is told of its pool.
+    pub(super) fn pool(&self) -> Arc<Pool> {
+        Arc::clone(&self.pool)
+    }
+
+    /// The bytes that the pool leaves to us, once it has told.
+    pub(super) fn extranonce2_size(&self) -> Option<u8> {
+        self.terms.map(|terms| terms.extranonce2_size)
+    }
+
+    /// For status pages: of several connections to a pool, each has its own.
+    fn shown_name(&self) -> Arc<str> {
+        match self.further {
+            None => Arc::clone(&self.handle.name),
+            Some(further) => format!("{}#{}", self.handle.name, further.number()).into(),
+        }
     }
 
     /// Whether `pool` is reached and logged in to in the same way, so that the connection can stay.
@@ -303,7 +327,7 @@ impl Slot {
     /// What it knows itself; the hashrate is its route's to say.
     pub(super) fn view(&self, now: Now) -> PoolView {
         PoolView {
-            name: Arc::clone(&self.handle.name),
+            name: self.shown_name(),
             endpoint: format!("{}:{}", self.pool.endpoint.host, self.pool.endpoint.port),
             account: Arc::clone(&self.handle.account),
             state: self.state,
@@ -315,6 +339,7 @@ impl Slot {
             suspicion: self.health.suspicion().map(reason),
             is_open: self.is_open(now),
             is_pinned: self.is_pinned(),
+            connection: self.further.map_or(1, Further::number),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 /// A pool that owes a verdict for this long is left, however quick it usually is: less would follow the network's noise.
 /// With the way of the news to the miners, a second of work is lost.
-const STALL_LEAST: Duration = Duration::from_millis(900);
+const STALL_LEAST: Duration = Duration::from_millis(850);
 
 /// And this is the longest that a slow one is waited for, however slow it has become.
 const STALL_MOST: Duration = Duration::from_secs(10);

@@ -5,62 +5,100 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::rate_limit::TokenBucket;
-use super::selector::{Candidate, Choice, Standing, choose};
+use super::selector::{Candidate, Choice, Choosing, Fitness, Standing, Wish, places};
 
-const FAILBACK: Duration = Duration::from_secs(60);
+const HEALTH: Duration = Duration::from_secs(40);
 
-/// Pools come and go, in seconds, over a quarter of an hour.
-fn any_history() -> impl Strategy<Value = Vec<(u8, usize, bool)>> {
-    proptest::collection::vec((0..20_u8, 0..4_usize, any::<bool>()), 1..60)
+/// Between two changes to something better (`CALM` of the selector).
+const CALM: Duration = Duration::from_secs(60);
+
+/// What becomes of a pool.
+#[derive(Clone, Copy, Debug)]
+enum Turn {
+    Down,
+    Suspected,
+    Up,
+}
+
+/// Pools come and go, in seconds, over some minutes.
+fn any_history() -> impl Strategy<Value = Vec<(u8, usize, Turn)>> {
+    let turn = prop_oneof![Just(Turn::Down), Just(Turn::Suspected), Just(Turn::Up)];
+    proptest::collection::vec((0..20_u8, 0..4_usize, turn), 1..60)
 }
 
 fn any_asking() -> impl Strategy<Value = Vec<u16>> {
     proptest::collection::vec(0..1500_u16, 1..200)
 }
 
-fn candidates(ready_since: &[Option<Instant>]) -> Vec<Candidate> {
+/// Four pools in an order.
+fn four() -> Vec<Candidate> {
+    let wish = |name| Wish { name, priority: 0, weight: None };
+    let places = places(&["a", "b", "c", "d"].map(wish), None);
     let candidate =
-        |ready: &Option<Instant>| Candidate { ready_since: *ready, standing: Standing::Configured };
-    ready_since.iter().map(candidate).collect()
+        |place| Candidate { fitness: Fitness::Unable, standing: Standing::Configured, place };
+    places.into_iter().map(candidate).collect()
+}
+
+fn is_fit(candidates: &[Candidate], index: usize) -> bool {
+    matches!(candidates[index].fitness, Fitness::Fit { .. })
+}
+
+/// The one pool of a choice.
+fn one(choice: &Choice) -> Option<usize> {
+    assert!(choice.pools.len() <= 1, "without weights one pool is mined on: {choice:?}");
+    choice.pools.first().map(|(index, _)| *index)
 }
 
 /// What a choice must be, whatever came before.
-fn check_choice(ready: &[Option<Instant>], active: Option<usize>, now: Instant, choice: Choice) {
-    let is_ready = |index: usize| ready.get(index).is_some_and(Option::is_some);
-    let any = (0..ready.len()).any(is_ready);
-    assert_eq!(choice.pool.is_some(), any, "a pool is mined on if there is one: {ready:?}");
-    assert!(choice.pool.is_none_or(is_ready), "{choice:?} of {ready:?}");
-    let (Some(from), Some(to)) = (active.filter(|index| is_ready(*index)), choice.pool) else {
+fn check_choice(asked: &Choosing<'_>, choice: &Choice) {
+    let Choosing { candidates, active, last_better, now } = asked;
+    let able = |index: &usize| candidates[*index].fitness != Fitness::Unable;
+    let chosen = one(choice);
+    assert_eq!(chosen.is_some(), (0..4).any(|index| able(&index)), "{candidates:?}: {choice:?}");
+    assert!(chosen.iter().all(able), "a pool that cannot be mined on: {choice:?}");
+    let (Some(from), Some(to)) = (active.first().copied(), chosen) else { return };
+    if from == to || !is_fit(candidates, from) {
         return;
+    }
+    assert!(to < from, "a pool that works is left for a worse one: {from} to {to}");
+    let Fitness::Fit { trusted_from } = candidates[to].fitness else {
+        panic!("a pool that works is left for one that is not: {candidates:?}, {choice:?}");
     };
-    assert!(to <= from, "a pool that works is left for a worse one: {from} to {to}");
-    if to < from {
-        let since = ready[to].expect("ready");
-        assert!(now >= since + FAILBACK, "moved back after {:?}", now - since);
-    }
-    if let Some(again) = choice.again_at {
-        assert!(again > now && to == from, "{choice:?}");
-    }
+    assert!(*now >= trusted_from, "taken back {:?} too early", trusted_from - *now);
+    assert!(last_better.is_none_or(|last| *now >= last + CALM), "twice within {CALM:?}");
 }
 
 proptest! {
     #[test]
-    fn nobody_moves_back_before_the_time_of_health(history in any_history()) {
+    fn a_pool_that_works_is_left_only_for_a_better_one_in_its_time(history in any_history()) {
         let mut now = Instant::now();
-        let mut ready: Vec<Option<Instant>> = vec![None; 4];
-        let mut active = None;
-        for (seconds, pool, up) in history {
+        let mut candidates = four();
+        let (mut active, mut last_better) = (Vec::new(), None);
+        for (seconds, pool, turn) in history {
             now += Duration::from_secs(seconds.into());
-            let since = ready[pool];
-            ready[pool] = if up { since.or(Some(now)) } else { None };
-            let choice = choose(&candidates(&ready), active, FAILBACK, now);
-            check_choice(&ready, active, now, choice);
-            active = choice.pool;
+            candidates[pool].fitness = match (turn, candidates[pool].fitness) {
+                (Turn::Down, _) => Fitness::Unable,
+                (Turn::Suspected, _) => Fitness::Suspect,
+                (Turn::Up, fit @ Fitness::Fit { .. }) => fit,
+                (Turn::Up, _) => Fitness::Fit { trusted_from: now + HEALTH },
+            };
+            let asked = Choosing { candidates: &candidates, active: &active, last_better, now };
+            let choice = asked.choose();
+            check_choice(&asked, &choice);
             // The moment that it names is late enough.
             if let Some(again) = choice.again_at {
-                let later = choose(&candidates(&ready), active, FAILBACK, again);
-                prop_assert!(later.pool < active, "{later:?} at {again:?}");
+                prop_assert!(again > now, "{choice:?} at {now:?}");
+                let kept: Vec<usize> = one(&choice).into_iter().collect();
+                let later = Choosing { active: &kept, now: again, ..asked };
+                prop_assert!(one(&later.choose()) < one(&choice), "{choice:?}");
             }
+            let next: Vec<usize> = one(&choice).into_iter().collect();
+            if let (Some(from), Some(to)) = (active.first(), next.first())
+                && to < from && is_fit(&candidates, *from)
+            {
+                last_better = Some(now);
+            }
+            active = next;
         }
     }
 

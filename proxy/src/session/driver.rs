@@ -5,15 +5,19 @@ use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use loka_stratum::downstream::{Downstream, Event, Input, Outbox, Registry as _, Remains, View};
+use loka_stratum::downstream::{
+    Downstream, Event, Input, Outbox, Registry as _, Remains, SessionToken, View,
+};
 use loka_stratum::frame::FrameError;
 use loka_stratum::types::LaneId;
 use loka_stratum::work::Now;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{sleep_until, timeout};
 
+use super::resumable::Claim;
 use super::shared::Shared;
 use super::switch::{Asked, Former};
 use super::{Feed, Generation, Peer, SessionContext, close_reason};
@@ -52,6 +56,8 @@ pub(crate) struct SessionParts {
     pub(crate) context: Arc<SessionContext>,
     pub(crate) feed: watch::Receiver<Arc<Feed>>,
     pub(crate) peer: Peer,
+    /// What the miner may have its session back by.
+    pub(crate) token: SessionToken,
 }
 
 /// One miner.
@@ -80,10 +86,13 @@ pub(crate) struct Session {
     /// A whole line may be waiting in the decoder.
     lines_pending: bool,
     left: bool,
+    /// How it is told that its miner has come back elsewhere, once that could.
+    claim: Option<Arc<Claim>>,
 }
 
 /// What woke a session.
 enum Wake {
+    Claimed,
     Feed(Result<(), watch::error::RecvError>),
     HandedOver(HandOver),
     Io(io::Result<Progress>),
@@ -98,7 +107,7 @@ type Verdict = Result<(), CloseReason>;
 impl Session {
     /// `accepted`: what has passed since then, in a handshake of TLS, counts into that of Stratum.
     pub(crate) fn new(parts: SessionParts, io: Box<dyn Transport>, accepted: Now) -> Self {
-        let SessionParts { context, feed, peer } = parts;
+        let SessionParts { context, feed, peer, token } = parts;
         let now = accepted;
         let (pace, line_bytes_max, seats, generation) = {
             let feed = feed.borrow();
@@ -109,7 +118,7 @@ impl Session {
             seats,
             seat,
             wire: Wire::new(io, line_bytes_max),
-            machine: fresh(now, &peer),
+            machine: Downstream::new(now, MOVE_WINDOW.mul_f32(peer.spread), token),
             handoff: None,
             bucket: TokenBucket::new(now.instant, pace.burst),
             throttled_until: None,
@@ -118,6 +127,7 @@ impl Session {
             miner: None,
             lines_pending: false,
             left: false,
+            claim: None,
             context,
             feed,
             generation,
@@ -139,6 +149,8 @@ impl Session {
                 break reason;
             }
         };
+        // Before the farewell: its miner may be waiting on another connection already.
+        self.leave_behind(reason);
         // A farewell that the socket does not take in time is no loss: everything owed was written before.
         drop(timeout(FAREWELL, poll_fn(|cx| self.wire.poll_flush(cx))).await);
         drop(timeout(FAREWELL, poll_fn(|cx| self.wire.poll_shutdown(cx))).await);
@@ -158,9 +170,11 @@ impl Session {
             tokio::task::yield_now().await;
             return Wake::Timer;
         }
-        let Self { feed, wire, handoff, .. } = self;
+        let Self { feed, wire, handoff, claim, .. } = self;
         tokio::select! {
+            // Whoever wants this session's place stands still; then work, then what a miner waits for.
             biased;
+            () = poll_fn(|cx| poll_raised(claim.as_deref(), cx)) => Wake::Claimed,
             changed = feed.changed() => Wake::Feed(changed),
             result = answered(handoff) => Wake::HandedOver(result),
             progress = poll_fn(|cx| wire.poll(cx, interest)) => Wake::Io(progress),
@@ -213,6 +227,7 @@ impl Session {
             self.throttled_until = None;
         }
         match wake {
+            Wake::Claimed => return Err(CloseReason::Superseded),
             Wake::Feed(changed) => {
                 changed.map_err(|_| CloseReason::Stopped)?;
                 self.machine_step(feed, now, Input::Work, out)?;
@@ -291,6 +306,9 @@ impl Session {
     fn carry_out(&mut self, feed: &Feed, now: Now, out: &mut Outbox) -> Verdict {
         let credited = out.events.iter().any(|event| matches!(event, Event::BelowPool(_)));
         for event in out.events.drain(..) {
+            if let Event::Difficulty(_) = event {
+                self.remember(now.instant);
+            }
             self.observe(feed, now, event);
         }
         if out.forward.is_some() || credited {
@@ -298,6 +316,10 @@ impl Session {
         }
         if self.seat.miner() != self.machine.miner_id() {
             self.seat.identify(self.machine.miner_id());
+        }
+        if self.claim.is_none() {
+            let token = self.machine.session();
+            self.claim = token.map(|token| self.context.resumables.began(token));
         }
         if let Some(forward) = out.forward.take() {
             self.forward(feed, now, forward);
@@ -323,16 +345,36 @@ impl Session {
         }
     }
 
+    /// Leaves what the miner may come back for, or gives back what nobody needs any more.
+    fn leave_behind(&mut self, reason: CloseReason) {
+        let now = self.context.clock.now().instant;
+        self.remember(now);
+        if self.claim.take().is_some()
+            && let Some(token) = self.machine.session()
+        {
+            self.context.resumables.ended(token);
+        }
+        let shared = Shared { context: &self.context, now };
+        match self.machine.end(now) {
+            Remains::Session(session) if may_come_back(reason) => {
+                self.context.resumables.keep(now, session);
+                shared.give_up();
+            }
+            Remains::Session(session) => session.ids().for_each(|id| shared.release(id)),
+            Remains::Ids(ids) => ids.into_iter().for_each(|id| shared.release(id)),
+        }
+    }
+
+    /// Takes note of what has been shown to fit the worker.
+    fn remember(&self, now: Instant) {
+        let machine = &self.machine;
+        if let (Some(worker), Some(difficulty)) = (machine.worker(), machine.proven_difficulty()) {
+            self.context.memory.note(now, worker, difficulty);
+        }
+    }
+
     fn end(&mut self, reason: CloseReason) {
         let now = self.context.clock.now().instant;
-        let shared = Shared { context: &self.context, now };
-        let machine =
-            std::mem::replace(&mut self.machine, fresh(self.context.clock.now(), &self.peer));
-        let ids = match machine.end(now) {
-            Remains::Ids(ids) => ids,
-            Remains::Session(session) => session.ids().collect(),
-        };
-        ids.into_iter().for_each(|id| shared.release(id));
         self.context.miners.fetch_sub(1, Ordering::Relaxed);
         let telemetry = &self.context.telemetry;
         let (listener, peer) = (&*self.context.listener, self.peer.address);
@@ -358,8 +400,34 @@ impl Session {
     }
 }
 
-fn fresh(now: Now, peer: &Peer) -> Downstream {
-    Downstream::new(now, MOVE_WINDOW.mul_f32(peer.spread), peer.token)
+/// Whether what a session leaves is kept for its miner.
+fn may_come_back(reason: CloseReason) -> bool {
+    match reason {
+        CloseReason::ConfigChanged
+        | CloseReason::ConnectionLost
+        | CloseReason::Idle
+        | CloseReason::HandshakeTimeout
+        | CloseReason::LayoutChanged
+        | CloseReason::LineTooLong
+        | CloseReason::MinerLeft
+        | CloseReason::NoPool
+        | CloseReason::SlowReader
+        | CloseReason::Superseded => true,
+        // Not a miner, or nobody is left to come back to.
+        CloseReason::Drained
+        | CloseReason::ExtranonceExhausted
+        | CloseReason::ListenerRemoved
+        | CloseReason::NotStratum
+        | CloseReason::Stopped
+        | CloseReason::TlsOnPlainPort
+        | CloseReason::TooManyMalformed
+        | CloseReason::TooManySubmits => false,
+    }
+}
+
+/// Until the session is to give way; never while its miner has no name for it.
+fn poll_raised(claim: Option<&Claim>, cx: &mut Context<'_>) -> Poll<()> {
+    claim.map_or(Poll::Pending, |claim| claim.poll_raised(cx))
 }
 
 /// The answer of the pool's task, or never when no share is on its way.

@@ -32,8 +32,18 @@ impl Session {
             Event::Difficulty(difficulty) => context
                 .telemetry
                 .emit(MinerEvent::DifficultyChanged { listener, peer, difficulty: &difficulty }),
-            // TODO
-            Event::CoinbaseTooLong { .. } | Event::Renumbered | Event::Resumed => {}
+            Event::CoinbaseTooLong { len, max } => {
+                let class = self.machine.class();
+                context.telemetry.emit(MinerEvent::CoinbaseTooLong {
+                    listener,
+                    peer,
+                    class,
+                    len,
+                    max,
+                });
+            }
+            Event::Renumbered => context.telemetry.emit(MinerEvent::Renumbered { listener, peer }),
+            Event::Resumed => context.telemetry.emit(MinerEvent::Resumed { listener, peer }),
             Event::Malformed(what) => {
                 context.telemetry.emit(MinerEvent::Malformed { listener, peer, what: &what });
             }

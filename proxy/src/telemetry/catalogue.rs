@@ -70,6 +70,12 @@ loka_ops::metrics! {
         "Lines of miners that are not Stratum";
     MINER_DIFFICULTY_CHANGES: Counter "loka_miner_difficulty_changes" ["listener"]
         "Changes of the difficulty asked of a miner";
+    MINER_RESUMED: Counter "loka_miner_resumed" ["listener"]
+        "Miners that came back and have their former session again";
+    MINER_RENUMBERED: Counter "loka_miner_renumbered" ["listener"]
+        "Miners that were told another extranonce, since a pool leaves no room for the one that they had";
+    MINER_COINBASE_TOO_LONG: Counter "loka_miner_coinbase_too_long" ["listener", "firmware"]
+        "Miners whose software can hardly hold the coinbase of their pool";
     JOB_DELIVERY: Histogram "loka_job_delivery_seconds" []
         "From reading a job of the pool to writing it to one miner";
 

@@ -224,12 +224,13 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_submit_without_a_verdict_is_told_while_there_is_one() {
+    fn the_oldest_submit_tells_for_how_long_a_pool_is_stalled() {
         let (mut measures, facts) = measures();
         let start = Instant::now();
         measures.publish(2, Some(start));
-        assert_eq!(facts.borrow().oldest_outstanding, Some(start));
+        let later = start + Duration::from_millis(700);
+        assert_eq!(facts.borrow().stalled_for(later), Duration::from_millis(700));
         measures.publish(0, None);
-        assert_eq!(facts.borrow().oldest_outstanding, None);
+        assert_eq!(facts.borrow().stalled_for(later), Duration::ZERO);
     }
 }

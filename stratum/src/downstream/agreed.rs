@@ -17,10 +17,11 @@ const SENT_MAX: usize = 16;
 pub(super) struct Place(u32);
 
 /// The jobs that a miner was sent last.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Sent {
     serials: [u64; SENT_MAX],
     count: u32,
+    latest: JobSerial,
 }
 
 /// A value that holds from one job on, and the former ones.
@@ -34,6 +35,10 @@ pub(super) struct Agreed<T> {
 // === impl Sent ===
 
 impl Sent {
+    pub(super) fn nothing() -> Self {
+        Self { serials: [0; SENT_MAX], count: 0, latest: JobSerial(0) }
+    }
+
     /// Where the next job will stand.
     pub(super) fn next(&self) -> Place {
         Place(self.count)
@@ -45,6 +50,12 @@ impl Sent {
             *slot = serial.0;
         }
         self.count = self.count.saturating_add(1);
+        self.latest = self.latest.max(serial);
+    }
+
+    /// The job published last of all that were sent.
+    pub(super) fn latest(&self) -> JobSerial {
+        self.latest
     }
 
     /// Where a job stands: the first time, if it was sent again. One that is not known stands before all others.
@@ -139,7 +150,7 @@ mod tests {
 
     #[test]
     fn the_order_of_sending_counts_and_not_that_of_the_serials() {
-        let mut sent = Sent::default();
+        let mut sent = Sent::nothing();
         for serial in [20, 15, 21, 15] {
             sent.push(JobSerial(serial));
         }

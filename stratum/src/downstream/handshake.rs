@@ -26,7 +26,7 @@ pub(super) struct Fresh;
 #[derive(Debug)]
 pub(super) struct Waiting {
     request: Option<RequestId>,
-    pub(super) former: Option<Former>,
+    pub(super) former: Option<Box<Former>>,
 }
 
 /// A former connection that is to give way.
@@ -92,10 +92,9 @@ impl Downstream {
             None => {
                 let until = view.now.instant + BUSY_MAX;
                 let session = subscribe.session.as_deref();
-                let former = session.map(|session| Former {
-                    session: session.into(),
-                    ask_at: view.now.instant,
-                    until,
+                let former = session.map(|session| {
+                    let session = session.into();
+                    Box::new(Former { session, ask_at: view.now.instant, until })
                 });
                 self.subscribe_fresh(view, Waiting { request: id, former }, out);
             }
@@ -121,12 +120,12 @@ impl Downstream {
     fn subscribe_fresh(&mut self, view: &View<'_>, waiting: Waiting, out: &mut Outbox) {
         let now = view.now.instant;
         let Waiting { request, former } = waiting;
-        if let Some(former) = former {
+        if let Some(mut former) = former {
             match view.registry.resume(&former.session) {
                 Resume::Ready(resumable) => return self.resume(view, request, *resumable, out),
                 Resume::Busy if now < former.until => {
-                    let former = Some(Former { ask_at: now + BUSY_RETRY, ..former });
-                    self.phase = Phase::Waiting(Waiting { request, former });
+                    former.ask_at = now + BUSY_RETRY;
+                    self.phase = Phase::Waiting(Waiting { request, former: Some(former) });
                     return;
                 }
                 Resume::Busy | Resume::Unknown => {}

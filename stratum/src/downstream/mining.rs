@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::agreed::{Agreed, Place, Sent};
 use super::placing::Placing;
-use super::{Close, Downstream, Event, Leaving, NoPool, Outbox, Peer, Phase, Told, View};
+use super::{Close, Downstream, Event, Leaving, NoPool, Outbox, Peer, Phase, Told, View, Wishes};
 use crate::difficulty::{Assignment, Difficulty};
 use crate::extranonce::MinerId;
 use crate::job::{Clean, JobTable};
@@ -101,7 +101,7 @@ impl Mining {
             former_ids: Vec::new(),
             check_at: vardiff.next_check(&settings, view.now.instant),
             assigned: Agreed::new(Assignment::new(settings.bounded(difficulty, ceiling))),
-            sent: Sent::default(),
+            sent: Sent::nothing(),
             vardiff,
             seen: SeenShares::new(),
             proven: None,
@@ -142,8 +142,7 @@ impl Mining {
     /// Another id for the jobs from the next on. The former one stays the miner's until no share can bear it any more.
     pub(super) fn renumber(&mut self, view: &View<'_>, id: MinerId) {
         let face = self.faces.current();
-        let last = view.work.jobs.newest_serial();
-        self.former_ids.push((last, face.id));
+        self.former_ids.push((self.sent.latest(), face.id));
         self.faces.change(Face { id, ..face }, self.sent.next());
         self.give_up_ids(view);
     }
@@ -239,7 +238,7 @@ impl Downstream {
     }
 
     pub(super) fn suggest(&mut self, view: &View<'_>, wanted: Difficulty, out: &mut Outbox) {
-        self.peer.wanted = Some(wanted);
+        self.peer.wish(Wishes { wanted: Some(wanted), ..self.peer.wishes() });
         let ceiling = self.lane(view).map_or(wanted, |lane| lane.job.pool_difficulty);
         if let Phase::Mining(mining) = &mut self.phase {
             mining.move_to(self.peer.range(view.terms).bounded(wanted, ceiling), out);

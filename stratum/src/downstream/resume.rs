@@ -7,6 +7,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use super::handshake::{Fresh, Subscribed};
 use super::mining::Mining;
 use super::{Downstream, Phase};
 use crate::extranonce::MinerId;
@@ -83,28 +84,20 @@ impl Resumable {
 // === impl Downstream ===
 
 impl Downstream {
-    /// The connection has ended.
+    /// The connection has ended. Nothing is to be given to the machine after this.
     #[must_use]
-    pub fn end(self, now: Instant) -> Remains {
-        match self.phase {
-            Phase::Fresh(_) | Phase::Waiting(_) => Remains::Ids(Vec::new()),
-            Phase::Subscribed(state) => match state.resumed {
-                // It came back and broke off before it was at work.
-                Some(mining) => self.token.remains(self.peer.version_mask, mining, now),
-                None => Remains::Ids(vec![state.id]),
-            },
-            Phase::Mining(mining) => self.token.remains(self.peer.version_mask, mining, now),
-        }
-    }
-}
-
-impl SessionToken {
-    fn remains(
-        self,
-        version_mask: Option<VersionMask>,
-        mining: Box<Mining>,
-        ended: Instant,
-    ) -> Remains {
-        Remains::Session(Box::new(Resumable { token: self, version_mask, mining, ended }))
+    pub fn end(&mut self, now: Instant) -> Remains {
+        let mining = match std::mem::replace(&mut self.phase, Phase::Fresh(Fresh)) {
+            Phase::Fresh(_) | Phase::Waiting(_) => return Remains::Ids(Vec::new()),
+            Phase::Subscribed(Subscribed { id, resumed: None, .. }) => {
+                return Remains::Ids(vec![id]);
+            }
+            // It came back and broke off before it was at work.
+            Phase::Subscribed(Subscribed { resumed: Some(mining), .. }) | Phase::Mining(mining) => {
+                mining
+            }
+        };
+        let (token, version_mask) = (self.token, self.peer.version_mask);
+        Remains::Session(Box::new(Resumable { token, version_mask, mining, ended: now }))
     }
 }

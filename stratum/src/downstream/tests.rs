@@ -19,6 +19,8 @@ mod awaited;
 mod handshake;
 mod mining;
 mod moved;
+mod moving;
+mod resuming;
 mod shares;
 mod timers;
 
@@ -57,6 +59,8 @@ struct Shared {
     /// How often a former connection is still up when it is asked for.
     busy: Cell<u32>,
     remembered: Cell<Option<Difficulty>>,
+    /// Of the next id.
+    bank: Cell<u32>,
 }
 
 impl Default for Shared {
@@ -67,6 +71,7 @@ impl Default for Shared {
             former: RefCell::default(),
             busy: Cell::default(),
             remembered: Cell::default(),
+            bank: Cell::default(),
         }
     }
 }
@@ -75,7 +80,7 @@ impl Registry for Shared {
     fn allocate(&self, layout: Layout, banks: Range<u32>) -> Option<MinerId> {
         let left = self.ids_left.get().checked_sub(1)?;
         self.ids_left.set(left);
-        Some(MinerId::new(layout, 0x0a0b_0c00 + left).in_bank(banks.start))
+        Some(MinerId::new(layout, 0x0a0b_0c00 + left).in_bank(banks.start.max(self.bank.take())))
     }
 
     fn release(&self, id: MinerId) {
@@ -333,4 +338,10 @@ fn brief_event(event: &Event) -> String {
             format!("refused {} of {of}", reject.label())
         }
     }
+}
+
+/// Every miner that is connected has one, whatever it does.
+#[test]
+fn a_machine_stays_small() {
+    assert!(size_of::<Downstream>() <= 224, "{}", size_of::<Downstream>());
 }

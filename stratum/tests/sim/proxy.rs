@@ -121,7 +121,7 @@ impl Proxy {
     }
 
     pub(crate) fn miner_gone(&mut self, now: Now, miner: usize) {
-        let Some(session) = self.sessions[miner].take() else { return };
+        let Some(mut session) = self.sessions[miner].take() else { return };
         self.orphaned += u64::from(session.owed);
         let ids = match session.machine.end(now.instant) {
             Remains::Ids(ids) => ids,

@@ -54,6 +54,8 @@ impl Scratch {
         command.current_dir(&self.tree);
         // Both, since either may be set where we were started; the products of the tree itself must not be touched.
         command.env("CARGO_TARGET_DIR", &self.build).env("CARGO_BUILD_BUILD_DIR", &self.build);
+        // Every bug is a build and a moment of tests: what the optimiser takes, it never gives back.
+        command.env("CARGO_PROFILE_DEV_OPT_LEVEL", "0");
         command
     }
 

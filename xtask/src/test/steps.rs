@@ -6,7 +6,7 @@ use std::process::Command;
 use super::kubernetes;
 use super::setup::Tool;
 use crate::workspace::{self, PACKAGES, cargo};
-use crate::{bugs, codegen, soak, tidy};
+use crate::{bugs, codegen, paid, soak, tidy};
 
 /// The levels, from the cheapest to the dearest.
 pub(super) const LEVELS: [&str; 7] = ["house", "unit", "sim", "it", "demo", "api", "node"];
@@ -173,6 +173,21 @@ fn simulations() -> Vec<Step> {
     vec![
         tests("sim", "sim-core", "the machines in virtual time", vec![test_start(&core)]),
         tests("sim", "sim-proxy", "the whole proxy in virtual time", vec![test_start(&whole)]),
+        Step {
+            level: "sim",
+            name: "paid",
+            what: "the paid-work experiment, short",
+            needs: None,
+            prints_tests: false,
+            work: Work::Programs(vec![Start::cargo(&[
+                "run",
+                "--quiet",
+                "--package",
+                paid::PACKAGE,
+                "--",
+                "--short",
+            ])]),
+        },
     ]
 }
 

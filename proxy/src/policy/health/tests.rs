@@ -30,8 +30,8 @@ fn check_stall(slowest_ms: Option<u64>, configured_ms: Option<u64>, expected_ms:
 
 #[test]
 fn a_pool_may_owe_a_verdict_for_a_second_or_four_times_its_slowest() {
-    check_stall(None, None, 900);
-    check_stall(Some(40), None, 900);
+    check_stall(None, None, 850);
+    check_stall(Some(40), None, 850);
     check_stall(Some(600), None, 2100);
     check_stall(Some(60_000), None, 10_000);
     check_stall(Some(600), Some(3000), 3000);

@@ -29,6 +29,8 @@ pub enum MinerEvent<'a> {
         after: Duration,
         trace: TraceRef,
     },
+    /// The pool's coinbase is longer than the miner's software can hold, as far as is known; said once per miner.
+    CoinbaseTooLong { listener: &'a str, peer: SocketAddr, class: &'a str, len: usize, max: usize },
     /// A connection was accepted.
     Connected { listener: &'a str, peer: SocketAddr },
     /// The difficulty asked of the miner changed.
@@ -48,6 +50,10 @@ pub enum MinerEvent<'a> {
     Malformed { listener: &'a str, peer: SocketAddr, what: &'a str },
     /// The connection did not become a session.
     Refused { listener: &'a str, peer: SocketAddr, reason: RefuseReason },
+    /// The miner was told another extranonce, since a pool leaves no room for the one that it had.
+    Renumbered { listener: &'a str, peer: SocketAddr },
+    /// The miner came back and has its former session again.
+    Resumed { listener: &'a str, peer: SocketAddr },
     /// A share was refused. The ledger counts it; this is only for those who search the log.
     ShareRefused {
         listener: &'a str,
@@ -76,6 +82,16 @@ impl MinerEvent<'_> {
                 metrics.miner_closed.inc([listener, reason.label()]);
                 let _in_trace = trace.enter();
                 info!(listener, %peer, %reason, after_seconds = seconds(after), "miner gone");
+            }
+            Self::CoinbaseTooLong { listener, peer, class, len, max } => {
+                metrics.miner_coinbase_too_long.inc([listener, class]);
+                if let Some(unlogged) = metrics.miner_log.admit() {
+                    warn!(
+                        listener, %peer, firmware = class, coinbase_bytes = len, bytes_max = max, unlogged,
+                        "coinbase is longer than the miner's software is known to hold; if its shares are refused, \
+                         choose another pool for it, or raise coinbaseBytesMax in a firmware profile of your own"
+                    );
+                }
             }
             Self::Connected { listener, peer } => {
                 metrics.miner_connections.inc([listener]);
@@ -108,6 +124,14 @@ impl MinerEvent<'_> {
                     let remedy = refusal_remedy(reason);
                     warn!(listener, %peer, %reason, unlogged, remedy, "miner refused");
                 }
+            }
+            Self::Renumbered { listener, peer } => {
+                metrics.miner_renumbered.inc([listener]);
+                debug!(listener, %peer, "miner was told another extranonce");
+            }
+            Self::Resumed { listener, peer } => {
+                metrics.miner_resumed.inc([listener]);
+                debug!(listener, %peer, "miner has its session back");
             }
             Self::ShareRefused { listener, peer, worker, reason, trace } => {
                 let _in_trace = trace.enter();

@@ -53,6 +53,15 @@ fn events_of_miners_are_counted_by_listener_and_reason() {
         MinerEvent::DifficultyChanged { listener, peer, difficulty: &512 },
         "loka_miner_difficulty_changes_total{listener=\"v1\"} 1",
     );
+    check(
+        MinerEvent::CoinbaseTooLong { listener, peer, class: "antminer", len: 800, max: 730 },
+        "loka_miner_coinbase_too_long_total{listener=\"v1\",firmware=\"antminer\"} 1",
+    );
+    check(
+        MinerEvent::Renumbered { listener, peer },
+        "loka_miner_renumbered_total{listener=\"v1\"} 1",
+    );
+    check(MinerEvent::Resumed { listener, peer }, "loka_miner_resumed_total{listener=\"v1\"} 1");
     let (worker, user_agent) = ("rig.1", "cgminer/4.12");
     check(
         MinerEvent::HandshakeDone { listener, peer, worker, user_agent, after, trace },

@@ -21,11 +21,14 @@ impl Metrics {
             jobs_received,
             listener_failures,
             miner_closed,
+            miner_coinbase_too_long,
             miner_connections,
             miner_difficulty_changes,
             miner_handshake,
             miner_malformed,
             miner_refused,
+            miner_renumbered,
+            miner_resumed,
             pool_connects,
             pool_down,
             pool_login,
@@ -52,6 +55,8 @@ impl Metrics {
             miner_connections,
             miner_difficulty_changes,
             miner_malformed,
+            miner_renumbered,
+            miner_resumed,
             route_no_pool,
             spans_exported,
         ] {
@@ -59,6 +64,7 @@ impl Metrics {
         }
         for two in [
             miner_closed,
+            miner_coinbase_too_long,
             miner_refused,
             miner_tls_failed,
             pool_connects,
