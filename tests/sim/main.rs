@@ -13,6 +13,7 @@
 )]
 
 mod changes;
+mod dedicated;
 mod differential;
 mod farm;
 mod faults;
