@@ -78,6 +78,10 @@ pub enum PoolEvent<'a> {
 // === impl PoolEvent ===
 
 impl PoolEvent<'_> {
+    pub(super) fn is_routine(&self) -> bool {
+        matches!(self, Self::Connecting { .. } | Self::JobReceived { .. } | Self::Verdict { .. })
+    }
+
     pub(super) fn observe(&self, metrics: &Metrics) {
         match *self {
             Self::Back { route, pool, after } => {

@@ -48,6 +48,7 @@ impl Metrics {
             miner_tls_failed,
             miner_log: _,
             block_log: _,
+            crowd_log: _,
         } = self;
         job_delivery.observe(second.as_secs_f64());
         for one in [
