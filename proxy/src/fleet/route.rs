@@ -185,6 +185,7 @@ impl RouteTask {
         match update.news {
             News::Connecting => self.with_slot(index, Slot::connecting),
             News::Ready { source, version_mask } => self.ready(index, source, version_mask),
+            News::Moved => self.replace(index),
             News::Unfit { source, detail } => {
                 self.with_slot(index, |slot| slot.unverified(detail));
                 // Earlier jobs may still be worth something, and are not mined on for long.
