@@ -99,9 +99,7 @@ impl PoolEvent<'_> {
             }
             Self::Down { route, pool, reason, detail, retry_in } => {
                 metrics.pool_down.inc([route, pool, reason.label()]);
-                let (detail, retry) = (Said(detail), retry_in.map(seconds));
-                let remedy = down_remedy(reason);
-                warn!(route, pool, %reason, %detail, retry_in_seconds = retry, remedy, "pool down");
+                down(route, pool, reason, (detail, retry_in));
             }
             Self::Dropped { route, pool, reason, detail } => {
                 debug!(route, pool, %reason, detail = %Said(detail), "pool dropped us, trying again");
@@ -112,10 +110,7 @@ impl PoolEvent<'_> {
             }
             Self::LoginRefused { route, pool, user, message } => {
                 metrics.pool_login_refused.inc([route, pool]);
-                let message = Said(message);
-                let remedy = "compare spec.account, workerName and the credentials Secret of the \
-                              StratumPool with what the pool expects";
-                error!(route, pool, user, said = %message, remedy, "pool refused the login");
+                login_refused(route, pool, user, message);
             }
             Self::Message { route, pool, text } => {
                 metrics.pool_messages.inc([route, pool]);
@@ -144,11 +139,7 @@ impl PoolEvent<'_> {
             }
             Self::ReconnectAsked { route, pool, to, wait, obeyed } => {
                 metrics.pool_reconnects_asked.inc([route, pool, obeyed.label()]);
-                let (to, wait_seconds) = (Said(to), seconds(wait));
-                warn!(
-                    target: AUDIT, route, pool, %to, wait_seconds, %obeyed,
-                    "pool asked us to reconnect"
-                );
+                reconnect_asked(route, pool, (to, wait), obeyed);
             }
             Self::StillUnverified { route, pool, detail } => {
                 metrics.pool_unverified_jobs.inc([route, pool]);
@@ -160,10 +151,7 @@ impl PoolEvent<'_> {
             }
             Self::Unverified { route, pool, detail } => {
                 metrics.pool_unverified_jobs.inc([route, pool]);
-                let remedy = "compare verify.payoutAddress of the StratumPool with the account at \
-                              the pool; nothing is mined on it meanwhile";
-                let detail = Said(detail);
-                error!(target: AUDIT, route, pool, %detail, remedy, "pool pays somebody else");
+                unverified(route, pool, detail);
             }
             Self::Suspected { route, pool, reason } => {
                 metrics.pool_suspected.inc([route, pool, reason.label()]);
@@ -180,6 +168,36 @@ impl PoolEvent<'_> {
             }
         }
     }
+}
+
+fn down(
+    route: &str,
+    pool: &str,
+    reason: PoolDownReason,
+    (detail, retry_in): (&str, Option<Duration>),
+) {
+    let (detail, retry) = (Said(detail), retry_in.map(seconds));
+    let remedy = down_remedy(reason);
+    warn!(route, pool, %reason, %detail, retry_in_seconds = retry, remedy, "pool down");
+}
+
+fn login_refused(route: &str, pool: &str, user: &str, message: &str) {
+    let message = Said(message);
+    let remedy = "compare spec.account, workerName and the credentials Secret of the StratumPool with \
+                  what the pool expects";
+    error!(route, pool, user, said = %message, remedy, "pool refused the login");
+}
+
+fn unverified(route: &str, pool: &str, detail: &str) {
+    let remedy = "compare verify.payoutAddress of the StratumPool with the account at the pool; nothing is \
+                  mined on it meanwhile";
+    let detail = Said(detail);
+    error!(target: AUDIT, route, pool, %detail, remedy, "pool pays somebody else");
+}
+
+fn reconnect_asked(route: &str, pool: &str, (to, wait): (&str, Duration), obeyed: Obeyed) {
+    let (to, wait_seconds) = (Said(to), seconds(wait));
+    warn!(target: AUDIT, route, pool, %to, wait_seconds, %obeyed, "pool asked us to reconnect");
 }
 
 const fn down_remedy(reason: PoolDownReason) -> &'static str {
