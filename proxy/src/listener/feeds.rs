@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use loka_stratum::downstream::{NoPool, Terms};
 use loka_stratum::extranonce::Layout;
-use loka_stratum::firmware::Profiles;
 use loka_stratum::types::VersionMask;
 use loka_stratum::work::Work;
 use tokio::sync::watch;
@@ -242,7 +241,7 @@ fn terms(orders: &Orders, no_pool: NoPool, version_mask: VersionMask) -> Terms {
         idle_timeout: Duration::from_millis(config.limits.idle_timeout_ms),
         no_pool,
         version_mask,
-        firmware: Profiles::shipped(),
+        firmware: orders.firmware.clone(),
     }
 }
 

@@ -103,6 +103,8 @@ labels! {
         LoginRefused => "login_refused",
         /// It broke the protocol or a bound.
         Misbehaved => "misbehaved",
+        /// Its name stands for another address, which is gone to.
+        Moved => "moved",
         /// It asked us to reconnect.
         Reconnect => "reconnect",
         /// The proxy stops.

@@ -1,5 +1,6 @@
 //! Events of pools' connections.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use loka_ops::said::Said;
@@ -44,6 +45,8 @@ pub enum PoolEvent<'a> {
     Message { route: &'a str, pool: &'a str, text: &'a str },
     /// The pool broke the protocol or a bound.
     Misbehaved { route: &'a str, pool: &'a str, what: &'a str },
+    /// The pool's name stands for another address.
+    Moved { route: &'a str, pool: &'a str, from: &'a SocketAddr, to: &'a SocketAddr },
     /// The pool does not let in a name that work was to go under: it goes under the plain login.
     NameRefused { route: &'a str, pool: &'a str, login: &'a str, message: &'a str },
     /// The pool asked us to connect anew, there or elsewhere (`client.reconnect`).
@@ -109,6 +112,9 @@ impl PoolEvent<'_> {
                 let remedy = "check that host and port are those of the pool's Stratum V1 service";
                 warn!(route, pool, what = %Said(what), remedy, "pool broke the protocol");
             }
+            Self::Moved { route, pool, from, to } => {
+                info!(target: AUDIT, route, pool, %from, %to, "pool has moved");
+            }
             Self::NameRefused { route, pool, login, message } => {
                 let (login, message) = (Said(login), Said(message));
                 warn!(route, pool, %login, said = %message, "pool refused a worker's name");
@@ -168,6 +174,7 @@ const fn down_remedy(reason: PoolDownReason) -> &'static str {
         PoolDownReason::ConfigChanged
         | PoolDownReason::Disconnected
         | PoolDownReason::JobSilence
+        | PoolDownReason::Moved
         | PoolDownReason::Reconnect
         | PoolDownReason::Stopped
         | PoolDownReason::SubmitTimeout => "none needed unless it lasts",
