@@ -12,7 +12,9 @@
     reason = "a test that cannot go on says so"
 )]
 
+mod banks;
 mod changes;
+mod dedicated;
 mod differential;
 mod farm;
 mod faults;

@@ -98,7 +98,7 @@ impl RouteTask {
             view,
         };
         task.reconcile_pools();
-        (task, RouteOutput { state: state_out, view: view_out })
+        (task, RouteOutput { state: state_out, view: view_out, crowd: Arc::default() })
     }
 
     /// Runs until told to stop.
@@ -202,9 +202,15 @@ impl RouteTask {
             }
             News::Down { source, reason, detail, notice } => {
                 let now = self.now().instant;
-                self.with_slot(index, |slot| match notice {
-                    Notice::Loud => slot.down(now, reason, detail),
-                    Notice::Quiet => slot.dropped(),
+                let duty = self.duty(update.pool);
+                self.with_slot(index, |slot| {
+                    if slot.is_ready() {
+                        slot.health.lost(now, duty);
+                    }
+                    match notice {
+                        Notice::Loud => slot.down(reason, detail),
+                        Notice::Quiet => slot.dropped(),
+                    }
                 });
                 if let Some(source) = source {
                     self.lingering.insert(source, now + crate::upstream::HOLD_MAX);
