@@ -22,6 +22,7 @@ mod health;
 mod named;
 mod routing;
 mod seeds;
+mod time_ledger;
 mod weights;
 
 use std::time::Duration;
