@@ -18,7 +18,7 @@ use tokio::time::{sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::control::{self, Answer, ConfigFeed, Offer, Offered, Ports, Shown};
+use crate::control::{self, AllowedPools, Answer, ConfigFeed, Offer, Offered, Ports, Shown};
 use crate::fleet::{Dedicated, FleetSeams, RouteOutput};
 use crate::listener::{ListenerSeams, ListenerTask, MinerCount, Orders, Port, firmware, leave};
 use crate::session::{Leave, MinerIds};
@@ -163,7 +163,7 @@ impl App {
     /// # Errors
     /// [`BindError`] when a listener of the first configuration cannot be bound; later that is retried, or refused.
     pub async fn start(seams: Seams, feed: ConfigFeed) -> Result<Self, BindError> {
-        let ConfigFeed { first, offers, shown } = feed;
+        let ConfigFeed { first, offers, shown, allowed } = feed;
         let tasks = Tasks::default();
         let shared = Arc::new(Shared {
             ledger: Arc::new(Ledger::default()),
@@ -173,7 +173,7 @@ impl App {
         });
         let stop = CancellationToken::new();
         let (drain, drain_orders) = watch::channel(None);
-        let mut supervisor = Supervisor::new(seams, offers, Arc::clone(&shared), &tasks);
+        let mut supervisor = Supervisor::new(seams, offers, allowed, Arc::clone(&shared), &tasks);
         if let Some(first) = first {
             // Ports that cannot be had are looked at here, so that nothing is refused.
             drop(supervisor.apply(Offered { ports: Ports::Retry, ..first }).await);
@@ -202,6 +202,7 @@ impl Supervisor {
     fn new(
         seams: Seams,
         offers: mpsc::Receiver<Offer>,
+        allowed: AllowedPools,
         shared: Arc<Shared>,
         tasks: &Tasks,
     ) -> Self {
@@ -211,6 +212,7 @@ impl Supervisor {
             clock: seams.clock,
             telemetry: seams.telemetry.clone(),
             tasks: tasks.clone(),
+            allowed,
             random: random.fork(),
             pool_ids: Arc::new(AtomicU32::new(1)),
         };

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
+use crate::policy::allow_list::AllowedPools;
 use crate::seats::Seats;
 use crate::telemetry::Telemetry;
 use crate::telemetry::reasons::RolloutEnd;
@@ -87,6 +88,7 @@ pub(crate) struct FleetSeams {
     pub(crate) clock: Clock,
     pub(crate) telemetry: Telemetry,
     pub(crate) tasks: Tasks,
+    pub(crate) allowed: AllowedPools,
     pub(crate) random: fastrand::Rng,
     pub(crate) pool_ids: Arc<std::sync::atomic::AtomicU32>,
 }

@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::sink::ledger::DueShare;
 use crate::telemetry::reasons::PoolDownReason;
 
+mod addresses;
 mod connection;
 mod facts;
 mod held;
@@ -113,6 +114,9 @@ pub(crate) enum News {
     Down { source: Option<SourceId>, reason: PoolDownReason, detail: String, notice: Notice },
     /// A job of session `source`.
     Job { source: SourceId, notify: Box<Notify>, context: PoolContext, now: Now },
+    /// Its name stands for another address, where somebody answers; the connection to the old one still works. It is to be
+    /// replaced by a new one first.
+    Moved,
     /// A job of session `source` that must not be mined on, for the coinbase does not pay whom it must. The jobs before it
     /// are what they were.
     Unfit { source: SourceId, detail: String },

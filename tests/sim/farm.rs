@@ -118,6 +118,14 @@ pub(crate) fn in_virtual_time<T>(seed: u64, scenario: impl Future<Output = T>) -
     builder.build().expect("a runtime").block_on(scenario)
 }
 
+/// Makes the pools share the hashrate by 30 to 70.
+pub(crate) fn shared(config: &mut RuntimeConfig) {
+    for (pool, weight) in config.routes[0].pools.iter_mut().zip([30, 70]) {
+        pool.priority = 0;
+        pool.weight = Some(weight);
+    }
+}
+
 // === impl Farm ===
 
 impl Farm {
@@ -129,8 +137,10 @@ impl Farm {
             chunking: Chunking::Pieces { bytes_max: random.usize(1..1500) },
         };
         let settings = [first_pool(random), second_pool(random)];
-        let miners = random.usize(6..=Profile::all().len());
-        Self::with(seed, conditions, settings, miners).await
+        let rates = vec![RATE; random.usize(6..=Profile::all().len())];
+        // In an order, or sharing the hashrate.
+        let change = if random.bool() { Change(|_| {}) } else { Change(shared) };
+        Self::at(Site { seed, conditions, settings, rates, change }).await
     }
 
     /// A farm of these pools and so many miners.

@@ -12,6 +12,7 @@
     reason = "a test that cannot go on says so"
 )]
 
+mod banks;
 mod changes;
 mod dedicated;
 mod differential;

@@ -117,6 +117,8 @@ loka_ops::metrics! {
         "Times that a connected pool was held unfit to be mined on while another can be";
     POOL_PART: Gauge "loka_pool_hashrate_part" ["route", "pool"]
         "Part of the route's measured hashrate that works for this pool, 0 to 1";
+    POOL_REFUSED: Counter "loka_proxy_pool_refused" ["reason"]
+        "Pools that the allow-list does not have, in configurations and when they were to be connected to";
     POOL_VERDICT: Histogram "loka_pool_verdict_seconds" ["route", "pool", "result"]
         "From writing a share to the pool to its verdict";
     JOBS_RECEIVED: Counter "loka_jobs_received" ["route", "pool", "kind"]

@@ -43,6 +43,14 @@ pub(super) struct Mining {
     /// When to look at the rate again if no share comes.
     pub(super) check_at: Instant,
     pub(super) coinbase: CoinbaseWarning,
+    pub(super) fit: Fit,
+}
+
+/// Whether there was a place for the miner's extranonce when it was last looked for one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fit {
+    Fits,
+    NoPlace,
 }
 
 /// What makes a miner's share a header, beside its job.
@@ -110,6 +118,7 @@ impl Mining {
             block: None,
             starved: None,
             coinbase: CoinbaseWarning::NotGiven,
+            fit: Fit::Fits,
         }
     }
 
@@ -148,6 +157,7 @@ impl Mining {
         let face = self.faces.current();
         self.former_ids.push((self.sent.latest(), face.id));
         self.faces.change(Face { id, ..face }, self.sent.next());
+        self.fit = Fit::Fits;
         self.give_up_ids(view);
     }
 
@@ -199,6 +209,7 @@ impl Downstream {
                 return;
             }
             Placing::Elsewhere => {
+                mining.fit = Fit::NoPlace;
                 self.leave(view, Close::LayoutChanged, self.spread);
                 return;
             }
@@ -212,6 +223,7 @@ impl Downstream {
             // The route is back at a pool that this miner fits.
             self.leaving = None;
         }
+        mining.fit = Fit::Fits;
         if let Some(starved) = mining.starved.take() {
             // It had nothing to do, so it was neither silent nor slow.
             let idle = view.now.instant.saturating_duration_since(starved.since);
