@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use loka_api::runtime_config::{Listener, Route, RuntimeConfig};
+use loka_api::runtime_config::{Listener, Route, Rule, RuntimeConfig};
 use loka_stratum::downstream::Close;
 use loka_stratum::firmware::Profiles;
 use loka_stratum::types::JobSerial;
@@ -21,7 +21,10 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::control::{self, AllowedPools, Answer, ConfigFeed, Offer, Offered, Ports, Shown};
 use crate::fleet::{FleetSeams, RouteOutput, RouteParts, RouteTask};
-use crate::listener::{ListenerSeams, ListenerTask, MinerCount, Orders, Port, firmware, leave};
+use crate::listener::{
+    ListenerSeams, ListenerTask, MinerCount, Orders, Port, Reachable, firmware, leave,
+};
+use crate::router::Rules;
 use crate::session::{Leave, MinerIds};
 use crate::sink::ledger::Ledger;
 use crate::telemetry::reasons::DrainCause;
@@ -141,6 +144,8 @@ struct Supervisor {
     /// What runs; none before the first.
     applied: Option<Offered>,
     routes: HashMap<String, RunningRoute>,
+    /// Those of the configuration that is applied.
+    rules: Vec<Rule>,
     listeners: HashMap<String, RunningListener>,
     /// Listeners whose name or address has gone; kept until their miners have.
     leaving: Vec<RunningListener>,
@@ -229,6 +234,7 @@ impl Supervisor {
             offers,
             applied: None,
             routes: HashMap::new(),
+            rules: Vec::new(),
             listeners: HashMap::new(),
             leaving: Vec::new(),
             failed: Vec::new(),
@@ -304,6 +310,7 @@ impl Supervisor {
         if self.applied.as_ref().is_none_or(|now| now.applied.config.firmware != config.firmware) {
             self.firmware = firmware(&config.firmware);
         }
+        self.rules.clone_from(&config.rules);
         self.apply_listeners(&config, ports).await;
         self.drop_routes(&config);
         self.applied = Some(offered.clone());
@@ -418,11 +425,17 @@ impl Supervisor {
     }
 
     fn orders_for(&self, listener: &Arc<Listener>) -> Option<Orders> {
-        let route = self.routes.get(&listener.route)?;
+        let rules = Rules::compile(&self.rules, &listener.name, &listener.route);
+        let reach = |name: &str| {
+            let running = self.routes.get(name)?;
+            Some(Reachable { name: name.into(), state: running.output.state.clone() })
+        };
+        let routes = rules.routes().into_iter().map(reach).collect::<Option<Vec<_>>>()?;
         Some(Orders {
             config: Arc::clone(listener),
-            route: route.output.state.clone(),
             firmware: self.firmware.clone(),
+            rules: Arc::new(rules),
+            routes,
             leave: self.leave,
             port: Port::Open,
         })

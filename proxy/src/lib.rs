@@ -19,6 +19,7 @@ pub mod control;
 mod fleet;
 mod listener;
 mod policy;
+mod router;
 pub mod run;
 mod seats;
 mod session;

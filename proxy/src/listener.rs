@@ -1,25 +1,29 @@
-//! Listeners: one task per listener, which accepts miners and joins its route's work with its own terms into the feed that
-//! their sessions read. It speaks no Stratum; TLS, where it is configured, is between the two ([`mod@door`]).
+//! Listeners: one task per listener, which accepts miners and joins its routes' work with its own terms into the feeds that
+//! their sessions read ([`mod@feeds`]). It speaks no Stratum; TLS, where it is configured, is between the two
+//! ([`mod@door`]).
 
+use std::future::{Future as _, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use loka_api::runtime_config::Listener;
-use loka_stratum::downstream::{Close, SessionToken, Terms};
+use loka_stratum::downstream::{Close, SessionToken};
 use loka_stratum::firmware::Profiles;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::clock::Clock;
 use crate::fleet::RouteState;
+use crate::router::Rules;
 use crate::session::{
-    Feed, FeedPool, Leave, Memory, MinerIds, Pace, Peer, Resumables, Session, SessionContext,
-    SessionParts,
+    Feed, Leave, Memory, MinerIds, Peer, Resumables, Session, SessionContext, SessionParts,
+    Switchboard,
 };
-use crate::sink::ledger::{Ledger, RowKey};
+use crate::sink::ledger::Ledger;
 use crate::telemetry::reasons::RefuseReason;
 use crate::telemetry::{MinerEvent, ProcessEvent, Telemetry};
 use crate::tls;
@@ -27,9 +31,11 @@ use crate::transport::{Accept, Arrival, Transport};
 use crate::workers::{Tasks, Workers};
 
 mod door;
+mod feeds;
 mod terms;
 
 use self::door::{Door, Failure, Handshake, Slots};
+use self::feeds::Feeds;
 pub(crate) use self::terms::{firmware, vardiff};
 
 /// Pause after a failed accept: it is a lack of descriptors or memory, and neither comes back at once.
@@ -39,12 +45,21 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Clone, Debug)]
 pub(crate) struct Orders {
     pub(crate) config: Arc<Listener>,
-    /// The work of the route that the listener feeds from.
-    pub(crate) route: watch::Receiver<Arc<RouteState>>,
     /// What is known of miners' software; the same value for as long as nothing of it changes.
     pub(crate) firmware: Profiles,
+    /// Which miners take another route than the listener's own.
+    pub(crate) rules: Arc<Rules>,
+    /// Every route that the rules can lead to, the listener's own first.
+    pub(crate) routes: Vec<Reachable>,
     pub(crate) leave: Option<Leave>,
     pub(crate) port: Port,
+}
+
+/// A route that miners of a listener may work for.
+#[derive(Clone, Debug)]
+pub(crate) struct Reachable {
+    pub(crate) name: Arc<str>,
+    pub(crate) state: watch::Receiver<Arc<RouteState>>,
 }
 
 /// Whether new miners are let in.
@@ -74,7 +89,7 @@ pub(crate) struct ListenerTask {
     current: Orders,
     seams: ListenerSeams,
     context: Arc<SessionContext>,
-    feed: watch::Sender<Arc<Feed>>,
+    feeds: Feeds,
     /// For those who come from now on: nobody who is in is sent away because it changes.
     door: Door,
     slots: Slots,
@@ -114,11 +129,12 @@ impl ListenerTask {
             resumables: Resumables::default(),
             memory: Memory::default(),
             miners: AtomicUsize::new(0),
+            switchboard: Switchboard::default(),
         });
-        let (feed, _) = watch::channel(Arc::new(build_feed(&current, &context)));
+        let feeds = Feeds::new(&current, &context);
         let door = door(&current.config, &seams);
         let slots = Slots::new();
-        Self { accept: Some(accept), address, orders, current, seams, context, feed, door, slots }
+        Self { accept: Some(accept), address, orders, current, seams, context, feeds, door, slots }
     }
 
     pub(crate) fn miners(&self) -> MinerCount {
@@ -134,9 +150,9 @@ impl ListenerTask {
             // Work first: an accept may wait, a new block may not.
             tokio::select! {
                 biased;
-                changed = self.current.route.changed() => match changed {
-                    Ok(()) => self.publish(),
-                    // The route is gone; new orders will name another, or end us.
+                (index, changed) = any_changed(&mut self.current.routes) => match changed {
+                    Ok(()) => self.publish(index),
+                    // The route is gone; new orders will name others, or end us.
                     Err(_) if self.orders.changed().await.is_ok() => self.reorder(),
                     Err(_) => break,
                 },
@@ -147,6 +163,7 @@ impl ListenerTask {
                 arrival = accept(&mut self.accept) => self.arrived(arrival).await,
             }
         }
+        self.context.switchboard.set(None);
         let miners = self.miners().now();
         telemetry.emit(ProcessEvent::ListenerClosed { listener: &listener, address, miners });
     }
@@ -161,12 +178,14 @@ impl ListenerTask {
             // New miners go elsewhere at once: the port is closed, not just unanswered.
             self.accept = None;
         }
-        self.publish();
+        for route in &mut self.current.routes {
+            route.state.mark_unchanged();
+        }
+        self.feeds.reorder(&self.current, &self.context);
     }
 
-    fn publish(&mut self) {
-        self.current.route.mark_unchanged();
-        self.feed.send_replace(Arc::new(build_feed(&self.current, &self.context)));
+    fn publish(&mut self, index: usize) {
+        self.feeds.publish(index, &self.current, &self.context);
     }
 
     async fn arrived(&mut self, arrival: io::Result<Arrival>) {
@@ -199,7 +218,7 @@ impl ListenerTask {
         };
         self.context.miners.fetch_add(1, Ordering::Relaxed);
         let place = self.seams.workers.place();
-        let mut feed = self.feed.subscribe();
+        let mut feed = self.feeds.entry();
         feed.mark_changed();
         let peer = Peer {
             address: peer,
@@ -288,49 +307,26 @@ fn door(config: &Listener, seams: &ListenerSeams) -> Door {
     }
 }
 
+/// The first route with other work than it was last read with, by its place.
+async fn any_changed(routes: &mut [Reachable]) -> (usize, Result<(), watch::error::RecvError>) {
+    let changes = routes.iter_mut().map(|route| Box::pin(route.state.changed()));
+    let mut changes: Vec<_> = changes.collect();
+    poll_fn(|cx| {
+        let polled = changes.iter_mut().map(|change| change.as_mut().poll(cx)).enumerate();
+        let mut ready = polled.filter_map(|(index, poll)| match poll {
+            Poll::Ready(changed) => Some((index, changed)),
+            Poll::Pending => None,
+        });
+        ready.next().map_or(Poll::Pending, Poll::Ready)
+    })
+    .await
+}
+
 /// The next arrival, or never when the port is closed.
 async fn accept(port: &mut Option<Box<dyn Accept>>) -> io::Result<Arrival> {
     match port {
         Some(port) => port.accept().await,
         None => std::future::pending().await,
-    }
-}
-
-fn build_feed(orders: &Orders, context: &SessionContext) -> Feed {
-    let route = orders.route.borrow();
-    let config = &orders.config;
-    let row = |pool: &str, account: &str| {
-        context.ledger.row(&RowKey {
-            listener: Arc::clone(&context.listener),
-            route: Arc::clone(&route.name),
-            pool: pool.into(),
-            account: account.into(),
-        })
-    };
-    let pools = route.pools.iter().map(|handle| FeedPool {
-        row: row(&handle.name, &handle.account),
-        handle: Arc::clone(handle),
-    });
-    Feed {
-        route: Arc::clone(&route.name),
-        work: route.work.clone(),
-        seats: Arc::clone(&route.seats),
-        terms: Terms {
-            vardiff: vardiff(&config.difficulty),
-            handshake_timeout: Duration::from_millis(config.limits.handshake_timeout_ms),
-            idle_timeout: Duration::from_millis(config.limits.idle_timeout_ms),
-            no_pool: route.no_pool,
-            version_mask: route.version_mask,
-            firmware: orders.firmware.clone(),
-        },
-        pace: Pace {
-            per_second: config.limits.submits_per_second,
-            burst: config.limits.submit_burst,
-        },
-        line_bytes_max: usize::try_from(config.limits.max_line_bytes).unwrap_or(usize::MAX),
-        pools: pools.collect(),
-        unknown: row("", ""),
-        leave: orders.leave,
     }
 }
 

@@ -14,7 +14,7 @@ use loka_stratum::work::Work;
 
 use crate::clock::Clock;
 use crate::seats::Seats;
-use crate::sink::ledger::{Ledger, Row};
+use crate::sink::ledger::{Ledger, Rows};
 use crate::telemetry::reasons::CloseReason;
 use crate::telemetry::{Telemetry, TraceRef};
 use crate::upstream::{PoolHandle, PoolId};
@@ -25,16 +25,20 @@ mod memory;
 mod outcome;
 mod resumable;
 mod shared;
+mod switch;
 
 pub(crate) use self::driver::{Session, SessionParts};
 pub(crate) use self::ids::MinerIds;
 pub(crate) use self::memory::Memory;
 pub(crate) use self::resumable::Resumables;
+pub(crate) use self::switch::{Generation, Stage, Switch, Switchboard, Way};
 
 /// All that a session reads: its route's work and its listener's terms, as one value.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Feed {
     pub(crate) route: Arc<str>,
+    pub(crate) stage: Stage,
+    pub(crate) generation: Generation,
     pub(crate) work: Work,
     /// Where its miners sit.
     pub(crate) seats: Arc<Seats>,
@@ -43,16 +47,16 @@ pub(crate) struct Feed {
     pub(crate) line_bytes_max: usize,
     pub(crate) pools: Vec<FeedPool>,
     /// Where shares are booked that name no job that we know.
-    pub(crate) unknown: Arc<Row>,
+    pub(crate) unknown: Arc<Rows>,
     /// Miners shall leave, over this window.
     pub(crate) leave: Option<Leave>,
 }
 
 /// A pool of the feed: where shares for its jobs go and are booked.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct FeedPool {
     pub(crate) handle: Arc<PoolHandle>,
-    pub(crate) row: Arc<Row>,
+    pub(crate) rows: Arc<Rows>,
 }
 
 /// How many lines a miner may send.
@@ -80,6 +84,7 @@ pub(crate) struct SessionContext {
     pub(crate) resumables: Resumables,
     pub(crate) memory: Memory,
     pub(crate) miners: AtomicUsize,
+    pub(crate) switchboard: Switchboard,
 }
 
 /// Who a session is with.

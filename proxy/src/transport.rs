@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, lookup_host};
 
 /// A connection, whatever carries it.
 pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -22,6 +22,22 @@ pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub trait Dial: Send + Sync {
     /// Connects to `host:port`, resolving the name anew each time, so that a pool that moves is followed.
     fn dial<'a>(&'a self, host: &'a str, port: u16) -> Boxed<'a, io::Result<Box<dyn Transport>>>;
+
+    /// What `host` stands for now. Nothing where names are all there is, as in a network in memory: then [`Self::dial`]
+    /// alone is used.
+    fn resolve<'a>(&'a self, host: &'a str, port: u16) -> Boxed<'a, io::Result<Vec<SocketAddr>>> {
+        let _ = (host, port);
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
+    /// Connects to one of the addresses that `host` stands for.
+    fn dial_at<'a>(
+        &'a self,
+        host: &'a str,
+        address: SocketAddr,
+    ) -> Boxed<'a, io::Result<Box<dyn Transport>>> {
+        self.dial(host, address.port())
+    }
 }
 
 /// Binds listeners.
@@ -57,13 +73,26 @@ struct TcpAccept(TcpListener);
 
 impl Dial for Tcp {
     fn dial<'a>(&'a self, host: &'a str, port: u16) -> Boxed<'a, io::Result<Box<dyn Transport>>> {
-        Box::pin(async move {
-            let stream = TcpStream::connect((host, port)).await?;
-            // Shares are small and each one counts: never wait to fill a segment (Nagle costs 40 ms a share).
-            stream.set_nodelay(true)?;
-            Ok(Box::new(stream) as Box<dyn Transport>)
-        })
+        Box::pin(async move { connected(TcpStream::connect((host, port)).await?) })
     }
+
+    fn resolve<'a>(&'a self, host: &'a str, port: u16) -> Boxed<'a, io::Result<Vec<SocketAddr>>> {
+        Box::pin(async move { Ok(lookup_host((host, port)).await?.collect()) })
+    }
+
+    fn dial_at<'a>(
+        &'a self,
+        _host: &'a str,
+        address: SocketAddr,
+    ) -> Boxed<'a, io::Result<Box<dyn Transport>>> {
+        Box::pin(async move { connected(TcpStream::connect(address).await?) })
+    }
+}
+
+fn connected(stream: TcpStream) -> io::Result<Box<dyn Transport>> {
+    // Shares are small and each one counts: never wait to fill a segment (Nagle costs 40 ms a share).
+    stream.set_nodelay(true)?;
+    Ok(Box::new(stream))
 }
 
 impl Bind for Tcp {

@@ -20,11 +20,13 @@ use tokio::sync::{mpsc, oneshot};
 use crate::sink::ledger::DueShare;
 use crate::telemetry::reasons::PoolDownReason;
 
+mod addresses;
 mod connection;
 mod facts;
 mod held;
 mod names;
 mod record;
+mod sequel;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -34,6 +36,7 @@ mod wishes;
 pub(crate) use self::facts::Facts;
 pub(crate) use self::held::HOLD_MAX;
 pub(crate) use self::record::ShareRecord;
+pub(crate) use self::sequel::Sequel;
 pub(crate) use self::task::{PoolTask, TaskParts};
 pub(crate) use self::wishes::Wanted;
 
@@ -67,8 +70,10 @@ pub(crate) struct Handoff {
     pub(crate) due: Option<DueShare>,
     /// Who found it; absent where the pool is not told.
     pub(crate) miner: Option<Arc<str>>,
-    /// Told when the pool's socket has the share; absent when nobody waits.
+    /// Told when the pool's socket has the share; absent when nobody waits for that.
     pub(crate) answer: Option<oneshot::Sender<HandOver>>,
+    /// What follows from the pool's verdict.
+    pub(crate) sequel: Sequel,
     /// What its trace needs; absent when traces are off.
     pub(crate) record: Option<Box<ShareRecord>>,
 }
@@ -79,6 +84,7 @@ struct InFlight {
     share: Box<VerifiedShare>,
     due: Option<DueShare>,
     record: Option<Box<ShareRecord>>,
+    sequel: Sequel,
     /// The further login that it went under; absent for the plain one.
     login: Option<Arc<str>>,
     /// When it was written for the first time.
@@ -108,6 +114,9 @@ pub(crate) enum News {
     Down { source: Option<SourceId>, reason: PoolDownReason, detail: String, notice: Notice },
     /// A job of session `source`.
     Job { source: SourceId, notify: Box<Notify>, context: PoolContext, now: Now },
+    /// Its name stands for another address, where somebody answers; the connection to the old one still works. It is to be
+    /// replaced by a new one first.
+    Moved,
     /// A job of session `source` that must not be mined on, for the coinbase does not pay whom it must. The jobs before it
     /// are what they were.
     Unfit { source: SourceId, detail: String },

@@ -11,10 +11,12 @@ use std::time::{Duration, Instant};
 use crate::difficulty::Difficulty;
 use crate::extranonce::MinerId;
 use crate::firmware::{Profile, Profiles, SetExtranonce};
+use crate::job::JobTable;
 use crate::message::{self, ClientMessage, ClientRequest, Malformed, MalformedRequest};
 use crate::rpc::{RejectCode, RequestId, reply};
 use crate::share::{Reject, VerifiedShare};
 use crate::types::{LaneId, VersionMask, WorkerName};
+use crate::upstream::PoolReject;
 use crate::vardiff::VardiffSettings;
 use crate::work::{Now, Work};
 
@@ -63,6 +65,8 @@ pub struct Terms {
 pub enum NoPool {
     /// Held, told so, and answered honestly.
     Hold,
+    /// Told nothing yet: where its work comes from is being settled.
+    Wait,
     /// Let go after this long, so that their own failover acts.
     Close {
         /// How long they are held first.
@@ -79,6 +83,8 @@ pub struct View<'a> {
     pub work: &'a Work,
     /// The lane of it that the miner is seated on; none if that is left to us.
     pub lane: Option<LaneId>,
+    /// The jobs of another route that the miner was on until a moment ago: what it finds for them is still due there.
+    pub former: Option<&'a JobTable>,
     /// The listener's terms.
     pub terms: &'a Terms,
     /// What it shares with the listener's other sessions.
@@ -110,7 +116,11 @@ pub enum Input<'a> {
 pub enum HandOver {
     /// The pool's session is gone.
     Lost,
-    /// The pool's socket has it.
+    /// The pool refused it. Only where its verdict is waited for.
+    Refused(PoolReject),
+    /// The pool's socket had it, and its verdict was waited for and did not come.
+    Unanswered,
+    /// The pool's socket has it; where its verdict is waited for, the pool credited it.
     Written,
 }
 
@@ -312,6 +322,11 @@ impl Downstream {
             Phase::Subscribed(state) => Some(state.id),
             Phase::Mining(state) => Some(state.id()),
         }
+    }
+
+    /// Whether the handshake is complete.
+    pub fn is_mining(&self) -> bool {
+        matches!(self.phase, Phase::Mining(_))
     }
 
     /// The name that the miner was told its session by, once it was.

@@ -49,7 +49,7 @@ const ADDRESSES: [&str; 2] = ["pool-a.example:3333", "pool-b.example:4444"];
 const NAMES: [&str; 2] = ["alpha", "beta"];
 
 /// What a miner hashes a second: a share every few seconds at [`DIFFICULTY`], and cheap to do.
-const RATE: u64 = 400;
+pub(crate) const RATE: u64 = 400;
 
 /// Of the miners to begin with: 430 hashes.
 pub(crate) const DIFFICULTY: f64 = 1e-7;
@@ -117,6 +117,14 @@ pub(crate) fn in_virtual_time<T>(seed: u64, scenario: impl Future<Output = T>) -
     builder.build().expect("a runtime").block_on(scenario)
 }
 
+/// Makes the pools share the hashrate by 30 to 70.
+pub(crate) fn shared(config: &mut RuntimeConfig) {
+    for (pool, weight) in config.routes[0].pools.iter_mut().zip([30, 70]) {
+        pool.priority = 0;
+        pool.weight = Some(weight);
+    }
+}
+
 // === impl Farm ===
 
 impl Farm {
@@ -128,8 +136,10 @@ impl Farm {
             chunking: Chunking::Pieces { bytes_max: random.usize(1..1500) },
         };
         let settings = [first_pool(random), second_pool(random)];
-        let miners = random.usize(6..=Profile::all().len());
-        Self::with(seed, conditions, settings, miners).await
+        let rates = vec![RATE; random.usize(6..=Profile::all().len())];
+        // In an order, or sharing the hashrate.
+        let change = if random.bool() { Change(|_| {}) } else { Change(shared) };
+        Self::at(Site { seed, conditions, settings, rates, change }).await
     }
 
     /// A farm of these pools and so many miners.

@@ -12,6 +12,7 @@
     reason = "a test that cannot go on says so"
 )]
 
+mod banks;
 mod changes;
 mod differential;
 mod farm;
@@ -19,6 +20,7 @@ mod faults;
 mod guarded;
 mod health;
 mod named;
+mod routing;
 mod seeds;
 mod weights;
 

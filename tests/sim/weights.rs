@@ -7,19 +7,14 @@ use loka_farm::network::Conditions;
 use loka_farm::pool::{DifficultyPolicy, PoolSettings};
 use loka_tests::books::{Ledger, MinerLinks, total};
 
-use super::farm::{Change, Farm, Outcome, Site, UNIX_START, in_virtual_time};
+use super::farm::{Change, Farm, Outcome, Site, UNIX_START, in_virtual_time, shared};
 use super::faults::Fault;
 
 const ALPHA: usize = 0;
 const BETA: usize = 1;
 
 /// Pools of one priority with weights of 30 and 70.
-const THIRTY_SEVENTY: Change = Change(|config| {
-    for (pool, weight) in config.routes[0].pools.iter_mut().zip([30, 70]) {
-        pool.priority = 0;
-        pool.weight = Some(weight);
-    }
-});
+const THIRTY_SEVENTY: Change = Change(shared);
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -30,7 +25,7 @@ fn pools(rate: u64) -> [PoolSettings; 2] {
     let share = rate as f64 * 2.0 / 2_f64.powi(32);
     let pool = |name: &str, seed, factor| PoolSettings {
         base_unix_time: UNIX_START,
-        block_interval: seconds(600),
+        block_interval: seconds(240),
         difficulty: DifficultyPolicy::Fixed(Difficulty::rounded(share * factor).unwrap()),
         ..PoolSettings::new(name, seed)
     };

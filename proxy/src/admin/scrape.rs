@@ -17,14 +17,20 @@ use crate::telemetry::Labels;
 use crate::telemetry::catalogue::{self as names, Metric};
 use crate::telemetry::reasons::{ConfigSource, PoolState};
 
+mod classes;
+
+use self::classes::classes;
+
 /// A registry of what `status` and `ledger` hold.
 pub(super) fn scraped(status: &Status, ledger: &LedgerSnapshot) -> Registry {
     let mut registry = Registry::default();
     process(&mut registry, status);
     listeners(&mut registry, status);
     pools(&mut registry, &status.routes);
-    shares(&mut registry, ledger);
-    work(&mut registry, ledger);
+    classes(&mut registry, ledger);
+    let whole = LedgerSnapshot { rows: ledger.without_classes(), total: Counts::default() };
+    shares(&mut registry, &whole);
+    work(&mut registry, &whole);
     registry
 }
 
@@ -184,8 +190,8 @@ fn reasons(
 }
 
 fn key(key: &RowKey) -> [&str; 4] {
-    // Without `..`: a new part of the key must become a label, or rows would collide.
-    let RowKey { listener, route, pool, account } = key;
+    // Without `..`: a new part of the key must become a label or be summed over, as classes are, or rows would collide.
+    let RowKey { listener, route, pool, account, class: _ } = key;
     [listener.as_ref(), route.as_ref(), pool.as_ref(), account.as_ref()]
 }
 

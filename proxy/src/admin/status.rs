@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use serde::{Serialize, Serializer};
 
+use crate::sink::blocks::Block;
 use crate::sink::ledger::LedgerSnapshot;
 use crate::telemetry::reasons::{ConfigSource, PoolState, RolloutEnd, SuspectReason};
 
@@ -29,6 +30,9 @@ pub struct Status {
     pub listeners: Vec<ListenerStatus>,
     /// One entry per route of the configuration.
     pub routes: Vec<RouteStatus>,
+    /// The last blocks that miners found, the latest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub blocks: Vec<Block>,
     /// Why miners are being let go, while they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub draining: Option<String>,

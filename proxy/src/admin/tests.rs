@@ -102,7 +102,7 @@ async fn metrics_are_open_metrics_and_hold_the_ledger() {
     let pages = Pages::of_a_ready_proxy();
     let parts = ["v1", "main", "primary", "ac\"me"].map(Arc::<str>::from);
     let [listener, route, pool, account] = parts;
-    let key = RowKey { listener, route, pool, account };
+    let key = RowKey { listener, route, pool, account, class: "other".into() };
     pages.state.ledger.row(&key).below_pool_difficulty(2.0);
     let (code, kind, body) = pages.get("/metrics").await;
     let wanted = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -119,7 +119,7 @@ async fn ledger_and_status_are_json() {
     let pages = Pages::of_a_ready_proxy();
     let parts = ["v1", "main", "primary", "acme"].map(Arc::<str>::from);
     let [listener, route, pool, account] = parts;
-    let key = RowKey { listener, route, pool, account };
+    let key = RowKey { listener, route, pool, account, class: "other".into() };
     pages.state.ledger.row(&key).below_pool_difficulty(2.0);
     let ledger = pages.json("/ledger").await;
     assert_eq!(ledger["rows"][0]["account"], "acme");

@@ -53,6 +53,21 @@ impl RouteTask {
         }
     }
 
+    /// A second connection to a pool that has moved; the first one is left when that has a job.
+    pub(super) fn replace(&mut self, index: usize) {
+        let now = self.now().instant;
+        // A further connection goes with the first one.
+        let can = |slot: &&mut Slot| slot.outgoing_until().is_none() && slot.further.is_none();
+        let former = self.slots.get_mut(index).filter(can);
+        let Some(former) = former else { return };
+        former.outgoing(now);
+        let (pool, place) = (former.pool(), former.place);
+        let seams = &mut self.parts.seams;
+        let mut successor = Slot::start(&pool, &self.config, seams, &self.updates_in);
+        successor.place = place;
+        self.slots.insert(index, successor);
+    }
+
     pub(super) fn remove(&mut self, slot: &Slot) {
         slot.stop();
         if let Some(source) = slot.source {

@@ -64,7 +64,7 @@ impl RouteTask {
 
     fn starved(&self, state: &RouteState) {
         let (action, after) = match state.no_pool {
-            NoPool::Hold => (NoPoolAction::Hold, Duration::ZERO),
+            NoPool::Hold | NoPool::Wait => (NoPoolAction::Hold, Duration::ZERO),
             NoPool::Close { after } => (NoPoolAction::Close, after),
         };
         self.parts.seams.telemetry.emit(RouteEvent::NoPool { route: &self.name, action, after });

@@ -185,6 +185,7 @@ impl RouteTask {
         match update.news {
             News::Connecting => self.with_slot(index, Slot::connecting),
             News::Ready { source, version_mask } => self.ready(index, source, version_mask),
+            News::Moved => self.replace(index),
             News::Unfit { source, detail } => {
                 self.with_slot(index, |slot| slot.unverified(detail));
                 // Earlier jobs may still be worth something, and are not mined on for long.
@@ -201,9 +202,15 @@ impl RouteTask {
             }
             News::Down { source, reason, detail, notice } => {
                 let now = self.now().instant;
-                self.with_slot(index, |slot| match notice {
-                    Notice::Loud => slot.down(now, reason, detail),
-                    Notice::Quiet => slot.dropped(),
+                let duty = self.duty(update.pool);
+                self.with_slot(index, |slot| {
+                    if slot.is_ready() {
+                        slot.health.lost(now, duty);
+                    }
+                    match notice {
+                        Notice::Loud => slot.down(reason, detail),
+                        Notice::Quiet => slot.dropped(),
+                    }
                 });
                 if let Some(source) = source {
                     self.lingering.insert(source, now + crate::upstream::HOLD_MAX);

@@ -296,10 +296,7 @@ impl Slot {
         }
     }
 
-    pub(super) fn down(&mut self, now: Instant, reason: PoolDownReason, detail: String) {
-        if self.is_ready() {
-            self.health.lost(now);
-        }
+    pub(super) fn down(&mut self, reason: PoolDownReason, detail: String) {
         self.state = PoolState::Down;
         self.ready_since = None;
         self.reported = true;
@@ -308,7 +305,6 @@ impl Slot {
 
     /// Its connection was dropped and is tried again at once: it cannot be mined on, and nobody need hear of it.
     pub(super) fn dropped(&mut self) {
-        self.health.dropped();
         self.ready_since = None;
     }
 

@@ -47,6 +47,15 @@ pub(crate) enum Suspicion {
     Refusals,
 }
 
+/// Whether trouble with a pool costs anything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Duty {
+    /// It is mined on.
+    Mined,
+    #[default]
+    StandBy,
+}
+
 /// What is known of a pool at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Signs {
@@ -58,6 +67,7 @@ pub(crate) struct Signs {
     pub(crate) behind_since: Option<Instant>,
     /// The latest job of any other pool that is connected.
     pub(crate) others_job: Option<Instant>,
+    pub(crate) duty: Duty,
     /// Verdicts so far.
     pub(crate) accepted: u64,
     pub(crate) rejected: u64,
@@ -77,7 +87,7 @@ pub(crate) struct Health {
     suspicion: Option<Suspicion>,
     /// When the last trouble ended; it is healthy since then.
     cured: Option<Instant>,
-    /// Times that it was lost or suspected in succession.
+    /// Times that it was lost or suspected in succession while it was mined on.
     troubles: u32,
     last_trouble: Option<Instant>,
     jobs: JobGaps,
@@ -131,15 +141,10 @@ impl Health {
     }
 
     /// Its connection ended. What it was suspected of has ended with it.
-    pub(crate) fn lost(&mut self, now: Instant) {
+    pub(crate) fn lost(&mut self, now: Instant, duty: Duty) {
         if self.suspicion.is_none() {
-            self.trouble(now);
+            self.trouble(now, duty);
         }
-        self.dropped();
-    }
-
-    /// Its connection ended while nothing depended on it, which is no trouble.
-    pub(crate) fn dropped(&mut self) {
         self.suspicion = None;
         self.jobs.last = None;
     }
@@ -148,7 +153,7 @@ impl Health {
     pub(crate) fn judge(&mut self, now: Instant, signs: &Signs, limits: &HealthLimits) {
         let suspicion = self.suspect(now, signs, limits);
         match (self.suspicion, suspicion) {
-            (None, Some(_)) => self.trouble(now),
+            (None, Some(_)) => self.trouble(now, signs.duty),
             (Some(_), None) => self.cured = Some(now),
             (None, None) | (Some(_), Some(_)) => {}
         }
@@ -170,7 +175,11 @@ impl Health {
         since + failback_after.saturating_mul(1 << doublings)
     }
 
-    fn trouble(&mut self, now: Instant) {
+    /// A stand-by's troubles cost nothing, and are no reason to wait for longer than it takes to see that they are over.
+    fn trouble(&mut self, now: Instant, duty: Duty) {
+        if duty == Duty::StandBy {
+            return;
+        }
         let forgiven = |at: Instant| now.saturating_duration_since(at) >= FORGIVEN_AFTER;
         if self.last_trouble.is_some_and(forgiven) {
             self.troubles = 0;

@@ -179,7 +179,7 @@ impl Choosing<'_> {
         let Some(best) = members().next() else { return (None, None) };
         let trusted = self.trusted_from(best);
         let proven = trusted.is_some_and(|at| at <= self.now);
-        let Some(current) = members().find(|index| self.active.contains(index)) else {
+        let Some(mined) = members().find(|index| self.active.contains(index)) else {
             // An endpoint that was just lost is replaced by the next at once.
             let was_active = self.active.iter().any(|index| {
                 self.candidates
@@ -193,14 +193,14 @@ impl Choosing<'_> {
             };
         };
         let outgoing =
-            self.candidates.get(current).is_some_and(|it| it.standing == Standing::Outgoing);
+            self.candidates.get(mined).is_some_and(|it| it.standing == Standing::Outgoing);
         let at = trusted.map(|trusted| trusted.max(self.calm_from()));
-        if best >= current {
-            (Some(current), None)
+        if best >= mined {
+            (Some(mined), None)
         } else if outgoing || at.is_some_and(|at| at <= self.now) {
             (Some(best), None)
         } else {
-            (Some(current), at)
+            (Some(mined), at)
         }
     }
 

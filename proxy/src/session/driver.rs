@@ -19,7 +19,8 @@ use tokio::time::{sleep_until, timeout};
 
 use super::resumable::Claim;
 use super::shared::Shared;
-use super::{Feed, Peer, SessionContext, close_reason};
+use super::switch::{Asked, Former};
+use super::{Feed, Generation, Peer, SessionContext, close_reason};
 use crate::policy::rate_limit::TokenBucket;
 use crate::seats::{Seat, Seats};
 use crate::telemetry::MinerEvent;
@@ -63,7 +64,11 @@ pub(crate) struct SessionParts {
 pub(crate) struct Session {
     pub(super) context: Arc<SessionContext>,
     pub(super) peer: Peer,
-    feed: watch::Receiver<Arc<Feed>>,
+    pub(super) feed: watch::Receiver<Arc<Feed>>,
+    /// Of the switch that the feed was taken by.
+    pub(super) generation: Generation,
+    pub(super) asked: Asked,
+    pub(super) former: Option<Box<Former>>,
     wire: Wire,
     pub(super) machine: Downstream,
     /// Among those of the route that feeds it.
@@ -104,9 +109,9 @@ impl Session {
     pub(crate) fn new(parts: SessionParts, io: Box<dyn Transport>, accepted: Now) -> Self {
         let SessionParts { context, feed, peer, token } = parts;
         let now = accepted;
-        let (pace, line_bytes_max, seats) = {
+        let (pace, line_bytes_max, seats, generation) = {
             let feed = feed.borrow();
-            (feed.pace, feed.line_bytes_max, Arc::clone(&feed.seats))
+            (feed.pace, feed.line_bytes_max, Arc::clone(&feed.seats), feed.generation)
         };
         let seat = seats.take();
         Self {
@@ -125,6 +130,9 @@ impl Session {
             claim: None,
             context,
             feed,
+            generation,
+            asked: Asked::Nothing,
+            former: None,
             peer,
         }
     }
@@ -194,9 +202,26 @@ impl Session {
     }
 
     fn step_into(&mut self, wake: Wake, out: &mut Outbox) -> Verdict {
-        let feed = Arc::clone(&self.feed.borrow_and_update());
         let now = self.context.clock.now();
-        self.sit(&feed);
+        let feed = self.look(now.instant);
+        self.sit(&feed, now);
+        self.react(&feed, now, wake, out)?;
+        // A handshake that has just been completed settles the route, and only that route's job may follow it.
+        while self.is_misplaced(&self.feed.borrow()) {
+            let before = self.generation;
+            let feed = self.look(now.instant);
+            self.sit(&feed, now);
+            self.machine_step(&feed, now, Input::Work, out)?;
+            self.lines(&feed, now, out)?;
+            if self.generation == before && self.is_misplaced(&feed) {
+                // The listener is ending, and so is this session.
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn react(&mut self, feed: &Feed, now: Now, wake: Wake, out: &mut Outbox) -> Verdict {
         self.wire.set_line_limit(feed.line_bytes_max);
         if self.throttled_until.is_some_and(|until| until <= now.instant) {
             self.throttled_until = None;
@@ -205,11 +230,11 @@ impl Session {
             Wake::Claimed => return Err(CloseReason::Superseded),
             Wake::Feed(changed) => {
                 changed.map_err(|_| CloseReason::Stopped)?;
-                self.machine_step(&feed, now, Input::Work, out)?;
+                self.machine_step(feed, now, Input::Work, out)?;
             }
             Wake::HandedOver(result) => {
                 self.handoff = None;
-                self.machine_step(&feed, now, Input::HandedOver(result), out)?;
+                self.machine_step(feed, now, Input::HandedOver(result), out)?;
             }
             Wake::Io(progress) => match progress.map_err(|_| CloseReason::ConnectionLost)? {
                 Progress::Read => {
@@ -219,25 +244,27 @@ impl Session {
                 Progress::Flushed => {}
                 Progress::Closed => return Err(CloseReason::MinerLeft),
             },
-            Wake::Timer => self.machine_step(&feed, now, Input::Timeout, out)?,
+            Wake::Timer => self.machine_step(feed, now, Input::Timeout, out)?,
         }
         // At every wake: whichever came first has marked the feed as seen.
-        self.ordered_to_leave(&feed, now, out)?;
-        self.lines(&feed, now, out)
+        self.ordered_to_leave(feed, now, out)?;
+        self.lines(feed, now, out)
     }
 
-    /// A listener that feeds from another route has other seats.
-    fn sit(&mut self, feed: &Feed) {
+    /// Another route has other seats.
+    fn sit(&mut self, feed: &Feed, now: Now) {
         if !Arc::ptr_eq(&self.seats, &feed.seats) {
             self.seats = Arc::clone(&feed.seats);
             self.seat = self.seats.take();
+            self.seat.measured(self.machine.work_per_second(now));
+            self.seat.identify(self.machine.miner_id());
         }
     }
 
     /// Takes lines one at a time, as long as the machine and the pace allow.
     fn lines(&mut self, feed: &Feed, now: Now, out: &mut Outbox) -> Verdict {
         for _ in 0..LINES_PER_WAKE {
-            if !self.lines_pending || !self.may_read() {
+            if !self.lines_pending || !self.may_read() || self.is_misplaced(feed) {
                 return Ok(());
             }
             if let Err(wait) = self.bucket.take(now.instant, feed.pace.per_second, feed.pace.burst)
@@ -246,7 +273,8 @@ impl Session {
                 return Ok(());
             }
             let shared = Shared { context: &self.context, now: now.instant };
-            let view = view(feed, self.seat.lane(), now, &shared);
+            let former = self.former.as_deref().map(Former::jobs);
+            let view = View { former, ..view(feed, self.seat.lane(), now, &shared) };
             match self.wire.next_line() {
                 Ok(Some(line)) => self.machine.handle(&view, Input::Line(line), out),
                 Ok(None) => {
@@ -268,7 +296,9 @@ impl Session {
         out: &mut Outbox,
     ) -> Verdict {
         let shared = Shared { context: &self.context, now: now.instant };
-        self.machine.handle(&view(feed, self.seat.lane(), now, &shared), input, out);
+        let former = self.former.as_deref().map(Former::jobs);
+        let view = View { former, ..view(feed, self.seat.lane(), now, &shared) };
+        self.machine.handle(&view, input, out);
         self.carry_out(feed, now, out)
     }
 
@@ -411,5 +441,5 @@ async fn answered(handoff: &mut Option<oneshot::Receiver<HandOver>>) -> HandOver
 
 /// What a session sees at one moment.
 fn view<'a>(feed: &'a Feed, lane: Option<LaneId>, now: Now, shared: &'a Shared<'_>) -> View<'a> {
-    View { now, work: &feed.work, lane, terms: &feed.terms, registry: shared }
+    View { now, work: &feed.work, lane, former: None, terms: &feed.terms, registry: shared }
 }

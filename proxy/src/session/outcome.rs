@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use loka_ops::said::cut;
 use loka_stratum::downstream::{Event, Forward};
 use loka_stratum::share::{Reject, VerifiedShare};
 use loka_stratum::types::SourceId;
@@ -10,12 +11,13 @@ use loka_stratum::work::Now;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
 
+use super::Feed;
 use super::driver::Session;
-use super::{Feed, FeedPool};
-use crate::sink::ledger::{Lost, Row, Unanswered};
+use crate::sink::blocks::{BlockOnItsWay, Found};
+use crate::sink::ledger::{Lost, Row, RowKey, Unanswered};
 use crate::telemetry::MinerEvent;
 use crate::telemetry::traces::{HandshakeTrace, ShareOutcome, ShareTrace};
-use crate::upstream::{Handoff, PoolId, ShareRecord};
+use crate::upstream::{Handoff, PoolId, Sequel, ShareRecord};
 
 // === impl Session ===
 
@@ -52,10 +54,11 @@ impl Session {
     pub(super) fn forward(&mut self, feed: &Feed, now: Now, forward: Forward) {
         match forward {
             Forward::Candidate(share) => {
-                self.announce_candidate(feed, &share);
-                if let Some(pool) = feed.pool(PoolId::of(share.job().source)) {
-                    let handoff =
-                        Handoff { share, due: None, miner: None, answer: None, record: None };
+                let block = Some(self.block_found(feed, now, &share));
+                if let Some(pool) = self.pool(feed, PoolId::of(share.job().source)) {
+                    let sequel = Sequel { verdict: None, block };
+                    let (due, miner, answer, record) = (None, None, None, None);
+                    let handoff = Handoff { share, due, miner, answer, sequel, record };
                     // Refused already and booked so: a full queue loses nothing that was promised.
                     drop(pool.handle.submits.try_send(handoff));
                 }
@@ -65,27 +68,28 @@ impl Session {
     }
 
     fn due(&mut self, feed: &Feed, now: Now, share: Box<VerifiedShare>) {
-        if share.block_candidate() {
-            self.announce_candidate(feed, &share);
-        }
+        let block = share.block_candidate().then(|| self.block_found(feed, now, &share));
         self.credited += 1;
         let (answer, answered) = oneshot::channel();
         self.handoff = Some(answered);
         let credited = share.credited().as_f64();
         let pool_difficulty = share.job().pool_difficulty.as_f64();
-        let pool = feed.pool(PoolId::of(share.job().source));
-        let row = pool.map_or(&feed.unknown, |pool| &pool.row);
+        let pool = self.pool(feed, PoolId::of(share.job().source));
+        let row = pool.map_or(&feed.unknown, |pool| &pool.rows).of(self.class());
         let due = row.due(credited, pool_difficulty);
         let Some(pool) = pool else {
             // The configuration has just dropped the pool; dropping `answer` tells the miner.
             due.abandoned(Unanswered::ConnectionLost, Lost::SessionLost);
             return;
         };
-        let record = self.record(pool, now, pool_difficulty);
-        let miner = pool.handle.wants_names.load(Ordering::Relaxed).then(|| self.miner()).flatten();
-        let handoff = Handoff { share, due: Some(due), miner, answer: Some(answer), record };
+        let record = self.record(&row, now, pool_difficulty);
+        let handle = Arc::clone(&pool.handle);
+        let miner = handle.wants_names.load(Ordering::Relaxed).then(|| self.miner()).flatten();
+        let sequel = Sequel { verdict: None, block };
+        let handoff =
+            Handoff { share, due: Some(due), miner, answer: Some(answer), sequel, record };
         if let Err(TrySendError::Full(handoff) | TrySendError::Closed(handoff)) =
-            pool.handle.submits.try_send(handoff)
+            handle.submits.try_send(handoff)
             && let Some(due) = handoff.due
         {
             due.abandoned(Unanswered::ConnectionLost, Lost::Backlog);
@@ -100,11 +104,11 @@ impl Session {
         self.miner.clone()
     }
 
-    fn record(&self, pool: &FeedPool, now: Now, difficulty: f64) -> Option<Box<ShareRecord>> {
+    fn record(&self, row: &Arc<Row>, now: Now, difficulty: f64) -> Option<Box<ShareRecord>> {
         self.context.telemetry.traces().enabled().then(|| {
             Box::new(ShareRecord {
                 connection: self.peer.trace,
-                row: Arc::clone(&pool.row),
+                row: Arc::clone(row),
                 peer: self.peer.address,
                 received: now.instant,
                 verified: self.context.clock.now().instant,
@@ -116,16 +120,16 @@ impl Session {
 
     fn below_pool(&mut self, feed: &Feed, now: Now, share: &VerifiedShare) {
         self.credited += 1;
-        let row = row(feed, Some(share.job().source));
+        let row = self.row(feed, Some(share.job().source));
         let credited = share.credited().as_f64();
         row.below_pool_difficulty(credited);
-        self.trace(row, now, ShareOutcome::BelowPool, credited);
+        self.trace(&row, now, ShareOutcome::BelowPool, credited);
     }
 
     fn refused(&self, feed: &Feed, now: Now, reject: Reject, source: Option<SourceId>) {
-        let row = row(feed, source);
+        let row = self.row(feed, source);
         row.rejected(reject);
-        self.trace(row, now, ShareOutcome::Refused(reject.label()), 0.0);
+        self.trace(&row, now, ShareOutcome::Refused(reject.label()), 0.0);
         self.context.telemetry.emit(MinerEvent::ShareRefused {
             listener: &self.context.listener,
             peer: self.peer.address,
@@ -135,16 +139,23 @@ impl Session {
         });
     }
 
-    fn announce_candidate(&self, feed: &Feed, share: &VerifiedShare) {
-        let row = row(feed, Some(share.job().source));
+    fn block_found(&self, feed: &Feed, now: Now, share: &VerifiedShare) -> BlockOnItsWay {
+        let row = self.row(feed, Some(share.job().source));
         row.block_candidate();
-        self.context.telemetry.emit(MinerEvent::BlockCandidate {
-            listener: &self.context.listener,
-            route: &feed.route,
-            pool: &row.key().pool,
-            worker: self.machine.worker().map_or("", |worker| worker.as_str()),
-            hash: &share.hash(),
-        });
+        let RowKey { listener, route, pool, account, class: _ } = row.key();
+        let worker = self.machine.worker().map_or("", |worker| worker.as_str());
+        let hash = share.hash();
+        let telemetry = &self.context.telemetry;
+        telemetry.emit(MinerEvent::BlockFound { listener, route, pool, worker, hash: &hash });
+        self.context.ledger.blocks().found(Found {
+            at: u64::from(now.unix.0),
+            hash: hash.to_string(),
+            listener: listener.to_string(),
+            route: route.to_string(),
+            pool: pool.to_string(),
+            account: account.to_string(),
+            worker: cut(worker),
+        })
     }
 
     fn handshake_done(&self, now: Now) {
@@ -169,6 +180,12 @@ impl Session {
         });
     }
 
+    /// Where shares for the jobs of `source` are booked.
+    fn row(&self, feed: &Feed, source: Option<SourceId>) -> Arc<Row> {
+        let pool = source.and_then(|source| self.pool(feed, PoolId::of(source)));
+        pool.map_or(&feed.unknown, |pool| &pool.rows).of(self.class())
+    }
+
     fn trace(&self, row: &Row, now: Now, outcome: ShareOutcome, difficulty: f64) {
         let traces = self.context.telemetry.traces();
         if !traces.enabled() {
@@ -191,9 +208,4 @@ impl Session {
             difficulty,
         });
     }
-}
-
-/// Where shares for the jobs of `source` are booked.
-fn row(feed: &Feed, source: Option<SourceId>) -> &Arc<Row> {
-    source.and_then(|source| feed.pool(PoolId::of(source))).map_or(&feed.unknown, |pool| &pool.row)
 }

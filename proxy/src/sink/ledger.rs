@@ -13,6 +13,7 @@
 //! It does not decide outcomes and knows no protocol.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dashmap::DashMap;
@@ -20,14 +21,23 @@ use loka_stratum::share::Reject;
 use loka_stratum::upstream::PoolReject;
 use serde::{Serialize, Serializer};
 
+use super::blocks::Blocks;
+
+mod rows;
 #[cfg(test)]
 mod tests;
 
-/// Rows beyond this many are booked under one overflow row: rows come from configuration, so only a
-/// configuration that changes names for ever could reach it.
-pub const ROWS_MAX: usize = 4096;
+pub use self::rows::Rows;
 
-/// What a row of the ledger is about. All four come from configuration, never from a peer.
+/// Rows beyond this many are booked under one overflow row, or under the class [`CLASS_OTHER`]: rows come from
+/// configuration, so only a configuration that changes names for ever could reach it. 16 listeners of 64 pools, with
+/// 16 classes each.
+pub const ROWS_MAX: usize = 16_384;
+
+/// The class of workers whose firmware no profile is about.
+pub const CLASS_OTHER: &str = "other";
+
+/// What a row of the ledger is about. All come from configuration or closed sets, never from a peer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct RowKey {
     /// Listener that the miner is connected to.
@@ -38,6 +48,8 @@ pub struct RowKey {
     pub pool: Arc<str>,
     /// Account that the pool credits; empty as for `pool`.
     pub account: Arc<str>,
+    /// Class of the worker: the name of its firmware's profile, or [`CLASS_OTHER`].
+    pub class: Arc<str>,
 }
 
 /// Why a share that was written to a pool has no verdict.
@@ -298,7 +310,7 @@ impl Counts {
     }
 }
 
-/// One row: the counts of one listener, route, pool and account.
+/// One row: the counts of one listener, route, pool, account and class.
 #[derive(Debug)]
 pub struct Row {
     key: RowKey,
@@ -310,6 +322,10 @@ pub struct Row {
 // === impl Row ===
 
 impl Row {
+    fn new(key: RowKey) -> Self {
+        Self { key, counts: Mutex::default() }
+    }
+
     fn update(&self, change: impl FnOnce(&mut Counts)) {
         change(&mut self.counts.lock().unwrap_or_else(PoisonError::into_inner));
     }
@@ -440,8 +456,11 @@ impl Drop for DueShare {
 /// All rows of the process.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    /// Written when a session starts or meets a new pool, read by scrapes; shares go to the row itself.
-    rows: DashMap<RowKey, Arc<Row>>,
+    /// By a key of the class [`CLASS_OTHER`]. Written when a session starts or meets a new pool, read by scrapes; shares
+    /// go to the rows themselves.
+    rows: DashMap<RowKey, Arc<Rows>>,
+    count: Arc<AtomicUsize>,
+    blocks: Blocks,
 }
 
 /// What the ledger held at one moment. Each row adds up by itself, and so does the total.
@@ -451,6 +470,39 @@ pub struct LedgerSnapshot {
     pub rows: Vec<RowSnapshot>,
     /// The sum over all rows.
     pub total: Counts,
+}
+
+// === impl LedgerSnapshot ===
+
+impl LedgerSnapshot {
+    /// Its rows, all classes of a listener, route, pool and account in one.
+    pub fn without_classes(&self) -> Vec<RowSnapshot> {
+        let mut merged: Vec<RowSnapshot> = Vec::new();
+        // The class is the last part of the key that the rows are sorted by.
+        for row in &self.rows {
+            let RowKey { listener, route, pool, account, class: _ } = &row.key;
+            let same = |key: &RowKey| {
+                (&key.listener, &key.route, &key.pool, &key.account)
+                    == (listener, route, pool, account)
+            };
+            match merged.last_mut().filter(|last| same(&last.key)) {
+                Some(last) => last.counts.merge(&row.counts),
+                None => merged.push(row.clone()),
+            }
+        }
+        merged
+    }
+
+    /// The sums over all rows of one listener and class.
+    pub fn by_class(&self) -> BTreeMap<(Arc<str>, Arc<str>), Counts> {
+        let mut sums = BTreeMap::new();
+        for row in &self.rows {
+            let key = (Arc::clone(&row.key.listener), Arc::clone(&row.key.class));
+            let sum: &mut Counts = sums.entry(key).or_default();
+            sum.merge(&row.counts);
+        }
+        sums
+    }
 }
 
 /// One row of a [`LedgerSnapshot`].
@@ -469,15 +521,24 @@ pub struct RowSnapshot {
 impl Ledger {
     /// The row of `key`, made at first use.
     pub fn row(&self, key: &RowKey) -> Arc<Row> {
-        if let Some(row) = self.rows.get(key) {
-            return Arc::clone(&row);
+        self.rows(key).of(&key.class)
+    }
+
+    /// The rows of all classes with the other parts of `key`.
+    pub fn rows(&self, key: &RowKey) -> Arc<Rows> {
+        let key = RowKey { class: CLASS_OTHER.into(), ..key.clone() };
+        if let Some(rows) = self.rows.get(&key) {
+            return Arc::clone(&rows);
         }
-        let key = if self.rows.len() < ROWS_MAX { key.clone() } else { RowKey::overflow() };
-        let row = self
-            .rows
-            .entry(key.clone())
-            .or_insert_with(|| Arc::new(Row { key, counts: Mutex::new(Counts::default()) }));
-        Arc::clone(&row)
+        let is_room = self.count.load(Ordering::Relaxed) < ROWS_MAX;
+        let key = if is_room { key } else { RowKey::overflow() };
+        let rows = self.rows.entry(key.clone());
+        Arc::clone(&rows.or_insert_with(|| Arc::new(Rows::new(key, &self.count))))
+    }
+
+    /// The last blocks that were found.
+    pub fn blocks(&self) -> &Blocks {
+        &self.blocks
     }
 
     /// What the ledger holds now.
@@ -485,6 +546,7 @@ impl Ledger {
         let mut rows: Vec<RowSnapshot> = self
             .rows
             .iter()
+            .flat_map(|rows| rows.all())
             .map(|row| RowSnapshot {
                 key: row.key.clone(),
                 counts: row.counts.lock().unwrap_or_else(PoisonError::into_inner).clone(),
@@ -503,12 +565,13 @@ impl Ledger {
 
 impl RowKey {
     fn overflow() -> Self {
-        let other: Arc<str> = Arc::from("other");
+        let other: Arc<str> = Arc::from(CLASS_OTHER);
         Self {
             listener: Arc::clone(&other),
             route: Arc::clone(&other),
             pool: Arc::clone(&other),
-            account: other,
+            account: Arc::clone(&other),
+            class: other,
         }
     }
 }

@@ -43,6 +43,17 @@ loka_ops::metrics! {
     POOL_ACCEPTED_DIFFICULTY: Counter "loka_shares_pool_accepted_difficulty" ["listener", "route", "pool", "account"]
         "Pool difficulty of shares that the pool credited, summed: the work that is paid";
 
+    CLASS_SHARES_RECEIVED: Counter "loka_class_shares_received" ["listener", "class"]
+        "Submits of the miners of a class: those whose firmware has this profile, or none that is known (other)";
+    CLASS_SHARES_REJECTED: Counter "loka_class_shares_rejected" ["class", "reason"]
+        "Shares of a class that the proxy's own validation refused";
+    CLASS_SHARES_POOL_REJECTED: Counter "loka_class_shares_pool_rejected" ["class", "reason"]
+        "Due shares of a class that pools refused";
+    CLASS_ACCEPTED_DIFFICULTY: Counter "loka_class_accepted_difficulty" ["listener", "class"]
+        "Difficulty that accepted shares of a class were judged at, summed";
+    CLASS_POOL_ACCEPTED_DIFFICULTY: Counter "loka_class_pool_accepted_difficulty" ["listener", "class"]
+        "Pool difficulty of shares of a class that pools credited, summed";
+
     MINERS_CONNECTED: Gauge "loka_miners_connected" ["listener"]
         "Miners connected now";
     MINER_CONNECTIONS: Counter "loka_miner_connections" ["listener"]

@@ -20,6 +20,9 @@ use std::time::Duration;
 
 use super::Metrics;
 
+/// The target of log lines that an audit keeps: whatever may change whom the hash goes to, and every block.
+const AUDIT: &str = "audit";
+
 const MICROSECONDS: f64 = 1_000_000.0;
 
 /// Something happened.

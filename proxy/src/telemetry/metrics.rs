@@ -35,6 +35,9 @@ pub(crate) const REMOTE_SECONDS: [f64; 11] =
 /// worst.
 const MINER_LINES_PER_SECOND: u32 = 10;
 
+/// Log lines about blocks.
+const BLOCK_LINES_PER_SECOND: u32 = 10;
+
 /// The numbers of the process. Fields are named as in [`super::catalogue`].
 #[derive(Debug)]
 pub struct Metrics {
@@ -71,6 +74,8 @@ pub struct Metrics {
     pub(super) spans_exported: Series<1, Counter>,
     /// Log lines that any miner can cause at will share this allowance.
     pub(super) miner_log: Throttle,
+    /// Blocks are rare, except where the network is a test's.
+    pub(super) block_log: Throttle,
 }
 
 // === impl Metrics ===
@@ -118,6 +123,7 @@ impl Metrics {
             route_switches: Series::counts(&mut registry, &names::ROUTE_SWITCHES),
             spans_exported: Series::counts(&mut registry, &names::SPANS_EXPORTED),
             miner_log: Throttle::per_second(MINER_LINES_PER_SECOND),
+            block_log: Throttle::per_second(BLOCK_LINES_PER_SECOND),
             registry,
         }
     }

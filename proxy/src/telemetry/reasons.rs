@@ -116,6 +116,8 @@ labels! {
         Misbehaved => "misbehaved",
         /// The allow-list does not have it, or not its account.
         NotAllowed => "not_allowed",
+        /// Its name stands for another address, which is gone to.
+        Moved => "moved",
         /// It asked us to reconnect.
         Reconnect => "reconnect",
         /// The proxy stops.

@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ use loka_stratum::upstream::{Event, Login, Outbox, PoolError, Ready, Resumed, Up
 use tokio::time::{sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::addresses::Follow;
 use super::names::Names;
 use super::task::PoolTask;
 use super::wishes::{Suggested, Wanted};
@@ -80,6 +82,8 @@ pub(super) struct Connection<'a> {
     broken: usize,
     /// When the pool wants us to connect anew.
     leave_at: Option<Instant>,
+    /// Until the pool has moved.
+    follow: Option<Follow>,
     stopping: Option<Instant>,
 }
 
@@ -140,6 +144,7 @@ impl<'a> Connection<'a> {
         task: &'a mut PoolTask,
         pool: &Arc<Pool>,
         stream: Box<dyn Transport>,
+        follow: Option<Follow>,
     ) -> Self {
         let now = task.parts.clock.now();
         let login = Login {
@@ -165,6 +170,7 @@ impl<'a> Connection<'a> {
             names: Names::default(),
             broken: 0,
             leave_at: None,
+            follow,
             stopping: None,
             task,
         }
@@ -212,6 +218,10 @@ impl<'a> Connection<'a> {
                 drop(changed);
                 None
             }
+            address = moved(&mut self.follow), if !stopping => {
+                self.moved(address).await?;
+                None
+            }
             () = sleep_until(at(timer)) => None,
         };
         if let Some(wake) = wake {
@@ -222,6 +232,25 @@ impl<'a> Connection<'a> {
         }
         self.task.chores(self.now().instant).await;
         self.timers()
+    }
+
+    /// The pool is elsewhere by now. One that nothing depends on is gone to at once; of one that is mined on, the route gets
+    /// a second connection first.
+    async fn moved(&mut self, to: SocketAddr) -> Result<(), End> {
+        let Some(follow) = self.follow.take() else { return Ok(()) };
+        self.task.parts.telemetry.emit(PoolEvent::Moved {
+            route: &self.task.parts.route,
+            pool: &self.pool.name,
+            from: &follow.connected(),
+            to: &to,
+        });
+        match self.load(self.now().instant) {
+            Load::Busy => self.task.tell(News::Moved).await,
+            Load::Idle => {
+                return Err(End::down(PoolDownReason::Moved, format!("the pool is at {to} now")));
+            }
+        }
+        Ok(())
     }
 
     fn wake_at(&self) -> Instant {
@@ -459,5 +488,13 @@ impl<'a> Connection<'a> {
         self.task.measures.publish(0, None);
         self.settle(&end);
         end
+    }
+}
+
+/// Where the pool has moved to, or never where there is nothing to watch.
+async fn moved(follow: &mut Option<Follow>) -> SocketAddr {
+    match follow {
+        Some(follow) => follow.moved().await,
+        None => std::future::pending().await,
     }
 }

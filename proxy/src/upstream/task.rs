@@ -1,5 +1,6 @@
 //! The life of one pool: connect, work, lose, wait, again.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 
+use super::addresses::{Follow, Reached, reach};
 use super::connection::{Connection, End, Load};
 use super::facts::Measures;
 use super::held::Held;
@@ -24,7 +26,7 @@ use crate::sink::ledger::{Lost, Unanswered};
 use crate::telemetry::reasons::PoolDownReason;
 use crate::telemetry::traces::ShareOutcome;
 use crate::telemetry::{PoolEvent, Telemetry};
-use crate::transport::{Dial, Transport};
+use crate::transport::Dial;
 
 /// A session that had jobs for this long makes its loss a fresh fault: the first retry is immediate again.
 const SOUND_AFTER: Duration = Duration::from_secs(30);
@@ -65,6 +67,8 @@ pub(crate) struct PoolTask {
     pub(super) jobs: LiveJobs,
     /// Where the pool has sent us, until that fails.
     pub(super) redirect: Option<Endpoint>,
+    /// With which of its addresses the next try begins.
+    start: usize,
     backoff: Backoff,
     said: Said,
     payment: Payment,
@@ -111,6 +115,7 @@ impl PoolTask {
             unsettled: Unsettled::default(),
             jobs: LiveJobs::default(),
             redirect: None,
+            start: 0,
             backoff: Backoff::pool(),
             said: Said::Down,
             payment: Payment::Right,
@@ -163,11 +168,12 @@ impl PoolTask {
         self.tell(News::Connecting).await;
         let limit = Duration::from_millis(pool.timeouts.connect_ms);
         let end = match self.dial(&endpoint, limit).await {
-            Ok(stream) => self.connected(&pool, &endpoint, stream).await,
+            Ok(reached) => self.connected(&pool, &endpoint, reached).await,
             Err(end) => end,
         };
         if !end.had_session && end.reason != PoolDownReason::Reconnect {
             self.redirect = None;
+            self.start = self.start.wrapping_add(1);
         }
         end
     }
@@ -177,13 +183,17 @@ impl PoolTask {
         &mut self,
         pool: &Arc<Pool>,
         endpoint: &Endpoint,
-        stream: Box<dyn Transport>,
+        Reached { stream, address }: Reached,
     ) -> End {
         let stop = self.parts.stop.child_token();
         let allowed = self.parts.allowed.clone();
         let withdrawn = allowed.withdrawn(&endpoint.host, endpoint.port, &pool.account);
-        let mut connection =
-            Box::pin(Connection::open(self, pool, stream).run(&stop, LAST_VERDICTS));
+        // Where the pool has sent us is its own affair.
+        let follow = address
+            .filter(|_| self.redirect.is_none())
+            .map(|address| Follow::new(Arc::clone(&self.parts.dial), endpoint.clone(), address));
+        let connection = Connection::open(self, pool, stream, follow);
+        let mut connection = Box::pin(connection.run(&stop, LAST_VERDICTS));
         // An end that came by itself is told as such.
         let reason = tokio::select! {
             biased;
@@ -252,20 +262,17 @@ impl PoolTask {
         });
     }
 
-    async fn dial(
-        &mut self,
-        Endpoint { host, port }: &Endpoint,
-        limit: Duration,
-    ) -> Result<Box<dyn Transport>, End> {
+    async fn dial(&mut self, endpoint: &Endpoint, limit: Duration) -> Result<Reached, End> {
+        let Endpoint { host, port } = endpoint;
         let deadline = self.parts.clock.now().instant + limit;
-        let dialler = Arc::clone(&self.parts.dial);
-        let mut dialling = dialler.dial(host, *port);
+        let dial = Arc::clone(&self.parts.dial);
+        let mut dialling = pin!(reach(dial, endpoint.clone(), self.start, limit));
         loop {
             let wake = self.chores_at().map_or(deadline, |chores| chores.min(deadline));
             tokio::select! {
                 biased;
                 () = self.parts.stop.cancelled() => return Err(End::stopped()),
-                stream = &mut dialling => return stream.map_err(|error| End::down(
+                reached = &mut dialling => return reached.map_err(|error| End::down(
                     PoolDownReason::ConnectFailed,
                     format!("connecting to {host}:{port}: {error}"),
                 )),
@@ -414,6 +421,7 @@ fn fault(end: &End) -> Fault {
         | PoolDownReason::ConnectTimeout
         | PoolDownReason::Disconnected
         | PoolDownReason::JobSilence
+        | PoolDownReason::Moved
         | PoolDownReason::Reconnect
         | PoolDownReason::Stopped
         | PoolDownReason::SubmitTimeout => Fault::Lost,

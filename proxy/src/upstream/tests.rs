@@ -1,6 +1,7 @@
 //! One pool's task against a pool that plays a script, in virtual time.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ use crate::sink::ledger::{Counts, Ledger, Row, RowKey, Unanswered};
 use crate::telemetry::Telemetry;
 use crate::transport::{Boxed, Dial, Transport};
 
+mod addresses;
 mod allowed;
 mod login;
 mod losses;
@@ -38,6 +40,7 @@ const PATIENCE: Duration = Duration::from_secs(3600);
 /// What the task is given and tells, from the outside.
 struct Bench {
     dials: mpsc::Receiver<Dialled>,
+    addresses: watch::Sender<Vec<SocketAddr>>,
     updates: mpsc::Receiver<Update>,
     submits: mpsc::Sender<Handoff>,
     settings: watch::Sender<Arc<Pool>>,
@@ -63,7 +66,11 @@ struct Peer {
     extranonce1: &'static str,
 }
 
-struct ScriptedDial(mpsc::Sender<Dialled>);
+struct ScriptedDial {
+    dials: mpsc::Sender<Dialled>,
+    /// What every name stands for; nothing if names are all there is.
+    addresses: watch::Receiver<Vec<SocketAddr>>,
+}
 
 // === impl ScriptedDial ===
 
@@ -72,9 +79,21 @@ impl Dial for ScriptedDial {
         Box::pin(async move {
             let (answer, answered) = oneshot::channel();
             let dialled = Dialled { host: host.to_owned(), port, answer };
-            self.0.send(dialled).await.ok();
+            self.dials.send(dialled).await.ok();
             answered.await.unwrap_or_else(|_| Err(io::ErrorKind::ConnectionRefused.into()))
         })
+    }
+
+    fn resolve<'a>(&'a self, _: &'a str, _: u16) -> Boxed<'a, io::Result<Vec<SocketAddr>>> {
+        Box::pin(async move { Ok(self.addresses.borrow().clone()) })
+    }
+
+    fn dial_at<'a>(
+        &'a self,
+        _: &'a str,
+        address: SocketAddr,
+    ) -> Boxed<'a, io::Result<Box<dyn Transport>>> {
+        Box::pin(async move { self.dial(&address.ip().to_string(), address.port()).await })
     }
 }
 
@@ -152,8 +171,14 @@ impl Bench {
         let share = Box::new(verify(job, &claim).expect("an easy share"));
         let (answer, answered) = oneshot::channel();
         let due = Some(self.row.due(1.0, 1.0));
-        let handoff =
-            Handoff { share, due, miner: Some(miner.into()), answer: Some(answer), record: None };
+        let handoff = Handoff {
+            share,
+            due,
+            miner: Some(miner.into()),
+            answer: Some(answer),
+            sequel: Sequel::default(),
+            record: None,
+        };
         self.submits.send(handoff).await.expect("a task");
         answered
     }
@@ -288,6 +313,7 @@ fn play_within(allowed: AllowedPools, pool: Pool, script: impl AsyncFnOnce(Bench
         let (settings, settings_out) = watch::channel(Arc::new(pool));
         let (wanted, wanted_out) = watch::channel(Wanted::default());
         let (facts_in, facts) = watch::channel(Facts::default());
+        let (addresses, addresses_out) = watch::channel(Vec::new());
         let telemetry = Telemetry::silent();
         let task = PoolTask::new(TaskParts {
             id: PoolId(7),
@@ -298,7 +324,7 @@ fn play_within(allowed: AllowedPools, pool: Pool, script: impl AsyncFnOnce(Bench
             version_mask: VersionMask::ALL,
             submits: submits_out,
             updates: updates_in,
-            dial: Arc::new(ScriptedDial(dials_in)),
+            dial: Arc::new(ScriptedDial { dials: dials_in, addresses: addresses_out }),
             clock: Clock::starting_at(UnixTime(1_767_225_600)),
             telemetry: telemetry.clone(),
             allowed,
@@ -311,12 +337,25 @@ fn play_within(allowed: AllowedPools, pool: Pool, script: impl AsyncFnOnce(Bench
             route: "main".into(),
             pool: "alpha".into(),
             account: "acct".into(),
+            class: "other".into(),
         });
-        let bench =
-            Bench { dials, updates, submits, settings, wanted, facts, telemetry, ledger, row };
+        let bench = Bench {
+            dials,
+            addresses,
+            updates,
+            submits,
+            settings,
+            wanted,
+            facts,
+            telemetry,
+            ledger,
+            row,
+        };
         tokio::select! {
-            () = task.run() => panic!("the task ended"),
+            // The script first: what it sets up is there when the task begins.
+            biased;
             () = script(bench) => {}
+            () = task.run() => panic!("the task ended"),
         }
     });
 }
@@ -325,6 +364,7 @@ fn brief(news: &News) -> String {
     match news {
         News::Connecting => "connecting".to_owned(),
         News::Down { reason, notice, source: _, detail: _ } => format!("{notice:?} {reason}"),
+        News::Moved => "moved".to_owned(),
         News::Job { notify, source, .. } => format!("job {} of {}", notify.job_id, source.0 & 0xff),
         News::Ready { source, .. } => format!("ready {}", source.0 & 0xff),
         News::Unfit { detail, .. } => format!("unfit: {detail}"),

@@ -4,6 +4,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::mining::Fit;
 use super::resume::{BUSY_MAX, BUSY_RETRY};
 use super::{
     Close, Downstream, Event, ExtranonceChange, Mining, Outbox, Phase, Resumable, Resume, View,
@@ -13,6 +14,7 @@ use crate::extranonce::MinerId;
 use crate::message::{Configure, Subscribe, subscribe_result};
 use crate::rpc::{RejectCode, RequestId};
 use crate::types::{VersionMask, WorkerName};
+use crate::work::Lane;
 
 /// How long a subscribed miner may leave authorize out before it is given work all the same.
 const LATE_AUTHORIZE: Duration = Duration::from_secs(2);
@@ -160,9 +162,10 @@ impl Downstream {
             self.peer.version_mask_told = mining.mask_told;
         }
         mining.come_back(view.now.instant.saturating_duration_since(ended), self.peer.version_mask);
+        let serves = |lane: &Lane| lane.job.serves(mining.id());
+        let no_lane = !view.work.lanes.is_empty() && !view.work.lanes.iter().any(serves);
         if let Some(layout) = view.work.layout
-            && !view.work.lanes.is_empty()
-            && !view.work.lanes.iter().any(|lane| lane.job.serves(mining.id()))
+            && (mining.fit == Fit::NoPlace || no_lane)
         {
             let layout = self.peer.profile.layout(layout);
             if let Some(id) = view.registry.allocate(layout, view.work.banks_of(layout)) {

@@ -10,7 +10,7 @@ use super::placing::Placing;
 use super::{Close, Downstream, Event, Leaving, NoPool, Outbox, Peer, Phase, Told, View, Wishes};
 use crate::difficulty::{Assignment, Difficulty};
 use crate::extranonce::MinerId;
-use crate::job::Clean;
+use crate::job::{Clean, JobTable};
 use crate::rpc::reply;
 use crate::share::SeenShares;
 use crate::types::{JobSerial, LaneId, PrevHash, VersionMask};
@@ -43,6 +43,14 @@ pub(super) struct Mining {
     /// When to look at the rate again if no share comes.
     pub(super) check_at: Instant,
     pub(super) coinbase: CoinbaseWarning,
+    pub(super) fit: Fit,
+}
+
+/// Whether there was a place for the miner's extranonce when it was last looked for one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fit {
+    Fits,
+    NoPlace,
 }
 
 /// What makes a miner's share a header, beside its job.
@@ -110,6 +118,7 @@ impl Mining {
             block: None,
             starved: None,
             coinbase: CoinbaseWarning::NotGiven,
+            fit: Fit::Fits,
         }
     }
 
@@ -144,6 +153,7 @@ impl Mining {
         let face = self.faces.current();
         self.former_ids.push((self.sent.latest(), face.id));
         self.faces.change(Face { id, ..face }, self.sent.next());
+        self.fit = Fit::Fits;
         self.give_up_ids(view);
     }
 
@@ -195,6 +205,7 @@ impl Downstream {
                 return;
             }
             Placing::Elsewhere => {
+                mining.fit = Fit::NoPlace;
                 self.leave(view, Close::LayoutChanged, self.spread);
                 return;
             }
@@ -208,6 +219,7 @@ impl Downstream {
             // The route is back at a pool that this miner fits.
             self.leaving = None;
         }
+        mining.fit = Fit::Fits;
         if let Some(starved) = mining.starved.take() {
             // It had nothing to do, so it was neither silent nor slow.
             let idle = view.now.instant.saturating_duration_since(starved.since);
@@ -307,7 +319,11 @@ impl Mining {
         let clean = self.told.is_none_or(|last| last.lane != lane.id || last.epoch != lane.epoch);
         let block = job.notify.prev_hash;
         if self.block.replace(block) != Some(block) {
-            self.seen.age(|block| view.work.jobs.has_live_on(block));
+            let is_live = |jobs: &JobTable, block| jobs.has_live_on(block);
+            self.seen.age(|block| {
+                is_live(&view.work.jobs, block)
+                    || view.former.is_some_and(|jobs| is_live(jobs, block))
+            });
         }
         let face = self.faces.current();
         let mask = face.mask.unwrap_or(VersionMask::NONE);

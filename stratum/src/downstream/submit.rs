@@ -5,9 +5,10 @@ use std::sync::Arc;
 use super::{Downstream, Event, Forward, HandOver, Mining, Outbox, Phase, View};
 use crate::job::{Job, Lookup};
 use crate::message::Submit;
-use crate::rpc::{RequestId, reply};
+use crate::rpc::{RejectCode, RequestId, reply};
 use crate::share::{Claim, Novelty, Refusal, Reject, Standing, VerifiedShare, verify};
 use crate::types::{JobSerial, SourceId, VersionMask};
+use crate::upstream::PoolReject;
 
 /// What our validation says of a share.
 enum Judgement {
@@ -38,13 +39,13 @@ impl Downstream {
     /// The pool has the share, or its session is gone: only now is the miner answered.
     pub(super) fn handed_over(&mut self, result: HandOver, out: &mut Outbox) {
         let Some(id) = self.awaiting.take() else { return };
-        match result {
-            HandOver::Written => reply::result_true(&mut out.wire, &id),
-            HandOver::Lost => {
-                let reject = Reject::PoolLost;
-                reply::submit_error(&mut out.wire, &id, reject.code(), reject.message());
-            }
-        }
+        let (code, text) = match result {
+            HandOver::Written => return reply::result_true(&mut out.wire, &id),
+            HandOver::Lost => (Reject::PoolLost.code(), Reject::PoolLost.message()),
+            HandOver::Refused(reason) => refusal(reason),
+            HandOver::Unanswered => (RejectCode::JobNotFound, "No verdict from the pool"),
+        };
+        reply::submit_error(&mut out.wire, &id, code, text);
     }
 
     fn judge(&mut self, view: &View<'_>, submit: &Submit<'_>) -> Judgement {
@@ -60,7 +61,11 @@ impl Downstream {
         let Some(serial) = JobSerial::parse(&submit.job_id) else {
             return refused(Reject::UnknownJob);
         };
-        let (job, standing) = match view.work.jobs.lookup(serial) {
+        let mut found = view.work.jobs.lookup(serial);
+        if let (Lookup::Unknown, Some(former)) = (&found, view.former) {
+            found = former.lookup(serial);
+        }
+        let (job, standing) = match found {
             Lookup::Live(job) => (job, Standing::Live),
             Lookup::Stale(job) => (job, Standing::Stale),
             Lookup::Unknown => return refused(Reject::UnknownJob),
@@ -88,6 +93,19 @@ impl Downstream {
             out.events.push(Event::BelowPool(share));
         }
         self.retarget(view, out);
+    }
+}
+
+/// A pool's refusal in the words that firmware and people know.
+fn refusal(reason: PoolReject) -> (RejectCode, &'static str) {
+    let ours = |reject: Reject| (reject.code(), reject.message());
+    match reason {
+        PoolReject::Duplicate => ours(Reject::Duplicate),
+        PoolReject::LowDifficulty => ours(Reject::LowDifficulty),
+        PoolReject::NotSubscribed => ours(Reject::NotSubscribed),
+        PoolReject::Other => (RejectCode::Other, "Rejected by the pool"),
+        PoolReject::Stale => ours(Reject::Stale),
+        PoolReject::Unauthorized => ours(Reject::Unauthorized),
     }
 }
 

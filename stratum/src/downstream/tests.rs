@@ -15,8 +15,11 @@ use crate::message::Notify;
 use crate::types::{Extranonce, JobSerial, NTime, Nonce, SourceId, UnixTime};
 use crate::work::WorkBoard;
 
+mod awaited;
 mod handshake;
+mod manners;
 mod mining;
+mod moved;
 mod moving;
 mod resuming;
 mod shares;
@@ -46,6 +49,7 @@ struct Bench {
     forward: Option<Forward>,
     closed: Option<Close>,
     lane: Option<LaneId>,
+    former: Option<JobTable>,
 }
 
 /// What the other sessions of the listener left, and what was asked of it.
@@ -117,6 +121,7 @@ impl Bench {
             forward: None,
             closed: None,
             lane: None,
+            former: None,
         }
     }
 
@@ -160,7 +165,8 @@ impl Bench {
         let mut out = Outbox::default();
         let (now, work) = (self.now, self.board.work());
         let registry = &self.registry;
-        let view = View { now, work, lane: self.lane, terms: &self.terms, registry };
+        let (lane, terms, former) = (self.lane, &self.terms, self.former.as_ref());
+        let view = View { now, work, lane, former, terms, registry };
         self.machine.handle(&view, input, &mut out);
         self.events.append(&mut out.events);
         assert!(self.forward.is_none() || out.forward.is_none(), "two shares at once");

@@ -89,7 +89,7 @@ impl Downstream {
     fn handshake_at(&self, terms: &Terms) -> Option<Instant> {
         match (&self.phase, terms.no_pool) {
             (Phase::Mining(_), _) if !self.peer.workers.is_empty() => None,
-            (Phase::Waiting(_), NoPool::Hold) => None,
+            (Phase::Waiting(_), NoPool::Hold | NoPool::Wait) => None,
             (Phase::Waiting(_), NoPool::Close { after }) => Some(self.peer.opened + after),
             _ => Some(self.peer.opened + terms.handshake_timeout),
         }
@@ -119,10 +119,11 @@ impl Downstream {
     fn no_pool_at(&self, terms: &Terms) -> Option<Instant> {
         let Phase::Mining(mining) = &self.phase else { return None };
         let starved = mining.starved?;
-        Some(match terms.no_pool {
-            NoPool::Hold => starved.notice_at,
-            NoPool::Close { after } => starved.notice_at.min(starved.since + after),
-        })
+        match terms.no_pool {
+            NoPool::Hold => Some(starved.notice_at),
+            NoPool::Wait => None,
+            NoPool::Close { after } => Some(starved.notice_at.min(starved.since + after)),
+        }
     }
 
     fn vardiff_at(&self) -> Option<Instant> {

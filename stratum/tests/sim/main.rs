@@ -71,6 +71,8 @@ fn check_coverage(seen: &[Seen]) {
         ("held", sum(|seen| seen.held)),
         ("failovers", sum(|seen| seen.failovers)),
         ("resumed", sum(|seen| seen.resumed)),
+        ("miners resumed", sum(|seen| seen.miners_resumed)),
+        ("renumbered", sum(|seen| seen.renumbered)),
         ("candidates", sum(|seen| seen.candidates)),
     ];
     for (what, count) in counts {

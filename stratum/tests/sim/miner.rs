@@ -22,6 +22,10 @@ pub(crate) struct Habits {
     pub(crate) finishes_jobs: bool,
     /// Applies a difficulty at once and not from the next job on.
     pub(crate) hasty: bool,
+    /// Asks for its former session, and sends again what had no answer, as cgminer does.
+    pub(crate) resumes: bool,
+    /// Asks to be told of another extranonce.
+    pub(crate) follows_extranonce: bool,
     pub(crate) hashes_per_turn: u32,
     /// Turns in a hundred at which it sends something wrong.
     pub(crate) mischief_percent: u8,
@@ -42,6 +46,10 @@ pub(crate) struct Counts {
     pub(crate) answered_false: u64,
     /// Connections that ended with the answer on its way.
     pub(crate) cut_off: u64,
+    /// Connections that went on with the session of the one before.
+    pub(crate) resumed: u64,
+    /// Times that it was told another extranonce.
+    pub(crate) renumbered: u64,
 }
 
 #[derive(Debug)]
@@ -51,6 +59,15 @@ pub(crate) struct Miner {
     rng: Rng,
     pub(crate) counts: Counts,
     session: Session,
+    former: Option<Former>,
+}
+
+/// What it keeps of a connection that broke.
+#[derive(Debug)]
+struct Former {
+    session: String,
+    extranonce1: Vec<u8>,
+    unanswered: Vec<Value>,
 }
 
 /// What belongs to one connection.
@@ -67,12 +84,18 @@ struct Session {
     job: Option<Job>,
     next_id: u64,
     last_share: Option<String>,
+    /// What the proxy calls it.
+    name: Option<String>,
+    /// From the next job on.
+    next_extranonce: Option<(Vec<u8>, usize)>,
+    to_send_again: Vec<Value>,
 }
 
 #[derive(Debug)]
 struct Submitted {
     id: u64,
     honest: Honest,
+    params: Value,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +110,8 @@ struct Job {
     template: Template,
     difficulty: f64,
     mask: u32,
+    extranonce1: Vec<u8>,
+    extranonce2_size: usize,
     next: u32,
 }
 
@@ -96,14 +121,19 @@ pub(crate) const FIRST_SUBMIT: u64 = 1000;
 impl Miner {
     pub(crate) fn new(index: usize, habits: Habits, rng: Rng) -> Self {
         let session = Session::default();
-        Self { name: format!("acct.{index}"), habits, rng, counts: Counts::default(), session }
+        let name = format!("acct.{index}");
+        Self { name, habits, rng, counts: Counts::default(), session, former: None }
     }
 
     /// A new connection; returns what is said at once.
     pub(crate) fn connected(&mut self) -> Vec<String> {
         self.session = Session { next_id: FIRST_SUBMIT, ..Session::default() };
+        let subscribe = match &self.former {
+            Some(former) => json!(["sim/1", former.session]),
+            None => json!(["sim/1"]),
+        };
         let mut requests = vec![
-            (2, "mining.subscribe", json!(["sim/1"])),
+            (2, "mining.subscribe", subscribe),
             (3, "mining.authorize", json!([self.name, "x"])),
         ];
         if let Some(mask) = self.habits.mask {
@@ -112,8 +142,11 @@ impl Miner {
         }
         match self.habits.handshake {
             Handshake::Configure => {}
-            Handshake::Subscribe => requests.sort_by_key(|(id, ..)| [9, 1, 0, 2][*id as usize]),
-            Handshake::Authorize => requests.sort_by_key(|(id, ..)| [9, 0, 2, 1][*id as usize]),
+            Handshake::Subscribe => requests.sort_by_key(|(id, ..)| [9, 1, 0, 2, 3][*id as usize]),
+            Handshake::Authorize => requests.sort_by_key(|(id, ..)| [9, 0, 2, 1, 3][*id as usize]),
+        }
+        if self.habits.follows_extranonce {
+            requests.insert(0, (4, "mining.extranonce.subscribe", json!([])));
         }
         for (id, method, params) in requests {
             self.session.asked.push_back((id, method));
@@ -126,7 +159,15 @@ impl Miner {
 
     pub(crate) fn gone(&mut self) {
         self.counts.cut_off += self.session.waiting.len() as u64;
-        self.session = Session::default();
+        let session = std::mem::take(&mut self.session);
+        let honest = |submitted: &Submitted| submitted.honest == Honest::Yes;
+        if let (true, Some(name), Some(extranonce1)) =
+            (self.habits.resumes, session.name, session.extranonce1)
+        {
+            let unanswered = session.waiting.into_iter().filter(honest).map(|share| share.params);
+            let unanswered = unanswered.chain(session.to_send_again).collect();
+            self.former = Some(Former { session: name, extranonce1, unanswered });
+        }
     }
 
     pub(crate) fn is_mining(&self) -> bool {
@@ -170,8 +211,19 @@ impl Miner {
             "mining.subscribe" => {
                 self.session.extranonce1 = Some(unhex(result[1].as_str().unwrap()));
                 self.session.extranonce2_size = result[2].as_u64().unwrap() as usize;
+                self.session.name = result[0][1][1].as_str().map(str::to_owned);
+                let extranonce1 = self.session.extranonce1.as_ref();
+                if let Some(former) = self.former.take()
+                    && self.session.name.as_ref() == Some(&former.session)
+                {
+                    self.counts.resumed += 1;
+                    if extranonce1 == Some(&former.extranonce1) {
+                        self.session.to_send_again = former.unanswered;
+                    }
+                }
             }
-            _ => self.session.authorized = true,
+            "mining.authorize" => self.session.authorized = true,
+            _ => {}
         }
         self.session.to_say.pop_front().into_iter().collect()
     }
@@ -206,6 +258,13 @@ impl Miner {
             "mining.set_version_mask" => {
                 self.session.mask = word(params[0].as_str().unwrap());
             }
+            "mining.set_extranonce" => {
+                assert!(self.habits.follows_extranonce, "{}: only who asked for it", self.name);
+                self.counts.renumbered += 1;
+                let extranonce1 = unhex(params[0].as_str().unwrap());
+                let size = params[1].as_u64().unwrap() as usize;
+                self.session.next_extranonce = Some((extranonce1, size));
+            }
             "mining.notify" => self.job(params),
             "client.show_message" => {}
             other => panic!("{}: {other} without a reason", self.name),
@@ -218,6 +277,10 @@ impl Miner {
         let difficulty = self.session.difficulty.expect("a difficulty before the first job");
         if self.session.job.is_none() {
             assert!(clean, "the first job is clean");
+        }
+        if let Some((extranonce1, size)) = self.session.next_extranonce.take() {
+            self.session.extranonce1 = Some(extranonce1);
+            self.session.extranonce2_size = size;
         }
         if self.session.job.is_some() && self.habits.finishes_jobs && !clean {
             return;
@@ -235,7 +298,10 @@ impl Miner {
         let mask = self.habits.mask.map_or(0, |_| self.session.mask);
         assert_eq!(template.version & mask, 0, "bits inside the mask are the miner's");
         let id = text(0).to_owned();
-        self.session.job = Some(Job { id, template, difficulty, mask, next: 0 });
+        let extranonce1 = self.session.extranonce1.clone().expect("subscribed before");
+        let extranonce2_size = self.session.extranonce2_size;
+        let job = Job { id, template, difficulty, mask, extranonce1, extranonce2_size, next: 0 };
+        self.session.job = Some(job);
     }
 
     /// A turn of work: returns the shares that it found, and its mischief.
@@ -243,7 +309,9 @@ impl Miner {
         if !self.is_mining() {
             return Vec::new();
         }
-        let mut said = Vec::new();
+        let again = std::mem::take(&mut self.session.to_send_again);
+        let mut said: Vec<String> =
+            again.iter().map(|params| self.submit(params, Honest::Yes)).collect();
         for _ in 0..self.habits.hashes_per_turn {
             said.extend(self.try_hash());
         }
@@ -263,10 +331,10 @@ impl Miner {
             true => (1_u64, step / 64),
             false => (u64::from(step / 16), step % 4),
         };
-        let extranonce2 = extranonce2.to_be_bytes()[8 - session.extranonce2_size.min(8)..].to_vec();
+        let extranonce2 = extranonce2.to_be_bytes()[8 - job.extranonce2_size.min(8)..].to_vec();
         let bits = spread(roll, job.mask);
         let filled = Filled {
-            extranonce: [session.extranonce1.as_ref()?.as_slice(), &extranonce2].concat(),
+            extranonce: [job.extranonce1.as_slice(), &extranonce2].concat(),
             version: job.template.version | bits,
             ntime: job.template.ntime + step / 400,
             nonce: step,
@@ -293,7 +361,7 @@ impl Miner {
         let id = session.next_id;
         session.next_id += 1;
         self.counts.submitted += 1;
-        session.waiting.push_back(Submitted { id, honest });
+        session.waiting.push_back(Submitted { id, honest, params: params.clone() });
         let line = json!({"id": id, "method": "mining.submit", "params": params}).to_string();
         session.last_share = Some(params.to_string());
         line

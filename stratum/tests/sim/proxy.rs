@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use loka_stratum::difficulty::Difficulty;
 use loka_stratum::downstream::{
-    Downstream, Event, Forward, HandOver, Input, Outbox, Registry, Remains, SessionToken, Terms,
-    View,
+    Downstream, Event, Forward, HandOver, Input, Outbox, Registry, Remains, Resumable, Resume,
+    SessionToken, Terms, View,
 };
 use loka_stratum::extranonce::{DEFAULT_QUARANTINE, IdPool, Layout, MinerId};
 use loka_stratum::frame::LineDecoder;
@@ -39,6 +39,8 @@ pub(crate) enum Outgoing {
 pub(crate) struct Proxy {
     board: WorkBoard,
     ids: RefCell<IdPool>,
+    /// What the last connection of each miner has left.
+    left: RefCell<Vec<Option<Box<Resumable>>>>,
     terms: Terms,
     sessions: Vec<Option<Session>>,
     pub(crate) links: Vec<Link>,
@@ -69,6 +71,7 @@ struct Session {
 struct Ids<'a> {
     now: Instant,
     pool: &'a RefCell<IdPool>,
+    left: &'a RefCell<Vec<Option<Box<Resumable>>>>,
 }
 
 impl Registry for Ids<'_> {
@@ -78,6 +81,15 @@ impl Registry for Ids<'_> {
 
     fn release(&self, id: MinerId) {
         self.pool.borrow_mut().release(self.now, id);
+    }
+
+    fn resume(&self, session: &str) -> Resume {
+        let token = SessionToken::parse(session);
+        let is_it = |left: &&mut Option<Box<Resumable>>| {
+            left.as_ref().is_some_and(|left| Some(left.token()) == token)
+        };
+        let mut left = self.left.borrow_mut();
+        left.iter_mut().find(is_it).and_then(Option::take).map_or(Resume::Unknown, Resume::Ready)
     }
 }
 
@@ -91,6 +103,7 @@ impl Proxy {
         Self {
             board: WorkBoard::new(JobSerial(1), fixed),
             ids: RefCell::new(IdPool::new(77, DEFAULT_QUARANTINE)),
+            left: RefCell::new((0..miners).map(|_| None).collect()),
             terms,
             sessions: (0..miners).map(|_| None).collect(),
             links: (0..pools).map(|_| Link::default()).collect(),
@@ -123,11 +136,16 @@ impl Proxy {
     pub(crate) fn miner_gone(&mut self, now: Now, miner: usize) {
         let Some(mut session) = self.sessions[miner].take() else { return };
         self.orphaned += u64::from(session.owed);
-        let ids = match session.machine.end(now.instant) {
-            Remains::Ids(ids) => ids,
-            Remains::Session(session) => session.ids().collect(),
+        let former = match session.machine.end(now.instant) {
+            Remains::Ids(ids) => {
+                ids.into_iter().for_each(|id| self.ids.borrow_mut().release(now.instant, id));
+                return;
+            }
+            Remains::Session(session) => self.left.borrow_mut()[miner].replace(session),
         };
-        ids.into_iter().for_each(|id| self.ids.borrow_mut().release(now.instant, id));
+        for id in former.iter().flat_map(|former| former.ids()) {
+            self.ids.borrow_mut().release(now.instant, id);
+        }
     }
 
     pub(crate) fn miner_bytes(&mut self, now: Now, miner: usize, bytes: &[u8]) {
@@ -213,9 +231,10 @@ impl Proxy {
         };
         let handed_over = u64::from(matches!(input, Input::HandedOver(_)));
         let mut out = Outbox::default();
-        let registry = Ids { now: now.instant, pool: &self.ids };
+        let registry = Ids { now: now.instant, pool: &self.ids, left: &self.left };
         let work = self.board.work();
-        let view = View { now, work, lane: None, terms: &self.terms, registry: &registry };
+        let view =
+            View { now, work, lane: None, former: None, terms: &self.terms, registry: &registry };
         session.machine.handle(&view, input, &mut out);
         assert_eq!(out.close, None, "a miner was let go: {:?}", session.machine);
         let answers = count_share_answers(&out.wire);

@@ -28,12 +28,20 @@ const POOLS: usize = 2;
 pub(crate) fn draw(rng: &mut Rng) -> Scenario {
     let pools: Vec<PoolSettings> = (0..POOLS).map(|_| pool(rng)).collect();
     let smallest = pools.iter().map(|pool| pool.extranonce2_size).min().unwrap();
-    let layout = Layout::for_pool_size(u8::try_from(smallest).unwrap()).unwrap();
+    let largest = pools.iter().map(|pool| pool.extranonce2_size).max().unwrap();
+    // Miners that all follow can be given what does not fit both pools.
+    let everybody_follows = rng.u8(..3) == 0;
+    let size = if everybody_follows { largest } else { smallest };
+    let layout = Layout::for_pool_size(u8::try_from(size).unwrap()).unwrap();
+    let follows = |habits: Habits| match everybody_follows {
+        true => Habits { follows_extranonce: true, ..habits },
+        false => habits,
+    };
     Scenario {
-        miners: (0..rng.usize(3..9)).map(|_| miner(rng)).collect(),
+        miners: (0..rng.usize(3..9)).map(|_| follows(miner(rng))).collect(),
         pools,
         layout,
-        fixed_layout: rng.bool().then_some(layout),
+        fixed_layout: (!everybody_follows && rng.bool()).then_some(layout),
         terms: terms(),
     }
 }
@@ -73,6 +81,8 @@ fn miner(rng: &mut Rng) -> Habits {
         constant_extranonce2: rng.u8(..4) == 0,
         finishes_jobs: rng.u8(..3) == 0,
         hasty: rng.bool(),
+        resumes: rng.bool(),
+        follows_extranonce: rng.u8(..3) == 0,
         hashes_per_turn: rng.u32(1..12),
         mischief_percent: pick(rng, &[0, 5, 30]),
     }

@@ -57,6 +57,8 @@ pub(crate) struct Seen {
     pub(crate) held: u64,
     pub(crate) failovers: u64,
     pub(crate) resumed: u64,
+    pub(crate) miners_resumed: u64,
+    pub(crate) renumbered: u64,
     pub(crate) candidates: u64,
     pub(crate) rejected: BTreeMap<&'static str, u64>,
 }
@@ -452,6 +454,8 @@ impl World {
             held: self.proxy.held_shares,
             failovers: self.proxy.failovers,
             resumed: self.pools.iter().map(|pool| pool.counts.resumed).sum(),
+            miners_resumed: self.miners.iter().map(|miner| miner.counts.resumed).sum(),
+            renumbered: self.miners.iter().map(|miner| miner.counts.renumbered).sum(),
             candidates: ledger.candidates,
             rejected: ledger.rejected.clone(),
         }

@@ -74,21 +74,22 @@ pub(super) fn baseline(scratch: &Scratch, bugs: &[Bug]) -> Result<(), String> {
 /// The tests of `bug`, with the bug in the copy: each must fail.
 pub(super) fn attempt(scratch: &Scratch, bug: &Bug) -> Finding {
     let mut found = 0;
+    let mut missed = Vec::new();
     for ((package, level), names) in programs(&bug.tests) {
         let log = scratch.logs().join(format!("{}-{package}-{}.log", bug.name, level.name()));
         let text = run(scratch, (package, level), &names, &log, TRIAL_TIME_MAX);
         for name in names {
             match said(&text, name) {
                 Some(Said::Failed) => found += 1,
-                Some(Said::Ok) => return Finding::Missed(format!("{name} passes with it")),
+                Some(Said::Ok) => missed.push(format!("{name} passes with it")),
                 None if text.contains("\nrunning ") => {
-                    return Finding::Missed(format!("{name} said nothing: {}", log.display()));
+                    missed.push(format!("{name} said nothing: {}", log.display()));
                 }
-                None => return Finding::Missed(format!("it does not build: {}", log.display())),
+                None => missed.push(format!("{package} does not build: {}", log.display())),
             }
         }
     }
-    Finding::Found(found)
+    if missed.is_empty() { Finding::Found(found) } else { Finding::Missed(missed.join("; ")) }
 }
 
 fn programs<'a>(tests: impl IntoIterator<Item = &'a Test>) -> Programs<'a> {

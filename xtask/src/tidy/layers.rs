@@ -16,14 +16,24 @@ const TOPS: [&str; 4] = ["main", "lib", "run", "app"];
 
 /// Every other module of the proxy and those that it may use, from the top down. A new edge is a change of the
 /// architecture: it changes this table and ARCHITECTURE.md in one commit.
-const LAYERS: [(&str, &[&str]); 18] = [
+const LAYERS: [(&str, &[&str]); 19] = [
     ("args", &["config"]),
     ("check", &["args", "config"]),
     ("admin", &["sink", "telemetry", "clock"]),
     ("control", &["config", "policy", "telemetry", "clock"]),
     (
         "listener",
-        &["fleet", "session", "sink", "telemetry", "transport", "tls", "workers", "clock"],
+        &[
+            "fleet",
+            "session",
+            "router",
+            "sink",
+            "telemetry",
+            "transport",
+            "tls",
+            "workers",
+            "clock",
+        ],
     ),
     (
         "fleet",
@@ -31,12 +41,23 @@ const LAYERS: [(&str, &[&str]); 18] = [
     ),
     (
         "session",
-        &["upstream", "policy", "seats", "sink", "telemetry", "transport", "wire", "clock"],
+        &[
+            "upstream",
+            "router",
+            "policy",
+            "seats",
+            "sink",
+            "telemetry",
+            "transport",
+            "wire",
+            "clock",
+        ],
     ),
     ("upstream", &["policy", "sink", "telemetry", "transport", "wire", "clock"]),
     ("wire", &["transport"]),
     ("sink", &[]),
     ("policy", &[]),
+    ("router", &[]),
     ("telemetry", &[]),
     ("config", &["tls", "clock"]),
     ("seats", &[]),

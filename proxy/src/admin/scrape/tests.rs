@@ -12,7 +12,7 @@ use crate::telemetry::catalogue::ALL;
 
 fn key(pool: &str) -> RowKey {
     let (listener, route, account) = ("v1".into(), "main".into(), "acme".into());
-    RowKey { listener, route, pool: pool.into(), account }
+    RowKey { listener, route, pool: pool.into(), account, class: "other".into() }
 }
 
 /// A share for each way in which one can end, or not yet have ended.
@@ -93,6 +93,7 @@ fn status() -> Status {
             rolled_back: None,
             pools: vec![active, pool("backup", PoolState::Down)],
         }],
+        blocks: Vec::new(),
         draining: None,
     }
 }

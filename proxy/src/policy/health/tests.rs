@@ -131,11 +131,11 @@ fn each_trouble_doubles_the_time_until_it_is_taken_back_and_an_hour_forgives() {
     let mut health = Health::default();
     assert_eq!(health.trusted_from(start, FAILBACK), start + FAILBACK);
     for times in [1, 2, 4, 8, 16, 32, 32] {
-        health.lost(start);
+        health.lost(start, Duty::Mined);
         assert_eq!(health.trusted_from(start, FAILBACK), start + FAILBACK * times);
     }
     let later = start + FORGIVEN_AFTER;
-    health.lost(later);
+    health.lost(later, Duty::Mined);
     assert_eq!(health.trusted_from(later, FAILBACK), later + FAILBACK);
 }
 
@@ -143,10 +143,24 @@ fn each_trouble_doubles_the_time_until_it_is_taken_back_and_an_hour_forgives() {
 fn a_connection_that_ends_takes_the_suspicion_with_it() {
     let start = Instant::now();
     let mut health = Health::default();
-    let signs = Signs { oldest_outstanding: Some(start), ..Signs::default() };
+    let signs = Signs { oldest_outstanding: Some(start), duty: Duty::Mined, ..Signs::default() };
     health.judge(start + seconds(20), &signs, &LIMITS);
-    health.lost(start + seconds(21));
+    health.lost(start + seconds(21), Duty::Mined);
     assert_eq!(health.suspicion(), None);
     let ready = start + seconds(22);
     assert_eq!(health.trusted_from(ready, FAILBACK), ready + FAILBACK, "one trouble, not two");
+}
+
+#[test]
+fn the_troubles_of_a_stand_by_make_nobody_wait() {
+    let start = Instant::now();
+    let mut health = Health::default();
+    let lagging = Signs { behind_since: Some(start), ..Signs::default() };
+    for round in 1..=20 {
+        health.judge(start + seconds(round * 10), &lagging, &LIMITS);
+        health.judge(start + seconds(round * 10 + 1), &Signs::default(), &LIMITS);
+        health.lost(start + seconds(round * 10 + 2), Duty::StandBy);
+    }
+    let ready = start + seconds(300);
+    assert_eq!(health.trusted_from(ready, FAILBACK), ready + FAILBACK);
 }

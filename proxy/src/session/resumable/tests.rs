@@ -46,7 +46,8 @@ fn left(token: SessionToken) -> Box<Resumable> {
         version_mask: VersionMask::ALL,
         firmware: Profiles::shipped(),
     };
-    let view = View { now, work: board.work(), lane: None, terms: &terms, registry: &Ids };
+    let view =
+        View { now, work: board.work(), lane: None, former: None, terms: &terms, registry: &Ids };
     for line in [
         r#"{"id":1,"method":"mining.subscribe","params":[]}"#,
         r#"{"id":2,"method":"mining.authorize","params":["a","x"]}"#,

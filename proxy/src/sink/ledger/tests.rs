@@ -6,6 +6,7 @@ fn key(pool: &str) -> RowKey {
         route: "main".into(),
         pool: pool.into(),
         account: "acct".into(),
+        class: CLASS_OTHER.into(),
     }
 }
 
@@ -86,4 +87,38 @@ fn the_ledger_reads_as_json_with_reasons_by_label() {
     assert_eq!(json["rows"][0]["pool"], "a");
     assert_eq!(json["rows"][0]["rejected"]["low_difficulty"], 1);
     assert_eq!(json["total"]["received"], 1);
+}
+
+#[test]
+fn each_class_has_a_row_and_the_sum_is_the_pools() {
+    let ledger = Ledger::default();
+    let rows = ledger.rows(&key("a"));
+    for class in ["antminer", CLASS_OTHER, "antminer", "whatsminer"] {
+        rows.of(class).below_pool_difficulty(2.0);
+    }
+    ledger.row(&key("b")).rejected(Reject::Stale);
+    let snapshot = ledger.snapshot();
+    let classes: Vec<(&str, u64)> =
+        snapshot.rows.iter().map(|row| (&*row.key.class, row.counts.received)).collect();
+    assert_eq!(classes, [("antminer", 2), (CLASS_OTHER, 1), ("whatsminer", 1), (CLASS_OTHER, 1)]);
+    let merged = snapshot.without_classes();
+    let pools: Vec<(&str, u64)> =
+        merged.iter().map(|row| (&*row.key.pool, row.counts.received)).collect();
+    assert_eq!(pools, [("a", 4), ("b", 1)]);
+    let by_class = snapshot.by_class();
+    let other = &by_class[&("v1".into(), CLASS_OTHER.into())];
+    assert_eq!((other.received, other.rejected.total()), (2, 1));
+}
+
+#[test]
+fn classes_beyond_the_bound_are_one() {
+    let ledger = Ledger::default();
+    let rows = ledger.rows(&key("a"));
+    for n in 0..ROWS_MAX + 10 {
+        rows.of(&n.to_string()).rejected(Reject::Stale);
+    }
+    let snapshot = ledger.snapshot();
+    assert_eq!(snapshot.rows.len(), ROWS_MAX);
+    assert_eq!(snapshot.total.received, (ROWS_MAX + 10) as u64);
+    assert_eq!(rows.of(CLASS_OTHER).key().class, CLASS_OTHER.into());
 }

@@ -61,6 +61,9 @@ sum(rate(loka_shares_pool_accepted_difficulty_total[1h]))
 # Refused shares by reason: ours, and the pools'
 sum by (route, reason) (rate(loka_shares_rejected_total[10m]))
 sum by (pool, reason) (rate(loka_shares_pool_rejected_total[10m]))
+
+# The firmware whose work is refused most
+topk(3, sum by (class) (rate(loka_class_shares_rejected_total[1h])))
 ```
 
 ";
@@ -73,12 +76,14 @@ pub fn markdown() -> String {
 }
 
 /// Each label whose values are a closed set, with these.
-pub(super) fn closed_sets() -> [(&'static Metric, &'static str, Vec<&'static str>); 20] {
+pub(super) fn closed_sets() -> [(&'static Metric, &'static str, Vec<&'static str>); 22] {
     [
         (&super::SHARES_REJECTED, "reason", of(&Reject::ALL, Reject::label)),
         (&super::SHARES_POOL_REJECTED, "reason", of(&PoolReject::ALL, PoolReject::label)),
         (&super::SHARES_UNANSWERED, "reason", UNANSWERED.to_vec()),
         (&super::SHARES_LOST, "reason", LOST.to_vec()),
+        (&super::CLASS_SHARES_REJECTED, "reason", of(&Reject::ALL, Reject::label)),
+        (&super::CLASS_SHARES_POOL_REJECTED, "reason", of(&PoolReject::ALL, PoolReject::label)),
         (&super::MINER_REFUSED, "reason", of(RefuseReason::ALL, RefuseReason::label)),
         (&super::MINER_TLS_FAILED, "reason", of(TlsFailure::ALL, TlsFailure::label)),
         (&super::MINER_CLOSED, "reason", of(CloseReason::ALL, CloseReason::label)),

@@ -29,8 +29,8 @@ fn names_are_unique_prefixed_and_carry_their_unit_last() {
 #[test]
 fn no_label_can_hold_a_worker_or_an_address() {
     let allowed = [
-        "account", "firmware", "hash", "kind", "listener", "name", "obeyed", "pool", "reason",
-        "result", "route", "source", "state", "version",
+        "account", "class", "firmware", "hash", "kind", "listener", "name", "obeyed", "pool",
+        "reason", "result", "route", "source", "state", "version",
     ];
     for metric in ALL {
         for label in metric.labels {
@@ -41,7 +41,8 @@ fn no_label_can_hold_a_worker_or_an_address() {
 
 #[test]
 fn every_label_is_a_name_of_the_configuration_or_its_values_are_documented() {
-    let names = ["account", "firmware", "hash", "listener", "name", "pool", "route", "version"];
+    let names =
+        ["account", "class", "firmware", "hash", "listener", "name", "pool", "route", "version"];
     let documented: BTreeSet<_> =
         closed_sets().iter().map(|(metric, label, _)| (metric.name, *label)).collect();
     let closed: BTreeSet<_> = ALL

@@ -9,12 +9,12 @@ use tracing::{debug, info, trace, warn};
 
 use super::super::reasons::{CloseReason, RefuseReason, TlsFailure};
 use super::super::{Metrics, TraceRef};
-use super::seconds;
+use super::{AUDIT, seconds};
 
 /// Something happened to a miner's connection.
 pub enum MinerEvent<'a> {
     /// A share meets the network's target. The ledger counts it.
-    BlockCandidate {
+    BlockFound {
         listener: &'a str,
         route: &'a str,
         pool: &'a str,
@@ -71,9 +71,12 @@ pub enum MinerEvent<'a> {
 impl MinerEvent<'_> {
     pub(super) fn observe(&self, metrics: &Metrics) {
         match *self {
-            Self::BlockCandidate { listener, route, pool, worker, hash } => {
-                let worker = Said(worker);
-                info!(listener, route, pool, %worker, %hash, "block candidate found and forwarded");
+            Self::BlockFound { listener, route, pool, worker, hash } => {
+                if let Some(unlogged) = metrics.block_log.admit() {
+                    let worker = Said(worker);
+                    // A warning, because nothing that is logged is rarer and many read no more than those.
+                    warn!(target: AUDIT, listener, route, pool, %worker, %hash, unlogged, "BLOCK FOUND, on its way to the pool");
+                }
             }
             Self::Closed { listener, peer, reason, after, trace } => {
                 metrics.miner_closed.inc([listener, reason.label()]);

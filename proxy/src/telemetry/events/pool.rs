@@ -1,5 +1,6 @@
 //! Events of pools' connections.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use loka_ops::said::Said;
@@ -9,16 +10,22 @@ use super::super::Metrics;
 use super::super::reasons::{
     Clean, Obeyed, PoolDownReason, RefusedPool, SuspectReason, UnnamedReason, Verdict,
 };
-use super::seconds;
-
-/// The target of log lines that an audit keeps: whatever may change whom the hash goes to.
-pub(super) const AUDIT: &str = "audit";
+use super::super::traces::ShareOutcome;
+use super::{AUDIT, seconds};
 
 /// Something happened to a pool's connection. Every variant names the route and the pool.
 #[derive(Debug)]
 pub enum PoolEvent<'a> {
     /// Logged in with a job again, after a drop that nobody needed to hear of.
     Back { route: &'a str, pool: &'a str, after: Duration },
+    /// The pool has judged a block.
+    BlockJudged {
+        route: &'a str,
+        pool: &'a str,
+        hash: &'a str,
+        verdict: Verdict,
+        outcome: ShareOutcome,
+    },
     /// A connection is being tried.
     Connecting { route: &'a str, pool: &'a str, endpoint: &'a str },
     /// The pool cannot be used; it is tried again after `retry_in`, if at all.
@@ -48,6 +55,8 @@ pub enum PoolEvent<'a> {
         account: &'a str,
         reason: RefusedPool,
     },
+    /// The pool's name stands for another address.
+    Moved { route: &'a str, pool: &'a str, from: &'a SocketAddr, to: &'a SocketAddr },
     /// The pool does not let in a name that work was to go under: it goes under the plain login.
     NameRefused { route: &'a str, pool: &'a str, login: &'a str, message: &'a str },
     /// The pool asked us to connect anew, there or elsewhere (`client.reconnect`).
@@ -74,6 +83,11 @@ impl PoolEvent<'_> {
             Self::Back { route, pool, after } => {
                 metrics.pool_login.observe([route, pool], after);
                 debug!(route, pool, after_seconds = seconds(after), "pool back");
+            }
+            Self::BlockJudged { route, pool, hash, verdict, outcome } => {
+                if let Some(unlogged) = metrics.block_log.admit() {
+                    warn!(target: AUDIT, route, pool, hash, %verdict, ?outcome, unlogged, "THE POOL HAS JUDGED A BLOCK");
+                }
             }
             Self::Connecting { route, pool, endpoint } => {
                 metrics.pool_connects.inc([route, pool]);
@@ -116,6 +130,9 @@ impl PoolEvent<'_> {
                     target: AUDIT, route, pool, endpoint, account, %reason, remedy,
                     "refused: not on the allow-list"
                 );
+            }
+            Self::Moved { route, pool, from, to } => {
+                info!(target: AUDIT, route, pool, %from, %to, "pool has moved");
             }
             Self::NameRefused { route, pool, login, message } => {
                 let (login, message) = (Said(login), Said(message));
@@ -177,6 +194,7 @@ const fn down_remedy(reason: PoolDownReason) -> &'static str {
         PoolDownReason::ConfigChanged
         | PoolDownReason::Disconnected
         | PoolDownReason::JobSilence
+        | PoolDownReason::Moved
         | PoolDownReason::Reconnect
         | PoolDownReason::Stopped
         | PoolDownReason::SubmitTimeout => "none needed unless it lasts",

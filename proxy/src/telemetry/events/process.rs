@@ -10,8 +10,7 @@ use tracing::{error, info, warn};
 
 use super::super::reasons::{ConfigResult, DrainCause};
 use super::super::{Metrics, TraceRef};
-use super::pool::AUDIT;
-use super::seconds;
+use super::{AUDIT, seconds};
 
 /// Something happened to the proxy itself.
 pub enum ProcessEvent<'a> {

@@ -47,6 +47,7 @@ impl Metrics {
             spans_exported,
             miner_tls_failed,
             miner_log: _,
+            block_log: _,
         } = self;
         job_delivery.observe(second.as_secs_f64());
         for one in [

@@ -65,10 +65,10 @@ impl Connection<'_> {
             record.handed = Some(now.instant);
         }
         let login = self.login_of(&handoff, wire);
-        let Handoff { share, due, miner: _, answer, record } = handoff;
+        let Handoff { share, due, miner: _, answer, sequel, record } = handoff;
         let difficulty = share.job().pool_difficulty.as_f64();
         let written = now.instant;
-        let share = InFlight { share, due, record, login, written, time: Time::First };
+        let share = InFlight { share, due, record, sequel, login, written, time: Time::First };
         match self.write_share(share, wire) {
             // A stale block candidate has nobody who waits, and counts as one that was broken off all the same.
             Ok(()) => {
@@ -198,6 +198,10 @@ impl Connection<'_> {
             }
         }
         let telemetry = &self.task.parts.telemetry;
+        if let Some(block) = token.sequel.judged(verdict) {
+            let (route, pool, hash) = (&*self.task.parts.route, &*self.pool.name, block.hash());
+            telemetry.emit(PoolEvent::BlockJudged { route, pool, hash, verdict: label, outcome });
+        }
         if let Some(record) = token.record {
             record.end(telemetry, self.now().instant, outcome);
         }
@@ -233,7 +237,9 @@ impl Connection<'_> {
         };
         // Of what was being written when the connection broke, the miners are told that it is lost.
         let kept = machine.outstanding() - broken.min(machine.outstanding());
-        for (place, share) in machine.into_outstanding().enumerate() {
+        for (place, mut share) in machine.into_outstanding().enumerate() {
+            // Should the session come back with a verdict, it is the ledger's; a miner is not kept waiting for it.
+            share.sequel.unanswered();
             let may_come_back = place < kept && end.reason != PoolDownReason::Stopped;
             let unkept = match may_come_back {
                 true => task.unsettled.keep(share, reason).err(),

@@ -25,7 +25,7 @@ fn the_session_that_the_reply_names_is_a_token_and_not_the_extranonce() {
     let mut out = Outbox::default();
     let (now, work) = (bench.now, bench.board.work());
     let registry = &bench.registry;
-    let view = View { now, work, lane: None, terms: &bench.terms, registry };
+    let view = View { now, work, lane: None, former: None, terms: &bench.terms, registry };
     let line = br#"{"id":1,"method":"mining.subscribe","params":[]}"#;
     bench.machine.handle(&view, Input::Line(line), &mut out);
     let reply: Value = serde_json::from_slice(&out.wire).unwrap();
@@ -143,6 +143,20 @@ fn a_miner_whose_extranonce_has_no_place_any_more_is_told_another_with_the_reply
     assert_eq!(bench.say(&late), [""; 0], "found before, for a pool that is still there");
     let Some(Forward::Due(share)) = bench.forward.take() else { panic!() };
     assert_eq!(share.extranonce2_for_pool().to_hex(), "0a0b0c0900000000");
+}
+
+#[test]
+fn a_miner_that_was_sent_away_for_its_extranonce_does_not_get_it_back() {
+    let mut bench = Bench::mining();
+    bench.context.extranonce2_size = 4;
+    bench.job_of(OTHER_POOL, Clean::No);
+    bench.give(Input::Work);
+    bench.wait(Duration::from_secs(4));
+    assert_eq!(bench.closed.take(), Some(Close::LayoutChanged));
+    bench.break_off();
+    // Where rules decide the route, there is no job to see before that.
+    bench.board = WorkBoard::new(JobSerial(1), Some(Layout::CONSERVATIVE));
+    assert_eq!(bench.say(SUBSCRIBE), ["1: 0c08 2"]);
 }
 
 #[test]

@@ -240,7 +240,7 @@ impl Proxy {
                 }
             }
             Event::Verdict { token: Token::Candidate, .. } => self.ledger.candidates_ended += 1,
-            Event::Message(_) | Event::Reconnect { .. } => {}
+            Event::Login { .. } | Event::Message(_) | Event::Reconnect { .. } => {}
             Event::Misbehaved(what) => panic!("a sound pool was misunderstood: {what}"),
         }
     }

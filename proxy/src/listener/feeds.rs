@@ -1,0 +1,265 @@
+//! The feeds of a listener: one for each route that its rules can lead to, and the entry for miners whose route is not
+//! settled yet. They are built here from the routes' work and the listener's own terms, and from nothing else.
+//!
+//! A feed is of one route for as long as it lives. When the routes change, those that are left are told for a last time,
+//! with a generation that sends their miners to ask the rules again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use loka_stratum::downstream::{NoPool, Terms};
+use loka_stratum::extranonce::Layout;
+use loka_stratum::types::VersionMask;
+use loka_stratum::work::Work;
+use tokio::sync::watch;
+
+use super::{Orders, Reachable, vardiff};
+use crate::router::Rules;
+use crate::seats::Seats;
+use crate::session::{Feed, FeedPool, Generation, Pace, SessionContext, Stage, Switch, Way};
+use crate::sink::ledger::{CLASS_OTHER, RowKey, Rows};
+
+/// Feeds that nobody is sent to any more, and that somebody may still read.
+const RETIRED_MAX: usize = 32;
+
+type Sender = watch::Sender<Arc<Feed>>;
+
+/// What a listener publishes.
+#[derive(Debug)]
+pub(super) struct Feeds {
+    generation: Generation,
+    rules: Arc<Rules>,
+    /// In the order of the orders' routes.
+    channels: Vec<Channel>,
+    /// What newcomers read: the entry where several routes can be reached, else the one that there is.
+    newcomers: Sender,
+    /// The seats of those who have no route yet. No route's task looks at them.
+    entry_seats: Arc<Seats>,
+    retired: Vec<Sender>,
+}
+
+#[derive(Clone, Debug)]
+struct Channel {
+    route: Arc<str>,
+    feed: Sender,
+}
+
+// === impl Feeds ===
+
+impl Feeds {
+    pub(super) fn new(orders: &Orders, context: &SessionContext) -> Self {
+        let entry_seats = Arc::<Seats>::default();
+        let generation = Generation::default();
+        let entry = entry_feed(orders, context, generation, &entry_seats);
+        let mut feeds = Self {
+            generation,
+            rules: Arc::clone(&orders.rules),
+            channels: Vec::new(),
+            newcomers: Sender::new(Arc::new(entry)),
+            entry_seats,
+            retired: Vec::new(),
+        };
+        feeds.lay(orders, context);
+        feeds
+    }
+
+    /// What a newcomer reads.
+    pub(super) fn entry(&self) -> watch::Receiver<Arc<Feed>> {
+        self.newcomers.subscribe()
+    }
+
+    /// Everything anew, by new orders.
+    pub(super) fn reorder(&mut self, orders: &Orders, context: &SessionContext) {
+        let routes = self.channels.iter().map(|channel| &channel.route);
+        if self.rules != orders.rules || !routes.eq(orders.routes.iter().map(|to| &to.name)) {
+            self.generation.0 += 1;
+            self.rules = Arc::clone(&orders.rules);
+            self.lay(orders, context);
+        } else {
+            for index in 0..orders.routes.len() {
+                self.publish(index, orders, context);
+            }
+        }
+        self.retired.retain(|retired| retired.receiver_count() > 0);
+        for retired in &self.retired {
+            retired.send_modify(|feed| Arc::make_mut(feed).leave = orders.leave);
+        }
+    }
+
+    /// The work of one route has changed.
+    pub(super) fn publish(&mut self, index: usize, orders: &Orders, context: &SessionContext) {
+        let generation = self.generation;
+        if let (Some(channel), Some(route)) = (self.channels.get(index), orders.routes.get(index)) {
+            channel.feed.send_replace(Arc::new(route_feed(route, orders, context, generation)));
+        }
+        if has_entry(orders) {
+            let entry = entry_feed(orders, context, generation, &self.entry_seats);
+            self.newcomers.send_replace(Arc::new(entry));
+        }
+    }
+
+    /// Makes the channels those of the orders. The switch first: whoever is woken asks it.
+    fn lay(&mut self, orders: &Orders, context: &SessionContext) {
+        let generation = self.generation;
+        let mut former = std::mem::take(&mut self.channels);
+        let mut fresh = Vec::new();
+        for route in &orders.routes {
+            let feed = Arc::new(route_feed(route, orders, context, generation));
+            let known = former.iter().position(|channel| channel.route == route.name);
+            let channel = match known {
+                Some(known) => former.remove(known),
+                None => {
+                    Channel { route: Arc::clone(&route.name), feed: Sender::new(Arc::clone(&feed)) }
+                }
+            };
+            self.channels.push(channel);
+            fresh.push(feed);
+        }
+        let gone = former.into_iter().map(|channel| channel.feed);
+        let entry = self.lay_entry(orders, context);
+        let gone: Vec<Sender> = gone.chain(entry).collect();
+        context.switchboard.set(Some(self.switch()));
+        for (channel, feed) in self.channels.iter().zip(fresh) {
+            channel.feed.send_replace(feed);
+        }
+        for feed in gone {
+            self.retire(feed, orders);
+        }
+    }
+
+    /// Makes the newcomers' feed what it is to be; returns the one that is not any more.
+    fn lay_entry(&mut self, orders: &Orders, context: &SessionContext) -> Option<Sender> {
+        let was_entry = self.newcomers.borrow().stage == Stage::Entry;
+        match (has_entry(orders), self.channels.first()) {
+            (false, Some(own)) => {
+                let former = std::mem::replace(&mut self.newcomers, own.feed.clone());
+                was_entry.then_some(former)
+            }
+            (true, _) | (false, None) => {
+                let entry = entry_feed(orders, context, self.generation, &self.entry_seats);
+                match was_entry {
+                    true => drop(self.newcomers.send_replace(Arc::new(entry))),
+                    // A route's: it stays, or is retired, among the channels.
+                    false => self.newcomers = Sender::new(Arc::new(entry)),
+                }
+                None
+            }
+        }
+    }
+
+    /// Its readers are sent on; those that still need its route keep it for a while.
+    fn retire(&mut self, feed: Sender, orders: &Orders) {
+        feed.send_modify(|feed| {
+            let feed = Arc::make_mut(feed);
+            (feed.generation, feed.leave) = (self.generation, orders.leave);
+        });
+        if self.retired.len() >= RETIRED_MAX {
+            self.retired.remove(0);
+        }
+        self.retired.push(feed);
+    }
+
+    fn switch(&self) -> Switch {
+        let way = |channel: &Channel| Way {
+            route: Arc::clone(&channel.route),
+            feed: channel.feed.subscribe(),
+        };
+        Switch {
+            generation: self.generation,
+            rules: Arc::clone(&self.rules),
+            entry: self.newcomers.subscribe(),
+            ways: self.channels.iter().map(way).collect(),
+        }
+    }
+}
+
+/// Whether a miner's route can be known only when its handshake is complete.
+fn has_entry(orders: &Orders) -> bool {
+    orders.routes.len() > 1
+}
+
+/// For miners whose route is not settled: a layout that fits wherever they may be led, and no job.
+fn entry_feed(
+    orders: &Orders,
+    context: &SessionContext,
+    generation: Generation,
+    seats: &Arc<Seats>,
+) -> Feed {
+    let routes = orders.routes.iter().map(|route| Arc::clone(&route.state.borrow()));
+    let layouts: Option<Vec<Layout>> = routes.clone().map(|route| route.work.layout).collect();
+    let layout = layouts.and_then(|all| all.into_iter().min_by_key(|layout| layout.total()));
+    // Bits that one route lets roll and another does not are taken back by the first job.
+    let masks = routes.map(|route| route.version_mask);
+    let mask = masks.reduce(|one, other| VersionMask(one.0 | other.0)).unwrap_or(VersionMask::NONE);
+    let own: Arc<str> = orders.rules.own().into();
+    Feed {
+        stage: Stage::Entry,
+        generation,
+        work: Work { layout, ..Work::default() },
+        seats: Arc::clone(seats),
+        terms: terms(orders, NoPool::Wait, mask),
+        pace: pace(orders),
+        line_bytes_max: line_bytes_max(orders),
+        pools: Vec::new(),
+        unknown: rows(context, &own, "", ""),
+        leave: orders.leave,
+        route: own,
+    }
+}
+
+fn route_feed(
+    route: &Reachable,
+    orders: &Orders,
+    context: &SessionContext,
+    generation: Generation,
+) -> Feed {
+    let state = route.state.borrow();
+    let pools = state.pools.iter().map(|handle| FeedPool {
+        rows: rows(context, &state.name, &handle.name, &handle.account),
+        handle: Arc::clone(handle),
+    });
+    Feed {
+        route: Arc::clone(&state.name),
+        stage: Stage::Route,
+        generation,
+        work: state.work.clone(),
+        seats: Arc::clone(&state.seats),
+        terms: terms(orders, state.no_pool, state.version_mask),
+        pace: pace(orders),
+        line_bytes_max: line_bytes_max(orders),
+        pools: pools.collect(),
+        unknown: rows(context, &state.name, "", ""),
+        leave: orders.leave,
+    }
+}
+
+fn terms(orders: &Orders, no_pool: NoPool, version_mask: VersionMask) -> Terms {
+    let config = &orders.config;
+    Terms {
+        vardiff: vardiff(&config.difficulty),
+        handshake_timeout: Duration::from_millis(config.limits.handshake_timeout_ms),
+        idle_timeout: Duration::from_millis(config.limits.idle_timeout_ms),
+        no_pool,
+        version_mask,
+        firmware: orders.firmware.clone(),
+    }
+}
+
+fn pace(orders: &Orders) -> Pace {
+    let limits = &orders.config.limits;
+    Pace { per_second: limits.submits_per_second, burst: limits.submit_burst }
+}
+
+fn line_bytes_max(orders: &Orders) -> usize {
+    usize::try_from(orders.config.limits.max_line_bytes).unwrap_or(usize::MAX)
+}
+
+fn rows(context: &SessionContext, route: &Arc<str>, pool: &str, account: &str) -> Arc<Rows> {
+    context.ledger.rows(&RowKey {
+        listener: Arc::clone(&context.listener),
+        route: Arc::clone(route),
+        pool: pool.into(),
+        account: account.into(),
+        class: CLASS_OTHER.into(),
+    })
+}
