@@ -24,6 +24,7 @@ use crate::workers::Tasks;
 
 mod banks;
 mod choice;
+mod dedicated;
 mod judging;
 mod pools;
 mod publish;
@@ -32,6 +33,7 @@ mod seating;
 mod slot;
 mod staging;
 
+pub(crate) use self::dedicated::{Crowd, Dedicated, PrivateRoute, Who};
 pub(crate) use self::route::RouteTask;
 pub(crate) use self::slot::PoolView;
 
@@ -67,6 +69,8 @@ pub(crate) struct RouteView {
 pub(crate) struct RouteOutput {
     pub(crate) state: watch::Receiver<Arc<RouteState>>,
     pub(crate) view: watch::Receiver<Arc<RouteView>>,
+    /// Of the routes of single miners that are of this one.
+    pub(crate) crowd: Arc<Crowd>,
 }
 
 /// What a route's task is given.

@@ -129,6 +129,10 @@ loka_ops::metrics! {
         "Changes of the pool that were made in steps, by how they ended";
     ROUTE_ROLLED_BACK: Gauge "loka_route_rolled_back" ["route"]
         "1 from a staged change that failed at a gate until the configuration changes";
+    ROUTE_DEDICATED: Gauge "loka_route_dedicated_miners" ["route"]
+        "Miners that have pool connections of their own";
+    ROUTE_DEDICATED_UP: Gauge "loka_route_dedicated_miners_up" ["route"]
+        "Miners that have pool connections of their own, and work of one";
     ROUTE_NO_POOL: Counter "loka_route_no_pool" ["route"]
         "Times that the route was left without a pool";
 

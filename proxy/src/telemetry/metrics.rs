@@ -35,6 +35,9 @@ pub(crate) const REMOTE_SECONDS: [f64; 11] =
 /// worst.
 const MINER_LINES_PER_SECOND: u32 = 10;
 
+/// Log lines about pool connections of which each miner has its own.
+const CROWD_LINES_PER_SECOND: u32 = 10;
+
 /// Log lines about blocks.
 const BLOCK_LINES_PER_SECOND: u32 = 10;
 
@@ -76,6 +79,8 @@ pub struct Metrics {
     pub(super) miner_log: Throttle,
     /// Blocks are rare, except where the network is a test's.
     pub(super) block_log: Throttle,
+    /// Lines about the connections of single miners.
+    pub(super) crowd_log: Throttle,
 }
 
 // === impl Metrics ===
@@ -124,6 +129,7 @@ impl Metrics {
             spans_exported: Series::counts(&mut registry, &names::SPANS_EXPORTED),
             miner_log: Throttle::per_second(MINER_LINES_PER_SECOND),
             block_log: Throttle::per_second(BLOCK_LINES_PER_SECOND),
+            crowd_log: Throttle::per_second(CROWD_LINES_PER_SECOND),
             registry,
         }
     }

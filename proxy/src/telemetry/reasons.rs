@@ -114,10 +114,10 @@ labels! {
         LoginRefused => "login_refused",
         /// It broke the protocol or a bound.
         Misbehaved => "misbehaved",
-        /// The allow-list does not have it, or not its account.
-        NotAllowed => "not_allowed",
         /// Its name stands for another address, which is gone to.
         Moved => "moved",
+        /// The allow-list does not have it, or not its account.
+        NotAllowed => "not_allowed",
         /// It asked us to reconnect.
         Reconnect => "reconnect",
         /// The proxy stops.

@@ -179,21 +179,17 @@ impl PoolTask {
     }
 
     /// One connection, from its first byte to its end, or until the allow-list no longer has the pool.
-    async fn connected(
-        &mut self,
-        pool: &Arc<Pool>,
-        endpoint: &Endpoint,
-        Reached { stream, address }: Reached,
-    ) -> End {
-        let stop = self.parts.stop.child_token();
-        let allowed = self.parts.allowed.clone();
-        let withdrawn = allowed.withdrawn(&endpoint.host, endpoint.port, &pool.account);
+    async fn connected(&mut self, pool: &Arc<Pool>, endpoint: &Endpoint, reached: Reached) -> End {
+        let Reached { stream, address } = reached;
         // Where the pool has sent us is its own affair.
         let follow = address
             .filter(|_| self.redirect.is_none())
             .map(|address| Follow::new(Arc::clone(&self.parts.dial), endpoint.clone(), address));
-        let connection = Connection::open(self, pool, stream, follow);
-        let mut connection = Box::pin(connection.run(&stop, LAST_VERDICTS));
+        let stop = self.parts.stop.child_token();
+        let allowed = self.parts.allowed.clone();
+        let withdrawn = allowed.withdrawn(&endpoint.host, endpoint.port, &pool.account);
+        let mut connection =
+            Box::pin(Connection::open(self, pool, stream, follow).run(&stop, LAST_VERDICTS));
         // An end that came by itself is told as such.
         let reason = tokio::select! {
             biased;

@@ -61,11 +61,14 @@ pub(super) fn baseline(scratch: &Scratch, bugs: &[Bug]) -> Result<(), String> {
     for ((package, level), names) in programs(tests) {
         let log = scratch.logs().join(format!("without-{package}-{}.log", level.name()));
         let text = run(scratch, (package, level), &names, &log, PROGRAM_TIME_MAX);
-        if let Some(name) = names.iter().find(|name| said(&text, name) != Some(Said::Ok)) {
-            return Err(format!(
-                "{name} of {package} does not pass without a bug: {}",
-                log.display()
-            ));
+        if !text.contains("\nrunning ") {
+            return Err(format!("the tests of {package} do not build: {}", log.display()));
+        }
+        let failed = |name: &&&str| said(&text, name) != Some(Said::Ok);
+        let failed: Vec<&str> = names.iter().filter(failed).copied().collect();
+        if !failed.is_empty() {
+            let failed = failed.join(", ");
+            return Err(format!("these fail without any bug: {failed}: {}", log.display()));
         }
     }
     Ok(())

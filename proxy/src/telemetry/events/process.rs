@@ -10,7 +10,8 @@ use tracing::{error, info, warn};
 
 use super::super::reasons::{ConfigResult, DrainCause};
 use super::super::{Metrics, TraceRef};
-use super::{AUDIT, seconds};
+use super::AUDIT;
+use super::seconds;
 
 /// Something happened to the proxy itself.
 pub enum ProcessEvent<'a> {
