@@ -26,6 +26,7 @@ use crate::telemetry::Telemetry;
 use crate::transport::{Boxed, Dial, Transport};
 
 mod addresses;
+mod holding;
 mod login;
 mod losses;
 mod names;
