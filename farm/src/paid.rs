@@ -14,3 +14,6 @@ pub mod picture;
 pub mod plan;
 pub mod report;
 pub mod tickets;
+
+#[cfg(test)]
+mod tests;

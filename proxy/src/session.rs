@@ -31,7 +31,7 @@ pub(crate) use self::driver::{Session, SessionParts};
 pub(crate) use self::ids::MinerIds;
 pub(crate) use self::memory::Memory;
 pub(crate) use self::resumable::Resumables;
-pub(crate) use self::switch::{Generation, Stage, Switch, Switchboard, Way};
+pub(crate) use self::switch::{Answers, Generation, Opening, Stage, Switch, Switchboard, Way};
 
 /// All that a session reads: its route's work and its listener's terms, as one value.
 #[derive(Clone, Debug)]
@@ -39,6 +39,7 @@ pub(crate) struct Feed {
     pub(crate) route: Arc<str>,
     pub(crate) stage: Stage,
     pub(crate) generation: Generation,
+    pub(crate) answers: Answers,
     pub(crate) work: Work,
     /// Where its miners sit.
     pub(crate) seats: Arc<Seats>,

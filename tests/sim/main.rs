@@ -14,6 +14,7 @@
 
 mod banks;
 mod changes;
+mod dedicated;
 mod differential;
 mod farm;
 mod faults;

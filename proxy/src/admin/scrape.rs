@@ -11,7 +11,7 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric as Registered, Registry};
 
-use super::status::{ConfigStatus, PoolStatus, RouteStatus, Status};
+use super::status::{ConfigStatus, DedicatedStatus, PoolStatus, RouteStatus, Status};
 use crate::sink::ledger::{Counts, LedgerSnapshot, Lost, RowKey, Unanswered};
 use crate::telemetry::Labels;
 use crate::telemetry::catalogue::{self as names, Metric};
@@ -80,6 +80,8 @@ fn listeners(registry: &mut Registry, status: &Status) {
 fn pools(registry: &mut Registry, routes: &[RouteStatus]) {
     let epoch = Gauges::register(registry, &names::ROUTE_EPOCH);
     let rolled_back = Gauges::register(registry, &names::ROUTE_ROLLED_BACK);
+    let dedicated = Gauges::register(registry, &names::ROUTE_DEDICATED);
+    let dedicated_up = Gauges::register(registry, &names::ROUTE_DEDICATED_UP);
     let states = Gauges::register(registry, &names::POOL_STATE);
     let active = Gauges::register(registry, &names::POOL_ACTIVE);
     let part = Gauges::register(registry, &names::POOL_PART);
@@ -90,6 +92,12 @@ fn pools(registry: &mut Registry, routes: &[RouteStatus]) {
         epoch.set([route.name.as_str()], route.epoch as f64);
         let is_back = f64::from(u8::from(route.rolled_back.is_some()));
         rolled_back.set([route.name.as_str()], is_back);
+        if let Some(DedicatedStatus { miners, up }) = route.dedicated {
+            #[expect(clippy::cast_precision_loss, reason = "far fewer miners than 2^53")]
+            let (miners, up) = (miners as f64, up as f64);
+            dedicated.set([route.name.as_str()], miners);
+            dedicated_up.set([route.name.as_str()], up);
+        }
         for pool in &route.pools {
             let at = [route.name.as_str(), pool.name.as_str()];
             state(&states, at, pool);

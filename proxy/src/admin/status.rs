@@ -123,8 +123,21 @@ pub struct RouteStatus {
     /// Why the latest such change was taken back, until the configuration changes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rolled_back: Option<RolloutEnd>,
+    /// Where each miner has pool connections of its own: how they are, in sum.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dedicated: Option<DedicatedStatus>,
     /// Its pools, in the order in which they are preferred.
     pub pools: Vec<PoolStatus>,
+}
+
+/// The miners of a route that have pool connections of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DedicatedStatus {
+    /// All of them.
+    pub miners: u64,
+    /// Those whose connection has work.
+    pub up: u64,
 }
 
 /// A pool of a route. What is learnt at login is absent until then.

@@ -11,8 +11,8 @@ use loka_stratum::work::Now;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
 
-use super::Feed;
 use super::driver::Session;
+use super::{Answers, Feed};
 use crate::sink::blocks::{BlockOnItsWay, Found};
 use crate::sink::ledger::{Lost, Row, RowKey, Unanswered};
 use crate::telemetry::MinerEvent;
@@ -85,9 +85,12 @@ impl Session {
         let record = self.record(&row, now, pool_difficulty);
         let handle = Arc::clone(&pool.handle);
         let miner = handle.wants_names.load(Ordering::Relaxed).then(|| self.miner()).flatten();
-        let sequel = Sequel { verdict: None, block };
-        let handoff =
-            Handoff { share, due: Some(due), miner, answer: Some(answer), sequel, record };
+        let (answer, verdict) = match feed.answers {
+            Answers::WhenWritten => (Some(answer), None),
+            Answers::ByThePool => (None, Some(answer)),
+        };
+        let sequel = Sequel { verdict, block };
+        let handoff = Handoff { share, due: Some(due), miner, answer, sequel, record };
         if let Err(TrySendError::Full(handoff) | TrySendError::Closed(handoff)) =
             handle.submits.try_send(handoff)
             && let Some(due) = handoff.due

@@ -114,6 +114,8 @@ loka_ops::metrics! {
         "Times that a connected pool was held unfit to be mined on while another can be";
     POOL_PART: Gauge "loka_pool_hashrate_part" ["route", "pool"]
         "Part of the route's measured hashrate that works for this pool, 0 to 1";
+    POOL_REFUSED: Counter "loka_proxy_pool_refused" ["reason"]
+        "Pools that the allow-list does not have, in configurations and when they were to be connected to";
     POOL_VERDICT: Histogram "loka_pool_verdict_seconds" ["route", "pool", "result"]
         "From writing a share to the pool to its verdict";
     JOBS_RECEIVED: Counter "loka_jobs_received" ["route", "pool", "kind"]
@@ -127,6 +129,10 @@ loka_ops::metrics! {
         "Changes of the pool that were made in steps, by how they ended";
     ROUTE_ROLLED_BACK: Gauge "loka_route_rolled_back" ["route"]
         "1 from a staged change that failed at a gate until the configuration changes";
+    ROUTE_DEDICATED: Gauge "loka_route_dedicated_miners" ["route"]
+        "Miners that have pool connections of their own";
+    ROUTE_DEDICATED_UP: Gauge "loka_route_dedicated_miners_up" ["route"]
+        "Miners that have pool connections of their own, and work of one";
     ROUTE_NO_POOL: Counter "loka_route_no_pool" ["route"]
         "Times that the route was left without a pool";
 

@@ -6,7 +6,9 @@ use prometheus_client::encoding::text;
 
 use super::*;
 use crate::admin::exposition::Exposition;
-use crate::admin::status::{ConfigStatus, ListenerStatus, RefusedStatus, StreamStatus};
+use crate::admin::status::{
+    ConfigStatus, DedicatedStatus, ListenerStatus, RefusedStatus, StreamStatus,
+};
 use crate::sink::ledger::Ledger;
 use crate::telemetry::catalogue::ALL;
 
@@ -91,6 +93,7 @@ fn status() -> Status {
             epoch: 9,
             rollout_percent: None,
             rolled_back: None,
+            dedicated: Some(DedicatedStatus { miners: 3, up: 2 }),
             pools: vec![active, pool("backup", PoolState::Down)],
         }],
         blocks: Vec::new(),

@@ -6,7 +6,8 @@ use loka_stratum::upstream::PoolReject;
 
 use super::super::reasons::{
     Clean, CloseReason, ConfigResult, ConfigSource, Obeyed, PoolDownReason, PoolState,
-    RefuseReason, RolloutEnd, SuspectReason, SwitchCause, TlsFailure, UnnamedReason, Verdict,
+    RefuseReason, RefusedPool, RolloutEnd, SuspectReason, SwitchCause, TlsFailure, UnnamedReason,
+    Verdict,
 };
 use super::{ALL, Metric};
 
@@ -75,7 +76,7 @@ pub fn markdown() -> String {
 }
 
 /// Each label whose values are a closed set, with these.
-pub(super) fn closed_sets() -> [(&'static Metric, &'static str, Vec<&'static str>); 21] {
+pub(super) fn closed_sets() -> [(&'static Metric, &'static str, Vec<&'static str>); 22] {
     [
         (&super::SHARES_REJECTED, "reason", of(&Reject::ALL, Reject::label)),
         (&super::SHARES_POOL_REJECTED, "reason", of(&PoolReject::ALL, PoolReject::label)),
@@ -89,6 +90,7 @@ pub(super) fn closed_sets() -> [(&'static Metric, &'static str, Vec<&'static str
         (&super::POOL_STATE, "state", of(PoolState::ALL, PoolState::label)),
         (&super::POOL_DOWN, "reason", of(PoolDownReason::ALL, PoolDownReason::label)),
         (&super::POOL_RECONNECTS_ASKED, "obeyed", of(Obeyed::ALL, Obeyed::label)),
+        (&super::POOL_REFUSED, "reason", of(RefusedPool::ALL, RefusedPool::label)),
         (&super::POOL_UNNAMED_SHARES, "reason", of(UnnamedReason::ALL, UnnamedReason::label)),
         (&super::POOL_SUSPECTED, "reason", of(SuspectReason::ALL, SuspectReason::label)),
         (&super::POOL_VERDICT, "result", of(Verdict::ALL, Verdict::label)),
