@@ -24,6 +24,7 @@ mod named;
 mod routing;
 mod seeds;
 mod sessions;
+mod time_ledger;
 mod weights;
 
 use std::time::Duration;
