@@ -90,7 +90,7 @@ impl Resumables {
     }
 
     /// Takes out those whose time is over, and the oldest beyond the bound, whose ids are then nobody's.
-    pub(super) fn given_up(&self, now: Instant) -> Vec<Box<Resumable>> {
+    pub(super) fn given_up(&self, now: Instant) -> Vec<Resumable> {
         let mut table = self.lock();
         let mut given_up = Vec::new();
         while let Some((until, token)) = table.ended.front().copied()
@@ -102,7 +102,7 @@ impl Resumables {
             if table.known.get(&token).is_some_and(is_this)
                 && let Some(Known::Ended { session, .. }) = table.known.remove(&token)
             {
-                given_up.push(session);
+                given_up.push(*session);
             }
         }
         given_up

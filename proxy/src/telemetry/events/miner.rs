@@ -137,19 +137,27 @@ impl MinerEvent<'_> {
                 let _in_trace = trace.enter();
                 debug!(listener, %peer, worker = %Said(worker), reason, "share refused");
             }
-            Self::TlsFailed { listener, peer, reason: TlsFailure::Disconnected, detail } => {
-                metrics.miner_tls_failed.inc([listener, TlsFailure::Disconnected.label()]);
-                // Whoever looks whether the port is open does just this, every few seconds.
-                debug!(listener, %peer, detail = %Said(detail), "gone before TLS");
-            }
             Self::TlsFailed { listener, peer, reason, detail } => {
-                metrics.miner_tls_failed.inc([listener, reason.label()]);
-                if let Some(unlogged) = metrics.miner_log.admit() {
-                    let (detail, remedy) = (Said(detail), tls_remedy(reason));
-                    warn!(listener, %peer, %reason, %detail, unlogged, remedy, "no TLS with a miner");
-                }
+                tls_failed(metrics, listener, peer, (reason, detail));
             }
         }
+    }
+}
+
+fn tls_failed(
+    metrics: &Metrics,
+    listener: &str,
+    peer: SocketAddr,
+    (reason, detail): (TlsFailure, &str),
+) {
+    metrics.miner_tls_failed.inc([listener, reason.label()]);
+    let detail = Said(detail);
+    if reason == TlsFailure::Disconnected {
+        // Whoever looks whether the port is open does just this, every few seconds.
+        debug!(listener, %peer, %detail, "gone before TLS");
+    } else if let Some(unlogged) = metrics.miner_log.admit() {
+        let remedy = tls_remedy(reason);
+        warn!(listener, %peer, %reason, %detail, unlogged, remedy, "no TLS with a miner");
     }
 }
 
