@@ -5,6 +5,7 @@
 
 #![warn(missing_docs)]
 
+pub mod allow_list;
 pub mod conditions;
 pub mod control;
 #[cfg(feature = "crd")]

@@ -56,6 +56,9 @@ pub const REPLICAS_FIELD_MANAGER: &str = "stratum-operator-replicas";
 pub const CONTAINER: &str = "proxy";
 /// Key of the ConfigMap that holds the certificates by which a proxy knows its operator.
 pub const CA_KEY: &str = "ca.crt";
+
+/// Key of the allow-list in the ConfigMap that an installation names for it.
+pub const ALLOW_LIST_KEY: &str = "allow-list.yaml";
 /// Port of the operator's control stream.
 pub const CONTROL_PORT: u16 = 8443;
 /// Port of a proxy's admin pages in its pod.

@@ -29,7 +29,7 @@ pub use route::{
     Day, Extranonce, Failback, Mode, NoPoolPolicy, OnNoPool, PoolRef, Rollout, RolloutStep,
     RolloutStrategy, Route, RoutePool, ScheduleWindow, VersionRolling,
 };
-pub use rule::Rule;
+pub use rule::{Rule, RuleRouteRef};
 pub use service::{ExternalTrafficPolicy, Service, ServiceType};
 pub use status::{
     ConfigPods, ConfigStatus, LastRejected, PoolState, PoolStatus, StratumProxyStatus,

@@ -128,6 +128,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "URL", env = "STRATUM_OPERATOR_PROXY_OTLP_ENDPOINT")]
     pub proxy_otlp_endpoint: Option<CollectorUrl>,
 
+    /// ConfigMap with the allow-list of pools and accounts, in the namespace of each StratumProxy
+    #[arg(long, value_name = "NAME", env = "STRATUM_OPERATOR_PROXY_ALLOW_LIST")]
+    pub proxy_allow_list: Option<ObjectName>,
+
     /// How long a leader that is silent keeps the Lease: 5s to 5m, the same for all replicas
     #[arg(long, value_name = "DURATION", env = "STRATUM_OPERATOR_LEASE_DURATION")]
     #[arg(default_value = "15s")]

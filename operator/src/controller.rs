@@ -90,6 +90,8 @@ pub struct Settings {
     pub proxy_image_pull_policy: ImagePullPolicy,
     /// Where proxies send traces to.
     pub proxy_otlp_endpoint: Option<String>,
+    /// ConfigMap with the allow-list, in the namespace of each StratumProxy; proxies do not run without it.
+    pub proxy_allow_list: Option<String>,
     /// An aid of tests.
     pub abort_after: Option<AbortAfter>,
 }

@@ -255,6 +255,7 @@ fn settings(args: &RunArgs, environment: &Environment) -> anyhow::Result<Setting
             PullPolicy::Never => ImagePullPolicy::Never,
         },
         proxy_otlp_endpoint: args.proxy_otlp_endpoint.as_ref().map(|url| url.as_str().to_owned()),
+        proxy_allow_list: args.proxy_allow_list.as_ref().map(ToString::to_string),
         abort_after: abort_after.transpose()?,
     })
 }

@@ -13,18 +13,14 @@ use std::time::{Duration, Instant};
 use loka_api::runtime_config::{Listener, Route, Rule, RuntimeConfig};
 use loka_stratum::downstream::Close;
 use loka_stratum::firmware::Profiles;
-use loka_stratum::types::JobSerial;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::control::{self, Answer, ConfigFeed, Offer, Offered, Ports, Shown};
-use crate::fleet::{FleetSeams, RouteOutput, RouteParts, RouteTask};
-use crate::listener::{
-    ListenerSeams, ListenerTask, MinerCount, Orders, Port, Reachable, firmware, leave,
-};
-use crate::router::Rules;
+use crate::control::{self, AllowedPools, Answer, ConfigFeed, Offer, Offered, Ports, Shown};
+use crate::fleet::{Dedicated, FleetSeams, RouteOutput};
+use crate::listener::{ListenerSeams, ListenerTask, MinerCount, Orders, Port, firmware, leave};
 use crate::session::{Leave, MinerIds};
 use crate::sink::ledger::Ledger;
 use crate::telemetry::reasons::DrainCause;
@@ -33,6 +29,7 @@ use crate::transport::{Bind, Dial};
 use crate::workers::{Tasks, Workers};
 
 mod ports;
+mod routes;
 mod status;
 
 use self::ports::{BoundPort, FailedPort, NewPorts};
@@ -122,6 +119,8 @@ pub struct BindError {
 struct RunningRoute {
     config: watch::Sender<Arc<Route>>,
     output: RouteOutput,
+    /// Makes those of its miners, where each has one of its own.
+    dedicated: Arc<Dedicated>,
     stop: CancellationToken,
 }
 
@@ -164,7 +163,7 @@ impl App {
     /// # Errors
     /// [`BindError`] when a listener of the first configuration cannot be bound; later that is retried, or refused.
     pub async fn start(seams: Seams, feed: ConfigFeed) -> Result<Self, BindError> {
-        let ConfigFeed { first, offers, shown } = feed;
+        let ConfigFeed { first, offers, shown, allowed } = feed;
         let tasks = Tasks::default();
         let shared = Arc::new(Shared {
             ledger: Arc::new(Ledger::default()),
@@ -174,7 +173,7 @@ impl App {
         });
         let stop = CancellationToken::new();
         let (drain, drain_orders) = watch::channel(None);
-        let mut supervisor = Supervisor::new(seams, offers, Arc::clone(&shared), &tasks);
+        let mut supervisor = Supervisor::new(seams, offers, allowed, Arc::clone(&shared), &tasks);
         if let Some(first) = first {
             // Ports that cannot be had are looked at here, so that nothing is refused.
             drop(supervisor.apply(Offered { ports: Ports::Retry, ..first }).await);
@@ -203,6 +202,7 @@ impl Supervisor {
     fn new(
         seams: Seams,
         offers: mpsc::Receiver<Offer>,
+        allowed: AllowedPools,
         shared: Arc<Shared>,
         tasks: &Tasks,
     ) -> Self {
@@ -212,6 +212,7 @@ impl Supervisor {
             clock: seams.clock,
             telemetry: seams.telemetry.clone(),
             tasks: tasks.clone(),
+            allowed,
             random: random.fork(),
             pool_ids: Arc::new(AtomicU32::new(1)),
         };
@@ -329,44 +330,6 @@ impl Supervisor {
         self.applied = Some(offered);
     }
 
-    fn apply_routes(&mut self, config: &RuntimeConfig) {
-        for route in &config.routes {
-            match self.routes.get(&route.name) {
-                Some(running) => {
-                    let same = **running.config.borrow() == *route;
-                    if !same {
-                        running.config.send_replace(Arc::new(route.clone()));
-                    }
-                }
-                None => self.start_route(route),
-            }
-        }
-    }
-
-    fn start_route(&mut self, route: &Route) {
-        let (config, config_out) = watch::channel(Arc::new(route.clone()));
-        let stop = CancellationToken::new();
-        // Ids that grow with time and differ between routes: none repeats what a miner may remember of an earlier run.
-        let unix = u64::from(self.seams.clock.now().unix.0);
-        let first_serial = JobSerial(unix << 24 | self.random.u64(..) & 0xf_ffff);
-        let mut seams = self.fleet.clone();
-        seams.random = self.random.fork();
-        let parts = RouteParts { config: config_out, first_serial, seams, stop: stop.clone() };
-        let (task, output) = RouteTask::new(parts);
-        self.fleet.tasks.spawn(task.run());
-        self.routes.insert(route.name.clone(), RunningRoute { config, output, stop });
-    }
-
-    fn drop_routes(&mut self, config: &RuntimeConfig) {
-        self.routes.retain(|name, running| {
-            let kept = config.routes.iter().any(|route| route.name == *name);
-            if !kept {
-                running.stop.cancel();
-            }
-            kept
-        });
-    }
-
     async fn apply_listeners(&mut self, config: &RuntimeConfig, mut ports: NewPorts) {
         let mut waiting = Vec::new();
         for listener in &config.listeners {
@@ -420,23 +383,6 @@ impl Supervisor {
             running.config = Arc::clone(listener);
             running.orders.send_replace(orders);
         }
-    }
-
-    fn orders_for(&self, listener: &Arc<Listener>) -> Option<Orders> {
-        let rules = Rules::compile(&self.rules, &listener.name, &listener.route);
-        let reach = |name: &str| {
-            let running = self.routes.get(name)?;
-            Some(Reachable { name: name.into(), state: running.output.state.clone() })
-        };
-        let routes = rules.routes().into_iter().map(reach).collect::<Option<Vec<_>>>()?;
-        Some(Orders {
-            config: Arc::clone(listener),
-            firmware: self.firmware.clone(),
-            rules: Arc::new(rules),
-            routes,
-            leave: self.leave,
-            port: Port::Open,
-        })
     }
 
     /// The new port is bound already; only now does the old one close, and the miners on it stay.

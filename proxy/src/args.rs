@@ -157,6 +157,14 @@ pub struct SnapshotArgs {
     pub schema_max: u32,
 }
 
+/// What may be mined on, whatever the documents say.
+#[derive(Clone, Debug, clap::Args)]
+pub struct LimitArgs {
+    /// List of the pools and accounts that may be mined to; all else is refused [default: none is]
+    #[arg(long, value_name = "FILE", env = "STRATUM_ALLOW_LIST")]
+    pub allow_list: Option<PathBuf>,
+}
+
 /// Host and port, as `HOST:PORT`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ControlAddress {
@@ -177,6 +185,10 @@ pub struct RunArgs {
     /// Where they are in a pod.
     #[command(flatten)]
     pub pod: SnapshotArgs,
+
+    /// What may be mined on.
+    #[command(flatten)]
+    pub limits: LimitArgs,
 
     /// Address of /livez, /readyz, /metrics, /ledger and /status; port 0 takes a free one
     #[arg(long, value_name = "ADDR", env = "STRATUM_ADMIN")]
@@ -208,6 +220,10 @@ pub struct CheckArgs {
     /// Where the documents are.
     #[command(flatten)]
     pub input: InputArgs,
+
+    /// What may be mined on.
+    #[command(flatten)]
+    pub limits: LimitArgs,
 
     /// Form of the answer
     #[arg(long, short, value_name = "FORMAT", default_value = "text")]

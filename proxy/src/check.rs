@@ -10,14 +10,16 @@ mod table;
 mod units;
 
 use std::io::{self, Write};
+use std::path::Path;
 
+use loka_api::allow_list::Refused;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::args::{Exit, Output};
 use loka_ops::environment::Environment;
 
-use crate::config::{Blame, ConfigError, Inputs, Loaded, load};
+use crate::config::{Blame, ConfigError, Inputs, Loaded, load, load_allow_list};
 
 /// Checks and tells `out`.
 ///
@@ -25,11 +27,15 @@ use crate::config::{Blame, ConfigError, Inputs, Loaded, load};
 /// Only those of `out`.
 pub fn check(
     inputs: &Inputs,
+    allow_list: Option<&Path>,
     output: Output,
     environment: &Environment,
     out: &mut dyn Write,
 ) -> io::Result<Exit> {
-    let loaded = inputs.read().and_then(|contents| load(inputs, &contents, environment));
+    let loaded = inputs
+        .read()
+        .and_then(|contents| load(inputs, &contents, environment))
+        .and_then(|loaded| within(allow_list, loaded));
     match (&loaded, output) {
         (Ok(loaded), Output::Text) => explain::explain(loaded, out)?,
         (Ok(loaded), Output::Json) => print(&as_json(loaded), out)?,
@@ -43,6 +49,19 @@ pub fn check(
         Err(ConfigError { blame: Blame::Documents, problems: _ }) => Exit::Failed,
         Err(ConfigError { blame: Blame::Files, problems: _ }) => Exit::Usage,
     })
+}
+
+/// The same, if the allow-list allows all of it.
+fn within(allow_list: Option<&Path>, loaded: Loaded) -> Result<Loaded, ConfigError> {
+    let Some(path) = allow_list else { return Ok(loaded) };
+    let list = load_allow_list(path)?;
+    let refused = list.refused(&loaded.config);
+    let mut problems: Vec<_> = refused.iter().map(Refused::problem).collect();
+    problems.dedup();
+    match problems.is_empty() {
+        true => Ok(loaded),
+        false => Err(ConfigError { blame: Blame::Documents, problems }),
+    }
 }
 
 fn problems(error: &ConfigError, out: &mut dyn Write) -> io::Result<()> {

@@ -6,6 +6,7 @@
 //! and the checks that need the protocol core. It follows nothing ([`crate::control`] does) and
 //! logs nothing.
 
+mod allow_list;
 mod files;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -13,6 +14,8 @@ mod load;
 mod secrets;
 mod values;
 
+pub use allow_list::load_allow_list;
+pub(crate) use allow_list::{parse_allow_list, read_allow_list};
 pub use files::{Contents, Inputs};
 pub use load::{Applied, Loaded, load};
 pub(crate) use values::check as check_values;

@@ -5,11 +5,14 @@
 //! A change that is invalid is refused loudly and what runs, runs on. This module offers; what
 //! applies a configuration, or refuses it because it cannot, is the app, which answers each offer.
 
+mod allow_list;
 mod files;
 mod kept;
 mod snapshot;
 mod stream;
 
+pub use crate::policy::allow_list::AllowedPools;
+pub use allow_list::{FollowAllowList, follow_allow_list};
 pub use files::{FollowFiles, follow_files};
 pub use snapshot::{FollowSnapshots, PushedTo, SnapshotSettings, follow_snapshots};
 pub use stream::{ControlStream, ReportSource, StreamSettings, StreamState};
@@ -38,6 +41,8 @@ pub struct ConfigFeed {
     pub offers: mpsc::Receiver<Offer>,
     /// What status pages show of the sources.
     pub shown: Shown,
+    /// What may be mined on.
+    pub allowed: AllowedPools,
 }
 
 /// What status pages show of the sources.
@@ -173,11 +178,20 @@ impl Offered {
 impl Publisher {
     /// A feed that starts with `first`, if that is known by then.
     pub fn new(first: Option<Offered>, telemetry: Telemetry) -> (Self, ConfigFeed) {
+        Self::within(AllowedPools::default(), first, telemetry)
+    }
+
+    /// The same, for a process that may not mine on everything.
+    pub(crate) fn within(
+        allowed: AllowedPools,
+        first: Option<Offered>,
+        telemetry: Telemetry,
+    ) -> (Self, ConfigFeed) {
         let (offers, offers_out) = mpsc::channel(OFFERS_MAX);
         let (refused, refused_out) = watch::channel(None);
         let taken = first.as_ref().map(name);
         let shown = Shown { refused: refused_out, stream: None };
-        let feed = ConfigFeed { first, offers: offers_out, shown };
+        let feed = ConfigFeed { first, offers: offers_out, shown, allowed };
         (Self { offers, refused, telemetry, taken }, feed)
     }
 

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
+use crate::policy::allow_list::AllowedPools;
 use crate::seats::Seats;
 use crate::telemetry::Telemetry;
 use crate::telemetry::reasons::RolloutEnd;
@@ -23,6 +24,7 @@ use crate::workers::Tasks;
 
 mod banks;
 mod choice;
+mod dedicated;
 mod judging;
 mod pools;
 mod publish;
@@ -31,6 +33,7 @@ mod seating;
 mod slot;
 mod staging;
 
+pub(crate) use self::dedicated::{Crowd, Dedicated, PrivateRoute, Who};
 pub(crate) use self::route::RouteTask;
 pub(crate) use self::slot::PoolView;
 
@@ -66,6 +69,8 @@ pub(crate) struct RouteView {
 pub(crate) struct RouteOutput {
     pub(crate) state: watch::Receiver<Arc<RouteState>>,
     pub(crate) view: watch::Receiver<Arc<RouteView>>,
+    /// Of the routes of single miners that are of this one.
+    pub(crate) crowd: Arc<Crowd>,
 }
 
 /// What a route's task is given.
@@ -83,6 +88,7 @@ pub(crate) struct FleetSeams {
     pub(crate) clock: Clock,
     pub(crate) telemetry: Telemetry,
     pub(crate) tasks: Tasks,
+    pub(crate) allowed: AllowedPools,
     pub(crate) random: fastrand::Rng,
     pub(crate) pool_ids: Arc<std::sync::atomic::AtomicU32>,
 }

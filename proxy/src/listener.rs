@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::clock::Clock;
-use crate::fleet::RouteState;
+use crate::fleet::{Dedicated, RouteState};
 use crate::router::Rules;
 use crate::session::{
     Feed, Leave, Memory, MinerIds, Peer, Resumables, Session, SessionContext, SessionParts,
@@ -30,6 +30,7 @@ use crate::tls;
 use crate::transport::{Accept, Arrival, Transport};
 use crate::workers::{Tasks, Workers};
 
+mod dedicated;
 mod door;
 mod feeds;
 mod terms;
@@ -60,6 +61,8 @@ pub(crate) struct Orders {
 pub(crate) struct Reachable {
     pub(crate) name: Arc<str>,
     pub(crate) state: watch::Receiver<Arc<RouteState>>,
+    /// Where each miner is to have pool connections of its own.
+    pub(crate) dedicated: Option<Arc<Dedicated>>,
 }
 
 /// Whether new miners are let in.
@@ -131,7 +134,7 @@ impl ListenerTask {
             miners: AtomicUsize::new(0),
             switchboard: Switchboard::default(),
         });
-        let feeds = Feeds::new(&current, &context);
+        let feeds = Feeds::new(&current, &context, seams.tasks.clone());
         let door = door(&current.config, &seams);
         let slots = Slots::new();
         Self { accept: Some(accept), address, orders, current, seams, context, feeds, door, slots }

@@ -18,7 +18,8 @@ fn main() -> ExitCode {
         Command::Run(args) => Ok(run(*args, Environment::read())),
         Command::Check(args) => {
             let inputs = Inputs::from(args.input);
-            check(&inputs, args.output, &Environment::read(), &mut io::stdout().lock())
+            let list = args.limits.allow_list.as_deref();
+            check(&inputs, list, args.output, &Environment::read(), &mut io::stdout().lock())
         }
         Command::Version => version(),
         Command::Docs { document: Document::Metrics } => print(&catalogue::markdown()),

@@ -1,5 +1,6 @@
 //! Pure decisions: no task, no socket, no clock of its own.
 
+pub(crate) mod allow_list;
 pub(crate) mod apportion;
 pub(crate) mod backoff;
 pub(crate) mod blocks;

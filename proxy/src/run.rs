@@ -22,8 +22,9 @@ use crate::args::{Exit, RunArgs, SnapshotArgs};
 use crate::clock::Clock;
 use crate::config::{Blame, ConfigError, Inputs};
 use crate::control::{
-    ConfigFeed, ControlStream, FollowFiles, FollowSnapshots, ReportSource, SnapshotSettings,
-    StreamSettings, follow_files, follow_snapshots,
+    AllowedPools, ConfigFeed, ControlStream, FollowAllowList, FollowFiles, FollowSnapshots,
+    ReportSource, SnapshotSettings, StreamSettings, follow_allow_list, follow_files,
+    follow_snapshots,
 };
 use crate::telemetry::reasons::DrainCause;
 use crate::telemetry::{self, Telemetry};
@@ -68,7 +69,8 @@ async fn serve(args: RunArgs, environment: Environment) -> anyhow::Result<Exit> 
     let telemetry = telemetry::init(&args.log(), &environment)?;
     let mut signals = Signals::listen().context("cannot listen for signals")?;
     let stop = CancellationToken::new();
-    let (source, feed) = source(&args, environment, &telemetry)?;
+    let (list, allowed) = allow_list(&args, &telemetry)?;
+    let (source, feed) = source(&args, environment, allowed, &telemetry)?;
     let admin = Admin::bind(args.admin).await?;
     let threads = args.threads.unwrap_or_else(cores);
     let workers = Workers::start(threads, &stop).context("cannot start the session threads")?;
@@ -87,6 +89,9 @@ async fn serve(args: RunArgs, environment: Environment) -> anyhow::Result<Exit> 
     let background = Tasks::default();
     source.follow(&app, Arc::clone(&reload), &stop, &background);
     background.spawn(hangups(reload, stop.clone()));
+    if let Some(list) = list {
+        background.spawn(list.run(stop.clone()));
+    }
     let pages = admin::router(Arc::new(app.status()), telemetry.clone());
     background.spawn(admin.serve(pages, stop.clone()));
     let exit = until_stopped(&app, &mut signals).await;
@@ -102,14 +107,26 @@ enum Source {
     Snapshots { follow: Box<FollowSnapshots>, stream: Option<Box<ControlStream>> },
 }
 
+fn allow_list(
+    args: &RunArgs,
+    telemetry: &Telemetry,
+) -> Result<(Option<FollowAllowList>, AllowedPools), ConfigError> {
+    let Some(path) = args.limits.allow_list.clone() else {
+        return Ok((None, AllowedPools::default()));
+    };
+    let (follow, allowed) = follow_allow_list(path, telemetry.clone())?;
+    Ok((Some(follow), allowed))
+}
+
 fn source(
     args: &RunArgs,
     environment: Environment,
+    allowed: AllowedPools,
     telemetry: &Telemetry,
 ) -> anyhow::Result<(Source, ConfigFeed)> {
-    let Some(settings) = snapshot_settings(&args.pod) else {
+    let Some(settings) = snapshot_settings(&args.pod, &allowed) else {
         let inputs = Inputs::from(args.input.clone());
-        let (files, feed) = follow_files(inputs, environment, telemetry.clone())?;
+        let (files, feed) = follow_files(inputs, environment, allowed, telemetry.clone())?;
         return Ok((Source::Files(Box::new(files)), feed));
     };
     let (follow, mut feed, pushed_to) = follow_snapshots(settings, telemetry.clone());
@@ -120,9 +137,10 @@ fn source(
     Ok((Source::Snapshots { follow: Box::new(follow), stream }, feed))
 }
 
-fn snapshot_settings(args: &SnapshotArgs) -> Option<SnapshotSettings> {
+fn snapshot_settings(args: &SnapshotArgs, allowed: &AllowedPools) -> Option<SnapshotSettings> {
     let (mounted, state) = (args.snapshot.clone()?, args.state.clone()?);
-    Some(SnapshotSettings { mounted, state, schema: args.schema_max })
+    let (schema, allowed) = (args.schema_max, allowed.clone());
+    Some(SnapshotSettings { mounted, state, schema, allowed })
 }
 
 fn stream_settings(args: &SnapshotArgs) -> Option<StreamSettings> {

@@ -15,6 +15,7 @@ use loka_stratum::work::Work;
 use crate::clock::Clock;
 use crate::seats::Seats;
 use crate::sink::ledger::{Ledger, Rows};
+use crate::sink::time::TimeRow;
 use crate::telemetry::reasons::CloseReason;
 use crate::telemetry::{Telemetry, TraceRef};
 use crate::upstream::{PoolHandle, PoolId};
@@ -26,12 +27,13 @@ mod outcome;
 mod resumable;
 mod shared;
 mod switch;
+mod time;
 
 pub(crate) use self::driver::{Session, SessionParts};
 pub(crate) use self::ids::MinerIds;
 pub(crate) use self::memory::Memory;
 pub(crate) use self::resumable::Resumables;
-pub(crate) use self::switch::{Generation, Stage, Switch, Switchboard, Way};
+pub(crate) use self::switch::{Answers, Generation, Opening, Stage, Switch, Switchboard, Way};
 
 /// All that a session reads: its route's work and its listener's terms, as one value.
 #[derive(Clone, Debug)]
@@ -39,6 +41,7 @@ pub(crate) struct Feed {
     pub(crate) route: Arc<str>,
     pub(crate) stage: Stage,
     pub(crate) generation: Generation,
+    pub(crate) answers: Answers,
     pub(crate) work: Work,
     /// Where its miners sit.
     pub(crate) seats: Arc<Seats>,
@@ -48,6 +51,8 @@ pub(crate) struct Feed {
     pub(crate) pools: Vec<FeedPool>,
     /// Where shares are booked that name no job that we know.
     pub(crate) unknown: Arc<Rows>,
+    /// Where the time of its miners is booked.
+    pub(crate) time: Arc<TimeRow>,
     /// Miners shall leave, over this window.
     pub(crate) leave: Option<Leave>,
 }

@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use loka_api::runtime_config::Observability;
+use tracing::subscriber::{NoSubscriber, with_default};
 
 use self::init::LogControl;
 
@@ -35,7 +36,16 @@ const SAMPLING_RATIO_DEFAULT: f64 = 0.01;
 
 /// A handle on all of it; cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Telemetry(Arc<Inner>);
+pub struct Telemetry(Arc<Inner>, Voice);
+
+/// Who speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Voice {
+    /// One of very many alike, whose lines share an allowance. Their counts are exact.
+    Crowd,
+    /// One of few.
+    Single,
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -56,12 +66,25 @@ impl Telemetry {
 
     fn with_traces(traces: Traces) -> Self {
         let metrics = Arc::new(Metrics::new(SystemTime::now()));
-        Self(Arc::new(Inner { metrics, traces, ratio_pinned: false, log: None }))
+        Self(Arc::new(Inner { metrics, traces, ratio_pinned: false, log: None }), Voice::Single)
     }
 
     /// Logs and counts what happened.
     pub fn emit<'a>(&self, event: impl Into<Event<'a>>) {
-        event.into().observe(&self.0.metrics);
+        let (event, metrics) = (event.into(), &self.0.metrics);
+        let is_said = match self.1 {
+            Voice::Single => true,
+            Voice::Crowd => event.is_routine() || metrics.crowd_log.admit().is_some(),
+        };
+        match is_said {
+            true => event.observe(metrics),
+            false => with_default(NoSubscriber::default(), || event.observe(metrics)),
+        }
+    }
+
+    /// For one of thousands of connections that do the same: what all of them go through is not logged for each.
+    pub(crate) fn of_a_crowd(&self) -> Self {
+        Self(Arc::clone(&self.0), Voice::Crowd)
     }
 
     /// Where spans are handed in.

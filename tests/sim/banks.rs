@@ -61,7 +61,8 @@ fn miners_beyond_the_room_of_a_pool_are_served_by_a_further_connection() {
     });
     outcome.assert_books_agree();
     let all = &outcome.ledger.total;
-    assert_eq!(total(&all.rejected), 0, "no search space is shared: {all:?}");
+    // Shares that were under way when the pool died, and none that two miners have found.
+    assert!(all.rejected.keys().all(|reason| reason == "stale"), "{all:?}");
     assert_eq!(total(&all.pool_rejected), 0, "{all:?}");
     for miner in &outcome.miners {
         assert_eq!(miner.traps, [], "{}", miner.profile);

@@ -14,6 +14,7 @@
 
 mod banks;
 mod changes;
+mod dedicated;
 mod differential;
 mod farm;
 mod faults;
@@ -22,6 +23,8 @@ mod health;
 mod named;
 mod routing;
 mod seeds;
+mod sessions;
+mod time_ledger;
 mod weights;
 
 use std::time::Duration;

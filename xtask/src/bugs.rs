@@ -43,7 +43,7 @@ struct Line {
 /// Runs `cargo xtask bugs ARGUMENTS`.
 pub(crate) fn run(arguments: &[String]) -> Outcome {
     let wish = parse(arguments)?;
-    let bugs = choose(list::read(&workspace::root())?, &wish.only)?;
+    let mut bugs = choose(list::read(&workspace::root())?, &wish.only)?;
     if wish.list {
         for Bug { name, what, like, .. } in &bugs {
             println!("{name}\n    {what}\n    as in {like}");
@@ -55,6 +55,10 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
     if !problems.is_empty() {
         return Err(problems.join("\n"));
     }
+    // Those that one test program finds follow one another, so that little is built for each.
+    bugs.sort_by(|one, other| {
+        one.programs().cmp(&other.programs()).then(one.name.cmp(&other.name))
+    });
     let directory = workspace::target_directory()?.join(DIRECTORY);
     let scratch = Scratch::prepare(&workspace::root(), &directory)?;
     let started = Instant::now();

@@ -377,6 +377,64 @@ fn the_samples_render() {
     assert_ne!(config["routes"][0]["pools"][0]["password"], Value::Null);
 }
 
+#[test]
+fn the_sample_of_a_fleet_renders() {
+    let text = sample("fleet.yaml");
+    let config = json!(render_text(&text).unwrap().config);
+    assert_eq!(config["schema"], 3);
+    assert_eq!(config["rules"][1]["workers"], json!(["acme.test-*", "*.bench"]));
+    assert_eq!(config["firmware"][0]["minDifficulty"], "64000");
+    let pools = &config["routes"][0]["pools"];
+    assert_eq!((&pools[0]["weight"], &pools[1]["weight"]), (&json!(30), &json!(70)));
+    assert_eq!(pools[0]["user"], "acme.fleet");
+    assert_eq!(pools[2]["payout"]["minPercent"], 98);
+    let window = json!({"days": 0b001_1111, "fromMinute": 1320, "toMinute": 360});
+    assert_eq!(config["routes"][1]["pools"][0]["schedule"][0], window);
+}
+
+/// The allow-list beside the sample of a farm allows that farm, and nothing less will do.
+#[test]
+fn the_sample_of_an_allow_list_has_the_sample_farm() {
+    let (farm, secrets) = (sample("farm.yaml"), sample("secrets.example.yaml"));
+    let resources =
+        Resources::load([("farm.yaml", farm.as_str()), ("secrets.yaml", secrets.as_str())])
+            .unwrap();
+    let proxy = resources.proxy(None).unwrap();
+    let rendered = render(&resources, proxy, &Layered(vec![&resources.secrets])).unwrap();
+    let mut list = crate::allow_list::AllowList::parse(&sample("allow-list.yaml"), "l").unwrap();
+    assert_eq!(list.refused(&rendered.config), []);
+    list.pools.pop();
+    assert_eq!(list.refused(&rendered.config).len(), 1);
+}
+
+/// What the page says in YAML stands in a sample, which other tests read.
+#[test]
+fn the_examples_of_the_page_on_routing_are_those_of_the_samples() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/routing.md");
+    let page = std::fs::read_to_string(path).unwrap();
+    let samples = [sample("fleet.yaml"), sample("allow-list.yaml")].concat();
+    let examples: Vec<_> = page.split("```yaml\n").skip(1).collect();
+    assert!(examples.len() >= 8, "{}", examples.len());
+    for example in examples {
+        let (example, _) = example.split_once("```").unwrap();
+        assert!(samples.contains(example), "{example}");
+    }
+}
+
+#[test]
+fn a_payout_address_with_a_wrong_character_is_refused_by_its_checksum() {
+    let all = refused(&documents(
+        "",
+        "",
+        "verify: {payoutAddress: bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t5}",
+    ));
+    assert!(
+        all.contains("StratumPool/primary: spec.verify.payoutAddress (\"bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t5\"): is no Bitcoin address: its checksum is wrong"),
+        "{all}"
+    );
+    assert!(all.contains("remedy: copy the address anew"), "{all}");
+}
+
 /// Without its Secret the sample says what to do about it, and nothing else.
 #[test]
 fn the_sample_without_its_secret_names_the_variable() {

@@ -80,7 +80,7 @@ fn address() -> serde_json::Value {
 #[serde(rename_all = "camelCase", default)]
 pub struct Health {
     /// How long a share may go unanswered until the work moves to the next pool: a duration from
-    /// 100ms to 10m. Absent: 4 times what all but one of 1000 of its answers took, and at least 1s.
+    /// 100ms to 10m. Absent: by what the pool's answers take, from about 1s to 10s.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-kubernetes-validations" = duration("100ms", "10m", "5s")))]
     #[schemars(with = "DurationText")]

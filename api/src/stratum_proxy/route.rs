@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    rules::{duration, label, only, rules},
+    rules::{duration, label, rules},
     values::DurationText,
 };
 
@@ -35,12 +35,17 @@ pub struct Route {
     pub name: String,
 
     /// The pools. All miners of the route work for the healthy pool of the least priority number;
-    /// among equals the first in the list comes first.
+    /// among equals the first in the list comes first, or, with weights, they share the work.
     #[schemars(length(min = 1, max = 8))]
     #[schemars(extend("x-kubernetes-validations" = rules([
         (
             "self.all(p, self.exists_one(q, q.poolRef.name == p.poolRef.name))",
             "a StratumPool stands twice in one route; name each pool once",
+        ),
+        (
+            "self.all(p, self.all(q, p.priority != q.priority || has(p.weight) == has(q.weight)))",
+            "of the pools of one priority some have a weight and some have none; give each of them \
+             a weight, or none of them",
         ),
     ])))]
     pub pools: Vec<RoutePool>,
@@ -80,8 +85,8 @@ pub struct Route {
     )])))]
     pub version_mask: Option<String>,
 
-    /// The poolRef.name of a pool of the route that is mined on whenever it is healthy, whatever its
-    /// priority and its schedule. Absent: the order of the pools decides.
+    /// The poolRef.name of a pool of the route that is mined on whenever it is healthy and its
+    /// schedule allows it, whatever its priority and weight. Absent: the order of the pools decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub pin: Option<String>,
@@ -90,12 +95,10 @@ pub struct Route {
     #[serde(default)]
     pub rollout: Rollout,
 
-    /// How miners share pool connections. Only Aggregated so far: many miners over one connection
-    /// for each pool. Absent: Aggregated.
+    /// How miners share pool connections. Aggregated: many miners over one connection for each pool;
+    /// Dedicated: each miner has connections of its own, for pools that want it so. Absent:
+    /// Aggregated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-kubernetes-validations" = only(
-        "Aggregated", "a pool connection for each miner is not made yet"
-    )))]
     #[schemars(with = "Mode")]
     pub mode: Option<Mode>,
 }

@@ -5,8 +5,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::rules::{label, rules};
 
-use super::RouteRef;
-
 /// Miners that take a route of their own: all conditions hold that the rule has. An empty list is
 /// no condition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -53,5 +51,14 @@ pub struct Rule {
     pub firmware: Vec<String>,
 
     /// The route that the miner takes.
-    pub route_ref: RouteRef,
+    pub route_ref: RuleRouteRef,
+}
+
+/// One of spec.routes: a rule of the StratumProxy says so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RuleRouteRef {
+    /// Name of the route.
+    #[schemars(length(min = 1, max = 40))]
+    pub name: String,
 }

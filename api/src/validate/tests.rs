@@ -47,8 +47,8 @@ fn refusals(kind: Kind) -> Vec<Problem> {
 
 #[test]
 fn what_schema_or_rules_forbid_is_refused_at_its_field_with_a_remedy() {
-    assert_eq!(refusals(Kind::StratumProxy).len(), 98);
-    assert_eq!(refusals(Kind::StratumPool).len(), 27);
+    assert_eq!(refusals(Kind::StratumProxy).len(), 136);
+    assert_eq!(refusals(Kind::StratumPool).len(), 40);
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn all_problems_are_reported_at_once() {
         "site": "x",
         "bogus": 1,
         "listeners": [{"port": 80, "difficulty": {"min": "9k"}}],
-        "routes": [{"pools": [{"weight": 1}]}],
+        "routes": [{"pools": [{"weight": 0}]}],
     }});
     let problems = edited(Kind::StratumProxy, &edit).unwrap_err();
     let mut paths: Vec<_> = problems.iter().map(|it| it.path.as_str()).collect();

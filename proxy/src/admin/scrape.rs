@@ -11,8 +11,9 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric as Registered, Registry};
 
-use super::status::{ConfigStatus, PoolStatus, RouteStatus, Status};
+use super::status::{ConfigStatus, DedicatedStatus, PoolStatus, RouteStatus, Status};
 use crate::sink::ledger::{Counts, LedgerSnapshot, Lost, RowKey, Unanswered};
+use crate::sink::time::{WorkSnapshot, WorkState};
 use crate::telemetry::Labels;
 use crate::telemetry::catalogue::{self as names, Metric};
 use crate::telemetry::reasons::{ConfigSource, PoolState};
@@ -27,6 +28,7 @@ pub(super) fn scraped(status: &Status, ledger: &LedgerSnapshot) -> Registry {
     process(&mut registry, status);
     listeners(&mut registry, status);
     pools(&mut registry, &status.routes);
+    states(&mut registry, status);
     classes(&mut registry, ledger);
     let whole = LedgerSnapshot { rows: ledger.without_classes(), total: Counts::default() };
     shares(&mut registry, &whole);
@@ -80,6 +82,8 @@ fn listeners(registry: &mut Registry, status: &Status) {
 fn pools(registry: &mut Registry, routes: &[RouteStatus]) {
     let epoch = Gauges::register(registry, &names::ROUTE_EPOCH);
     let rolled_back = Gauges::register(registry, &names::ROUTE_ROLLED_BACK);
+    let dedicated = Gauges::register(registry, &names::ROUTE_DEDICATED);
+    let dedicated_up = Gauges::register(registry, &names::ROUTE_DEDICATED_UP);
     let states = Gauges::register(registry, &names::POOL_STATE);
     let active = Gauges::register(registry, &names::POOL_ACTIVE);
     let part = Gauges::register(registry, &names::POOL_PART);
@@ -90,6 +94,12 @@ fn pools(registry: &mut Registry, routes: &[RouteStatus]) {
         epoch.set([route.name.as_str()], route.epoch as f64);
         let is_back = f64::from(u8::from(route.rolled_back.is_some()));
         rolled_back.set([route.name.as_str()], is_back);
+        if let Some(DedicatedStatus { miners, up }) = route.dedicated {
+            #[expect(clippy::cast_precision_loss, reason = "far fewer miners than 2^53")]
+            let (miners, up) = (miners as f64, up as f64);
+            dedicated.set([route.name.as_str()], miners);
+            dedicated_up.set([route.name.as_str()], up);
+        }
         for pool in &route.pools {
             let at = [route.name.as_str(), pool.name.as_str()];
             state(&states, at, pool);
@@ -111,6 +121,17 @@ fn state(states: &Gauges<3>, at: [&str; 2], pool: &PoolStatus) {
         let is_in = f64::from(u8::from(*state == pool.state));
         states.set([route, name, state.label()], is_in);
     }
+}
+
+fn states(registry: &mut Registry, status: &Status) {
+    let family = Family::<Labels<3>, Counter<f64, AtomicU64>>::default();
+    for WorkSnapshot { listener, route, work } in &status.work {
+        for state in WorkState::ALL {
+            let labels = Labels::new(names::WORK.labels, [listener, route, state.label()]);
+            family.get_or_create(&labels).inc_by(work.of(state));
+        }
+    }
+    register(registry, &names::WORK, family);
 }
 
 fn shares(registry: &mut Registry, ledger: &LedgerSnapshot) {

@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 
 use crate::sink::blocks::Block;
 use crate::sink::ledger::LedgerSnapshot;
+use crate::sink::time::WorkSnapshot;
 use crate::telemetry::reasons::{ConfigSource, PoolState, RolloutEnd, SuspectReason};
 
 /// Where the admin server reads the state of the proxy. Called for each request, so it must not
@@ -30,6 +31,9 @@ pub struct Status {
     pub listeners: Vec<ListenerStatus>,
     /// One entry per route of the configuration.
     pub routes: Vec<RouteStatus>,
+    /// What miners had to work on, in difficulty, by listener and route.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub work: Vec<WorkSnapshot>,
     /// The last blocks that miners found, the latest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub blocks: Vec<Block>,
@@ -123,8 +127,21 @@ pub struct RouteStatus {
     /// Why the latest such change was taken back, until the configuration changes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rolled_back: Option<RolloutEnd>,
+    /// Where each miner has pool connections of its own: how they are, in sum.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dedicated: Option<DedicatedStatus>,
     /// Its pools, in the order in which they are preferred.
     pub pools: Vec<PoolStatus>,
+}
+
+/// The miners of a route that have pool connections of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DedicatedStatus {
+    /// All of them.
+    pub miners: u64,
+    /// Those whose connection has work.
+    pub up: u64,
 }
 
 /// A pool of a route. What is learnt at login is absent until then.

@@ -8,8 +8,8 @@ use loka_stratum::job::PoolContext;
 
 use super::{App, ListenerView, Shared};
 use crate::admin::status::{
-    ConfigStatus, ListenerStatus, PoolStatus, RefusedStatus, RouteStatus, Status, StatusSource,
-    StreamStatus,
+    ConfigStatus, DedicatedStatus, ListenerStatus, PoolStatus, RefusedStatus, RouteStatus, Status,
+    StatusSource, StreamStatus,
 };
 use crate::control::{Offered, Shown, StreamState};
 use crate::fleet::{PoolView, RouteOutput};
@@ -45,6 +45,7 @@ impl StatusSource for StatusReader {
             config: self.config(view.applied.as_ref(), view.applied_unix),
             listeners: view.listeners.iter().map(listener_status).collect(),
             routes: view.routes.iter().map(|(name, out)| route_status(name, out, now)).collect(),
+            work: self.0.ledger.time().snapshot(now),
             blocks: self.0.ledger.blocks().last(),
             draining: view.draining.map(str::to_owned),
         }
@@ -129,12 +130,14 @@ fn listener_status(view: &ListenerView) -> ListenerStatus {
 
 fn route_status(name: &str, output: &RouteOutput, now: Instant) -> RouteStatus {
     let view = output.view.borrow();
+    let (miners, up) = output.crowd.count();
     RouteStatus {
         name: name.to_owned(),
         active_pool: view.active.as_deref().map(str::to_owned),
         epoch: view.epoch.0,
         rollout_percent: view.rollout_percent,
         rolled_back: view.rolled_back,
+        dedicated: (miners > 0).then_some(DedicatedStatus { miners: miners as u64, up: up as u64 }),
         pools: view.pools.iter().map(|pool| pool_status(pool, now)).collect(),
     }
 }

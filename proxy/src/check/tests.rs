@@ -10,7 +10,7 @@ const MARK: &str = "m4rked-s3cret";
 
 fn checked(inputs: &Inputs, output: Output, environment: &Environment) -> (Exit, String) {
     let mut out = Vec::new();
-    let exit = check(inputs, output, environment, &mut out).unwrap();
+    let exit = check(inputs, None, output, environment, &mut out).unwrap();
     (exit, String::from_utf8(out).unwrap())
 }
 
@@ -235,4 +235,26 @@ fn a_password_in_the_url_of_a_pool_is_not_repeated() {
     disk.write("farm.yaml", FARM.replace("tcp://pool", &format!("tcp://acme:{MARK}@pool")));
     let said = all_said(&disk.inputs(&["farm.yaml"]), &with_password("x"));
     assert!(said.contains("spec.endpoints[0].url") && !said.contains(MARK), "{said}");
+}
+
+#[test]
+fn an_allow_list_refuses_what_it_does_not_have() {
+    let disk = OnDisk::farm();
+    let (inputs, environment) = (disk.inputs(&["farm.yaml"]), with_password("x"));
+    let path = disk.path("list.yaml");
+    let checked = |list: &str| {
+        disk.write("list.yaml", list);
+        let mut out = Vec::new();
+        let exit = check(&inputs, Some(&path), Output::Text, &environment, &mut out).unwrap();
+        (exit, String::from_utf8(out).unwrap())
+    };
+    let list = "pools: [{host: pool.example.com, port: 3333, accounts: [acme]}]";
+    let (exit, text) = checked(list);
+    assert_eq!(exit, Exit::Done, "{text}");
+    let (exit, text) = checked(&list.replace("acme", "other"));
+    assert_eq!(exit, Exit::Failed);
+    assert!(text.contains("StratumPool/primary: spec.account (\"acme\")"), "{text}");
+    let (exit, text) = checked("pools: 1");
+    assert_eq!(exit, Exit::Failed);
+    assert!(text.contains("list.yaml: pools"), "{text}");
 }

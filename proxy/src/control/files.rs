@@ -9,10 +9,11 @@ use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::{ConfigFeed, Offered, Provenance, Publisher, Refused};
+use super::allow_list::not_allowed;
+use super::{AllowedPools, ConfigFeed, Offered, Provenance, Publisher, Refused};
 use loka_ops::environment::Environment;
 
-use crate::config::{Applied, ConfigError, Contents, Inputs, load};
+use crate::config::{Applied, Blame, ConfigError, Contents, Inputs, load};
 use crate::telemetry::Telemetry;
 
 /// How often the files are read. They are small, and there are few.
@@ -35,6 +36,8 @@ struct Reading(Result<Contents, ConfigError>);
 pub struct FollowFiles {
     inputs: Inputs,
     environment: Arc<Environment>,
+    allowed: AllowedPools,
+    telemetry: Telemetry,
     publisher: Publisher,
     seen: Reading,
 }
@@ -46,14 +49,17 @@ pub struct FollowFiles {
 pub fn follow_files(
     inputs: Inputs,
     environment: Environment,
+    allowed: AllowedPools,
     telemetry: Telemetry,
 ) -> Result<(FollowFiles, ConfigFeed), ConfigError> {
     let started = now();
     let contents = inputs.read()?;
     let first = apply(&inputs, &contents, &environment, started)?;
-    let (publisher, feed) = Publisher::new(Some(Offered::from_files(first)), telemetry);
-    let environment = Arc::new(environment);
-    Ok((FollowFiles { inputs, environment, publisher, seen: Reading(Ok(contents)) }, feed))
+    within(&allowed, &first, &telemetry)?;
+    let first = Some(Offered::from_files(first));
+    let (publisher, feed) = Publisher::within(allowed.clone(), first, telemetry.clone());
+    let (environment, seen) = (Arc::new(environment), Reading(Ok(contents)));
+    Ok((FollowFiles { inputs, environment, allowed, telemetry, publisher, seen }, feed))
 }
 
 // === impl FollowFiles ===
@@ -72,6 +78,8 @@ impl FollowFiles {
                     tracing::info!("reading the configuration again, as asked");
                     self.look().await;
                 }
+                // What was refused may be allowed now, and the other way round.
+                () = self.allowed.changed() => self.take(now()).await,
             }
         }
     }
@@ -102,6 +110,8 @@ impl FollowFiles {
             Ok(contents) => apply(&self.inputs, contents, &self.environment, started),
             Err(error) => Err(error.clone()),
         };
+        let loaded = loaded
+            .and_then(|applied| within(&self.allowed, &applied, &self.telemetry).map(|()| applied));
         match loaded {
             // Ports are tried again, so that it is refused only when the proxy drains.
             Ok(applied) => drop(self.publisher.publish(Offered::from_files(applied)).await),
@@ -137,6 +147,19 @@ fn apply(
         origin: inputs.origin().into_boxed_str(),
         started,
     })
+}
+
+/// The whole configuration, or what of it may not be mined on.
+fn within(
+    allowed: &AllowedPools,
+    applied: &Applied,
+    telemetry: &Telemetry,
+) -> Result<(), ConfigError> {
+    let problems = not_allowed(allowed, &applied.config, telemetry);
+    match problems.is_empty() {
+        true => Ok(()),
+        false => Err(ConfigError { blame: Blame::Documents, problems }),
+    }
 }
 
 fn now() -> Instant {

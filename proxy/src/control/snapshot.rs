@@ -14,8 +14,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
+use super::allow_list::not_allowed;
 use super::kept::{self, LAST_GOOD_FILE};
-use super::{Answer, ConfigFeed, Offered, Ports, Provenance, Publisher, Refused};
+use super::{AllowedPools, Answer, ConfigFeed, Offered, Ports, Provenance, Publisher, Refused};
 use crate::config::{Applied, Blame, ConfigError, check_values};
 use crate::telemetry::reasons::ConfigSource;
 use crate::telemetry::{ProcessEvent, Telemetry, TraceRef};
@@ -39,6 +40,8 @@ pub struct SnapshotSettings {
     pub state: PathBuf,
     /// The highest schema that is understood.
     pub schema: u32,
+    /// What may be mined on.
+    pub allowed: AllowedPools,
 }
 
 /// Offers snapshots from all places, in order.
@@ -46,6 +49,7 @@ pub struct FollowSnapshots {
     mounted: PathBuf,
     state: PathBuf,
     schema: u32,
+    allowed: AllowedPools,
     publisher: Publisher,
     telemetry: Telemetry,
     running: watch::Sender<Running>,
@@ -117,14 +121,15 @@ pub fn follow_snapshots(
     settings: SnapshotSettings,
     telemetry: Telemetry,
 ) -> (FollowSnapshots, ConfigFeed, PushedTo) {
-    let SnapshotSettings { mounted, state, schema } = settings;
-    let (publisher, feed) = Publisher::new(None, telemetry.clone());
+    let SnapshotSettings { mounted, state, schema, allowed } = settings;
+    let (publisher, feed) = Publisher::within(allowed.clone(), None, telemetry.clone());
     let (running, running_out) = watch::channel(Running::Starting);
     let (pushed, pushed_out) = mpsc::channel(PUSHED_MAX);
     let follow = FollowSnapshots {
         mounted: mounted.join(SNAPSHOT_FILE),
         state,
         schema,
+        allowed,
         publisher,
         telemetry,
         running,
@@ -152,6 +157,8 @@ impl FollowSnapshots {
                 () = stop.cancelled() => return,
                 Some(pushed) = self.pushed.recv() => self.pushed(pushed).await,
                 _tick = poll.tick() => self.look().await,
+                // A mounted snapshot that was refused may be allowed now.
+                () = self.allowed.changed() => self.again_at = Some(now()),
             }
         }
     }
@@ -283,7 +290,8 @@ impl FollowSnapshots {
 
     async fn offer(&mut self, candidate: &Candidate) -> Answer {
         let Candidate { snapshot, source: _, origin, started, ports } = candidate;
-        let problems = check_values(&snapshot.config, origin);
+        let mut problems = check_values(&snapshot.config, origin);
+        problems.extend(not_allowed(&self.allowed, &snapshot.config, &self.telemetry));
         if !problems.is_empty() {
             return Err(problems);
         }

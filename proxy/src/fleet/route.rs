@@ -98,7 +98,7 @@ impl RouteTask {
             view,
         };
         task.reconcile_pools();
-        (task, RouteOutput { state: state_out, view: view_out })
+        (task, RouteOutput { state: state_out, view: view_out, crowd: Arc::default() })
     }
 
     /// Runs until told to stop.

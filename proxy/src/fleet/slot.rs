@@ -106,6 +106,7 @@ impl Slot {
             dial: Arc::clone(&seams.dial),
             clock: seams.clock,
             telemetry: seams.telemetry.clone(),
+            allowed: seams.allowed.clone(),
             stop: stop.clone(),
             random: seams.random.fork(),
         });

@@ -69,7 +69,7 @@ impl Staging {
     fn reconfigured(&mut self, promoted: Vec<PoolId>, exists: impl Fn(PoolId) -> bool) {
         self.promoted.retain(|pool| !promoted.contains(pool));
         self.promoted.extend(promoted);
-        self.promoted.extend(self.refused.drain(..));
+        self.promoted.append(&mut self.refused);
         self.promoted.retain(|pool| exists(*pool));
         self.promoted.truncate(PROMOTED_MAX);
         self.refusal = None;

@@ -12,12 +12,18 @@ use loka_stratum::extranonce::Layout;
 use loka_stratum::types::VersionMask;
 use loka_stratum::work::Work;
 use tokio::sync::watch;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::dedicated::Kit;
 use super::{Orders, Reachable, vardiff};
+use crate::fleet::Dedicated;
 use crate::router::Rules;
 use crate::seats::Seats;
-use crate::session::{Feed, FeedPool, Generation, Pace, SessionContext, Stage, Switch, Way};
+use crate::session::{
+    Answers, Feed, FeedPool, Generation, Pace, SessionContext, Stage, Switch, Way,
+};
 use crate::sink::ledger::{CLASS_OTHER, RowKey, Rows};
+use crate::workers::Tasks;
 
 /// Feeds that nobody is sent to any more, and that somebody may still read.
 const RETIRED_MAX: usize = 32;
@@ -36,18 +42,25 @@ pub(super) struct Feeds {
     /// The seats of those who have no route yet. No route's task looks at them.
     entry_seats: Arc<Seats>,
     retired: Vec<Sender>,
+    tasks: Tasks,
+    /// The feeds of single miners end with these.
+    life: CancellationToken,
+    _end: DropGuard,
 }
 
 #[derive(Clone, Debug)]
 struct Channel {
     route: Arc<str>,
+    /// Of those whose miners have pool connections of their own.
+    dedicated: Option<Arc<Dedicated>>,
     feed: Sender,
 }
 
 // === impl Feeds ===
 
 impl Feeds {
-    pub(super) fn new(orders: &Orders, context: &SessionContext) -> Self {
+    pub(super) fn new(orders: &Orders, context: &Arc<SessionContext>, tasks: Tasks) -> Self {
+        let life = CancellationToken::new();
         let entry_seats = Arc::<Seats>::default();
         let generation = Generation::default();
         let entry = entry_feed(orders, context, generation, &entry_seats);
@@ -58,6 +71,9 @@ impl Feeds {
             newcomers: Sender::new(Arc::new(entry)),
             entry_seats,
             retired: Vec::new(),
+            tasks,
+            _end: life.clone().drop_guard(),
+            life,
         };
         feeds.lay(orders, context);
         feeds
@@ -69,9 +85,10 @@ impl Feeds {
     }
 
     /// Everything anew, by new orders.
-    pub(super) fn reorder(&mut self, orders: &Orders, context: &SessionContext) {
-        let routes = self.channels.iter().map(|channel| &channel.route);
-        if self.rules != orders.rules || !routes.eq(orders.routes.iter().map(|to| &to.name)) {
+    pub(super) fn reorder(&mut self, orders: &Orders, context: &Arc<SessionContext>) {
+        let now = self.channels.iter().map(|now| (&now.route, now.dedicated.is_some()));
+        let wanted = orders.routes.iter().map(|to| (&to.name, to.dedicated.is_some()));
+        if self.rules != orders.rules || !now.eq(wanted) {
             self.generation.0 += 1;
             self.rules = Arc::clone(&orders.rules);
             self.lay(orders, context);
@@ -99,26 +116,25 @@ impl Feeds {
     }
 
     /// Makes the channels those of the orders. The switch first: whoever is woken asks it.
-    fn lay(&mut self, orders: &Orders, context: &SessionContext) {
+    fn lay(&mut self, orders: &Orders, context: &Arc<SessionContext>) {
         let generation = self.generation;
         let mut former = std::mem::take(&mut self.channels);
         let mut fresh = Vec::new();
         for route in &orders.routes {
             let feed = Arc::new(route_feed(route, orders, context, generation));
             let known = former.iter().position(|channel| channel.route == route.name);
-            let channel = match known {
-                Some(known) => former.remove(known),
-                None => {
-                    Channel { route: Arc::clone(&route.name), feed: Sender::new(Arc::clone(&feed)) }
-                }
+            let sender = match known {
+                Some(known) => former.remove(known).feed,
+                None => Sender::new(Arc::clone(&feed)),
             };
-            self.channels.push(channel);
+            let (name, dedicated) = (Arc::clone(&route.name), route.dedicated.clone());
+            self.channels.push(Channel { route: name, dedicated, feed: sender });
             fresh.push(feed);
         }
         let gone = former.into_iter().map(|channel| channel.feed);
         let entry = self.lay_entry(orders, context);
         let gone: Vec<Sender> = gone.chain(entry).collect();
-        context.switchboard.set(Some(self.switch()));
+        context.switchboard.set(Some(self.switch(context)));
         for (channel, feed) in self.channels.iter().zip(fresh) {
             channel.feed.send_replace(feed);
         }
@@ -159,10 +175,21 @@ impl Feeds {
         self.retired.push(feed);
     }
 
-    fn switch(&self) -> Switch {
+    fn switch(&self, context: &Arc<SessionContext>) -> Switch {
+        let private = |channel: &Channel| {
+            let kit = Kit {
+                dedicated: Arc::clone(channel.dedicated.as_ref()?),
+                named: channel.feed.subscribe(),
+                context: Arc::clone(context),
+                tasks: self.tasks.clone(),
+                life: self.life.clone(),
+            };
+            Some(kit.opening())
+        };
         let way = |channel: &Channel| Way {
             route: Arc::clone(&channel.route),
             feed: channel.feed.subscribe(),
+            private: private(channel),
         };
         Switch {
             generation: self.generation,
@@ -175,7 +202,7 @@ impl Feeds {
 
 /// Whether a miner's route can be known only when its handshake is complete.
 fn has_entry(orders: &Orders) -> bool {
-    orders.routes.len() > 1
+    orders.routes.len() > 1 || orders.routes.iter().any(|route| route.dedicated.is_some())
 }
 
 /// For miners whose route is not settled: a layout that fits wherever they may be led, and no job.
@@ -188,6 +215,9 @@ fn entry_feed(
     let routes = orders.routes.iter().map(|route| Arc::clone(&route.state.borrow()));
     let layouts: Option<Vec<Layout>> = routes.clone().map(|route| route.work.layout).collect();
     let layout = layouts.and_then(|all| all.into_iter().min_by_key(|layout| layout.total()));
+    // An id is one that each of them can serve.
+    let banks = routes.clone().map(|route| route.work.banks).min_by_key(|banks| banks.0);
+    let banks = banks.unwrap_or_default();
     // Bits that one route lets roll and another does not are taken back by the first job.
     let masks = routes.map(|route| route.version_mask);
     let mask = masks.reduce(|one, other| VersionMask(one.0 | other.0)).unwrap_or(VersionMask::NONE);
@@ -195,13 +225,15 @@ fn entry_feed(
     Feed {
         stage: Stage::Entry,
         generation,
-        work: Work { layout, ..Work::default() },
+        answers: Answers::WhenWritten,
+        work: Work { layout, banks, ..Work::default() },
         seats: Arc::clone(seats),
         terms: terms(orders, NoPool::Wait, mask),
         pace: pace(orders),
         line_bytes_max: line_bytes_max(orders),
         pools: Vec::new(),
         unknown: rows(context, &own, "", ""),
+        time: context.ledger.time().row(&context.listener, &own),
         leave: orders.leave,
         route: own,
     }
@@ -222,6 +254,7 @@ fn route_feed(
         route: Arc::clone(&state.name),
         stage: Stage::Route,
         generation,
+        answers: Answers::WhenWritten,
         work: state.work.clone(),
         seats: Arc::clone(&state.seats),
         terms: terms(orders, state.no_pool, state.version_mask),
@@ -229,6 +262,7 @@ fn route_feed(
         line_bytes_max: line_bytes_max(orders),
         pools: pools.collect(),
         unknown: rows(context, &state.name, "", ""),
+        time: context.ledger.time().row(&context.listener, &state.name),
         leave: orders.leave,
     }
 }
@@ -254,7 +288,12 @@ fn line_bytes_max(orders: &Orders) -> usize {
     usize::try_from(orders.config.limits.max_line_bytes).unwrap_or(usize::MAX)
 }
 
-fn rows(context: &SessionContext, route: &Arc<str>, pool: &str, account: &str) -> Arc<Rows> {
+pub(super) fn rows(
+    context: &SessionContext,
+    route: &Arc<str>,
+    pool: &str,
+    account: &str,
+) -> Arc<Rows> {
     context.ledger.rows(&RowKey {
         listener: Arc::clone(&context.listener),
         route: Arc::clone(route),

@@ -11,8 +11,8 @@ use loka_stratum::work::Now;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
 
-use super::Feed;
 use super::driver::Session;
+use super::{Answers, Feed};
 use crate::sink::blocks::{BlockOnItsWay, Found};
 use crate::sink::ledger::{Lost, Row, RowKey, Unanswered};
 use crate::telemetry::MinerEvent;
@@ -28,7 +28,10 @@ impl Session {
         match event {
             Event::BelowPool(share) => self.below_pool(feed, now, &share),
             Event::Refused(reject, source) => self.refused(feed, now, reject, source),
-            Event::Mining => self.handshake_done(now),
+            Event::Mining => {
+                self.arrived(now.instant);
+                self.handshake_done(now);
+            }
             Event::Difficulty(difficulty) => context
                 .telemetry
                 .emit(MinerEvent::DifficultyChanged { listener, peer, difficulty: &difficulty }),
@@ -85,9 +88,12 @@ impl Session {
         let record = self.record(&row, now, pool_difficulty);
         let handle = Arc::clone(&pool.handle);
         let miner = handle.wants_names.load(Ordering::Relaxed).then(|| self.miner()).flatten();
-        let sequel = Sequel { verdict: None, block };
-        let handoff =
-            Handoff { share, due: Some(due), miner, answer: Some(answer), sequel, record };
+        let (answer, verdict) = match feed.answers {
+            Answers::WhenWritten => (Some(answer), None),
+            Answers::ByThePool => (None, Some(answer)),
+        };
+        let sequel = Sequel { verdict, block };
+        let handoff = Handoff { share, due: Some(due), miner, answer, sequel, record };
         if let Err(TrySendError::Full(handoff) | TrySendError::Closed(handoff)) =
             handle.submits.try_send(handoff)
             && let Some(due) = handoff.due
@@ -96,12 +102,10 @@ impl Session {
         }
     }
 
-    /// The name that the miner logged in under, made once in the life of the session.
-    fn miner(&mut self) -> Option<Arc<str>> {
-        if self.miner.is_none() {
-            self.miner = self.machine.worker().map(|worker| worker.as_str().into());
-        }
-        self.miner.clone()
+    /// The name that the miner logged in under. Made for each due share that wants it, which is one in seconds: kept, it would
+    /// cost every session the room.
+    fn miner(&self) -> Option<Arc<str>> {
+        self.machine.worker().map(|worker| worker.as_str().into())
     }
 
     fn record(&self, row: &Arc<Row>, now: Now, difficulty: f64) -> Option<Box<ShareRecord>> {

@@ -3,6 +3,7 @@
 //! Until then it reads its listener's entry, which holds a layout and no job where the rules can lead elsewhere. A miner
 //! that moves is sent another job and nothing else; for a while it may still answer those that it had.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -28,7 +29,21 @@ pub(crate) enum Stage {
     Entry,
     /// The miners of a route.
     Route,
+    /// One miner, whose pool connections are its own.
+    Private,
 }
+
+/// When a miner is told that its share is good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answers {
+    /// When the pool's verdict has come, and by that.
+    ByThePool,
+    /// When the pool's socket has it.
+    WhenWritten,
+}
+
+/// Opens a route of its own for the miner of this name.
+pub(crate) struct Opening(Box<dyn Fn(&str) -> watch::Receiver<Arc<Feed>> + Send + Sync>);
 
 /// Where the miners of a listener can be sent.
 #[derive(Debug)]
@@ -46,6 +61,8 @@ pub(crate) struct Switch {
 pub(crate) struct Way {
     pub(crate) route: Arc<str>,
     pub(crate) feed: watch::Receiver<Arc<Feed>>,
+    /// Where each miner has pool connections of its own.
+    pub(crate) private: Option<Opening>,
 }
 
 /// A listener's switch; none before its start and after its end.
@@ -74,6 +91,22 @@ pub(super) struct Former {
     /// For as long as it is held, the route is fed.
     _kept: watch::Receiver<Arc<Feed>>,
     until: Instant,
+}
+
+// === impl Opening ===
+
+impl Opening {
+    pub(crate) fn new(
+        open: impl Fn(&str) -> watch::Receiver<Arc<Feed>> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Box::new(open))
+    }
+}
+
+impl fmt::Debug for Opening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Opening")
+    }
 }
 
 // === impl Switchboard ===
@@ -133,20 +166,29 @@ impl Session {
 
     fn take(&mut self, switch: &Switch, feed: &Arc<Feed>, now: Instant) {
         let to = match self.machine.is_mining() {
-            false => Some(&switch.entry),
-            true => {
-                let worker = self.machine.worker().map(|worker| worker.as_str());
-                self.asked = worker.map_or(Asked::Nameless, |_| Asked::All);
-                let firmware = self.class();
-                let source = self.peer.address.ip();
-                switch.way(&Newcomer { worker, source, firmware }).map(|way| &way.feed)
-            }
+            false => Some(switch.entry.clone()),
+            true => self.ask(switch, feed),
         };
         let Some(to) = to.filter(|to| !to.same_channel(&self.feed)) else { return };
-        let left = std::mem::replace(&mut self.feed, to.clone());
-        if feed.stage == Stage::Route && self.machine.is_mining() {
+        let left = std::mem::replace(&mut self.feed, to);
+        if feed.stage != Stage::Entry && self.machine.is_mining() {
             let until = now + FORMER_KEPT;
             self.former = Some(Box::new(Former { feed: Arc::clone(feed), _kept: left, until }));
+        }
+    }
+
+    /// The feed that is the miner's by the rules; none where it has to stay, for now or for good.
+    fn ask(&mut self, switch: &Switch, feed: &Feed) -> Option<watch::Receiver<Arc<Feed>>> {
+        let worker = self.machine.worker().map(|worker| worker.as_str());
+        self.asked = worker.map_or(Asked::Nameless, |_| Asked::All);
+        let source = self.peer.address.ip();
+        let way = switch.way(&Newcomer { worker, source, firmware: self.machine.class() })?;
+        let Some(opening) = &way.private else { return Some(way.feed.clone()) };
+        let is_there = feed.stage == Stage::Private && feed.route == way.route;
+        match worker.filter(|_| !is_there) {
+            Some(worker) => Some(opening.0(worker)),
+            // Without a name there is no login yet.
+            None => None,
         }
     }
 

@@ -54,6 +54,9 @@ loka_ops::metrics! {
     CLASS_POOL_ACCEPTED_DIFFICULTY: Counter "loka_class_pool_accepted_difficulty" ["listener", "class"]
         "Pool difficulty of shares of a class that pools credited, summed";
 
+    WORK: Counter "loka_miner_work_difficulty" ["listener", "route", "state"]
+        "Difficulty that the measured hashrate of miners comes to over time, by what they had to work on: live work (paid), the last job of a pool that is gone (stale), no job yet (no_job), asked to leave (draining), gone by themselves for up to an hour (absent)";
+
     MINERS_CONNECTED: Gauge "loka_miners_connected" ["listener"]
         "Miners connected now";
     MINER_CONNECTIONS: Counter "loka_miner_connections" ["listener"]
@@ -114,6 +117,8 @@ loka_ops::metrics! {
         "Times that a connected pool was held unfit to be mined on while another can be";
     POOL_PART: Gauge "loka_pool_hashrate_part" ["route", "pool"]
         "Part of the route's measured hashrate that works for this pool, 0 to 1";
+    POOL_REFUSED: Counter "loka_proxy_pool_refused" ["reason"]
+        "Pools that the allow-list does not have, in configurations and when they were to be connected to";
     POOL_VERDICT: Histogram "loka_pool_verdict_seconds" ["route", "pool", "result"]
         "From writing a share to the pool to its verdict";
     JOBS_RECEIVED: Counter "loka_jobs_received" ["route", "pool", "kind"]
@@ -127,6 +132,10 @@ loka_ops::metrics! {
         "Changes of the pool that were made in steps, by how they ended";
     ROUTE_ROLLED_BACK: Gauge "loka_route_rolled_back" ["route"]
         "1 from a staged change that failed at a gate until the configuration changes";
+    ROUTE_DEDICATED: Gauge "loka_route_dedicated_miners" ["route"]
+        "Miners that have pool connections of their own";
+    ROUTE_DEDICATED_UP: Gauge "loka_route_dedicated_miners_up" ["route"]
+        "Miners that have pool connections of their own, and work of one";
     ROUTE_NO_POOL: Counter "loka_route_no_pool" ["route"]
         "Times that the route was left without a pool";
 

@@ -40,6 +40,14 @@ pub enum Event<'a> {
 // === impl Event ===
 
 impl Event<'_> {
+    /// Whether it happens so often that only a log for debugging holds it.
+    pub(super) fn is_routine(&self) -> bool {
+        match self {
+            Self::Pool(event) => event.is_routine(),
+            Self::Miner(_) | Self::Process(_) | Self::Route(_) => false,
+        }
+    }
+
     pub(super) fn observe(&self, metrics: &Metrics) {
         match self {
             Self::Miner(event) => event.observe(metrics),

@@ -18,7 +18,7 @@ use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::traces::Sampling;
-use super::{Inner, Metrics, SAMPLING_RATIO_DEFAULT, Telemetry, Traces, sampler};
+use super::{Inner, Metrics, SAMPLING_RATIO_DEFAULT, Telemetry, Traces, Voice, sampler};
 
 /// This crate, whose lines and those of `loka_ops` a bare level is about.
 const OURS: &str = "loka_proxy";
@@ -44,7 +44,8 @@ pub fn init(log: &LogSettings, environment: &Environment) -> Result<Telemetry, L
     let log = init_log(log)?;
     let metrics = Arc::new(Metrics::new(SystemTime::now()));
     let (traces, ratio_pinned) = init_traces(environment, &metrics);
-    Ok(Telemetry(Arc::new(Inner { metrics, traces, ratio_pinned, log: Some(log) })))
+    let inner = Inner { metrics, traces, ratio_pinned, log: Some(log) };
+    Ok(Telemetry(Arc::new(inner), Voice::Single))
 }
 
 // === impl LogControl ===

@@ -35,6 +35,9 @@ pub(crate) const REMOTE_SECONDS: [f64; 11] =
 /// worst.
 const MINER_LINES_PER_SECOND: u32 = 10;
 
+/// Log lines about pool connections of which each miner has its own.
+const CROWD_LINES_PER_SECOND: u32 = 10;
+
 /// Log lines about blocks.
 const BLOCK_LINES_PER_SECOND: u32 = 10;
 
@@ -63,6 +66,7 @@ pub struct Metrics {
     pub(super) pool_messages: Series<2, Counter>,
     pub(super) pool_misbehaved: Series<2, Counter>,
     pub(super) pool_reconnects_asked: Series<3, Counter>,
+    pub(super) pool_refused: Series<1, Counter>,
     pub(super) pool_unnamed_shares: Series<3, Counter>,
     pub(super) pool_unverified_jobs: Series<2, Counter>,
     pub(super) pool_suspected: Series<3, Counter>,
@@ -75,6 +79,8 @@ pub struct Metrics {
     pub(super) miner_log: Throttle,
     /// Blocks are rare, except where the network is a test's.
     pub(super) block_log: Throttle,
+    /// Lines about the connections of single miners.
+    pub(super) crowd_log: Throttle,
 }
 
 // === impl Metrics ===
@@ -111,6 +117,7 @@ impl Metrics {
             pool_login_refused: Series::counts(&mut registry, &names::POOL_LOGIN_REFUSED),
             pool_messages: Series::counts(&mut registry, &names::POOL_MESSAGES),
             pool_misbehaved: Series::counts(&mut registry, &names::POOL_MISBEHAVED),
+            pool_refused: Series::counts(&mut registry, &names::POOL_REFUSED),
             pool_reconnects_asked: Series::counts(&mut registry, &names::POOL_RECONNECTS_ASKED),
             pool_unnamed_shares: Series::counts(&mut registry, &names::POOL_UNNAMED_SHARES),
             pool_unverified_jobs: Series::counts(&mut registry, &names::POOL_UNVERIFIED_JOBS),
@@ -122,6 +129,7 @@ impl Metrics {
             spans_exported: Series::counts(&mut registry, &names::SPANS_EXPORTED),
             miner_log: Throttle::per_second(MINER_LINES_PER_SECOND),
             block_log: Throttle::per_second(BLOCK_LINES_PER_SECOND),
+            crowd_log: Throttle::per_second(CROWD_LINES_PER_SECOND),
             registry,
         }
     }

@@ -4,6 +4,7 @@
 //! peer could widen would let it fill the memory of whoever scrapes us. What the peer said is a log
 //! field.
 
+use loka_api::allow_list::NotAllowed;
 use loka_ops::labels;
 
 labels! {
@@ -83,6 +84,16 @@ labels! {
 }
 
 labels! {
+    /// What the allow-list does not have.
+    RefusedPool {
+        /// The account, at this address.
+        Account => "account",
+        /// The address.
+        Address => "address",
+    }
+}
+
+labels! {
     /// Why a pool is no longer used.
     PoolDownReason {
         /// The document no longer names it, or names it differently.
@@ -105,6 +116,8 @@ labels! {
         Misbehaved => "misbehaved",
         /// Its name stands for another address, which is gone to.
         Moved => "moved",
+        /// The allow-list does not have it, or not its account.
+        NotAllowed => "not_allowed",
         /// It asked us to reconnect.
         Reconnect => "reconnect",
         /// The proxy stops.
@@ -273,6 +286,17 @@ labels! {
         Down => "down",
         /// Connected, and it leaves too few extranonce2 bytes for the route's layout.
         Unfit => "unfit",
+    }
+}
+
+// === impl RefusedPool ===
+
+impl From<NotAllowed> for RefusedPool {
+    fn from(reason: NotAllowed) -> Self {
+        match reason {
+            NotAllowed::Account => Self::Account,
+            NotAllowed::Address => Self::Address,
+        }
     }
 }
 

@@ -27,7 +27,7 @@ fn logged(work: impl FnOnce()) -> Vec<serde_json::Value> {
     let written = Written::default();
     let writer = written.clone();
     let subscriber = tracing_subscriber::registry().with(json_lines(move || writer.clone()));
-    tracing::subscriber::with_default(subscriber, work);
+    with_default(subscriber, work);
     let bytes = written.0.lock().unwrap().clone();
     let text = String::from_utf8(bytes).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()

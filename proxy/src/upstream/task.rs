@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use loka_api::allow_list::NotAllowed;
 use loka_api::runtime_config::{Endpoint, Pool};
 use loka_stratum::types::{SourceId, VersionMask};
 use loka_stratum::upstream::Resumable;
@@ -18,6 +19,7 @@ use super::held::Held;
 use super::unsettled::{LiveJobs, Unsettled};
 use super::{Facts, Handoff, InFlight, News, Notice, PoolId, Update, Wanted, at};
 use crate::clock::Clock;
+use crate::policy::allow_list::AllowedPools;
 use crate::policy::backoff::{Backoff, Fault};
 use crate::policy::redirect::is_allowed as is_redirect_allowed;
 use crate::sink::ledger::{Lost, Unanswered};
@@ -48,6 +50,7 @@ pub(crate) struct TaskParts {
     pub(crate) dial: Arc<dyn Dial>,
     pub(crate) clock: Clock,
     pub(crate) telemetry: Telemetry,
+    pub(crate) allowed: AllowedPools,
     pub(crate) stop: CancellationToken,
     pub(crate) random: fastrand::Rng,
 }
@@ -153,6 +156,10 @@ impl PoolTask {
     async fn attempt(&mut self) -> End {
         let pool = Arc::clone(&self.parts.settings.borrow_and_update());
         let endpoint = self.endpoint(&pool);
+        if let Err(reason) = self.parts.allowed.allows(&endpoint.host, endpoint.port, &pool.account)
+        {
+            return self.not_allowed(&pool, &endpoint, reason);
+        }
         self.parts.telemetry.emit(PoolEvent::Connecting {
             route: &self.parts.route,
             pool: &pool.name,
@@ -161,14 +168,7 @@ impl PoolTask {
         self.tell(News::Connecting).await;
         let limit = Duration::from_millis(pool.timeouts.connect_ms);
         let end = match self.dial(&endpoint, limit).await {
-            Ok(Reached { stream, address }) => {
-                let stop = self.parts.stop.clone();
-                // Where the pool has sent us is its own affair.
-                let follow = address
-                    .filter(|_| self.redirect.is_none())
-                    .map(|address| Follow::new(Arc::clone(&self.parts.dial), endpoint, address));
-                Connection::open(self, &pool, stream, follow).run(&stop, LAST_VERDICTS).await
-            }
+            Ok(reached) => self.connected(&pool, &endpoint, reached).await,
             Err(end) => end,
         };
         if !end.had_session && end.reason != PoolDownReason::Reconnect {
@@ -178,10 +178,54 @@ impl PoolTask {
         end
     }
 
+    /// One connection, from its first byte to its end, or until the allow-list no longer has the pool.
+    async fn connected(&mut self, pool: &Arc<Pool>, endpoint: &Endpoint, reached: Reached) -> End {
+        let Reached { stream, address } = reached;
+        // Where the pool has sent us is its own affair.
+        let follow = address
+            .filter(|_| self.redirect.is_none())
+            .map(|address| Follow::new(Arc::clone(&self.parts.dial), endpoint.clone(), address));
+        let stop = self.parts.stop.child_token();
+        let allowed = self.parts.allowed.clone();
+        let withdrawn = allowed.withdrawn(&endpoint.host, endpoint.port, &pool.account);
+        let mut connection =
+            Box::pin(Connection::open(self, pool, stream, follow).run(&stop, LAST_VERDICTS));
+        // An end that came by itself is told as such.
+        let reason = tokio::select! {
+            biased;
+            end = &mut connection => return end,
+            reason = withdrawn => reason,
+        };
+        stop.cancel();
+        let End { had_session, worked_for, load, .. } = connection.await;
+        if self.parts.stop.is_cancelled() {
+            return End::stopped();
+        }
+        End { had_session, worked_for, load, ..self.not_allowed(pool, endpoint, reason) }
+    }
+
+    /// Hash goes nowhere that the allow-list does not have, whoever asked for it.
+    fn not_allowed(&self, pool: &Pool, to: &Endpoint, reason: NotAllowed) -> End {
+        let endpoint = format!("{}:{}", to.host, to.port);
+        self.parts.telemetry.emit(PoolEvent::NotAllowed {
+            route: &self.parts.route,
+            pool: &pool.name,
+            endpoint: &endpoint,
+            account: &pool.account,
+            reason: reason.into(),
+        });
+        let detail = match reason {
+            NotAllowed::Address => format!("{endpoint} {reason}"),
+            NotAllowed::Account => format!("{} {reason}", pool.account),
+        };
+        End::down(PoolDownReason::NotAllowed, detail)
+    }
+
     /// Where to connect to: what is configured, or where the pool has sent us as long as that is allowed.
     fn endpoint(&mut self, pool: &Pool) -> Endpoint {
         let allowed = |to: &Endpoint| {
             is_redirect_allowed(pool.reconnect, &pool.endpoint.host, Some(&to.host))
+                && self.parts.allowed.allows(&to.host, to.port, &pool.account).is_ok()
         };
         self.redirect = self.redirect.take().filter(allowed);
         self.redirect.as_ref().unwrap_or(&pool.endpoint).clone()
@@ -257,6 +301,7 @@ impl PoolTask {
                     // New settings deserve a try now; a route that is gone has cancelled us.
                     return if changed.is_ok() { Waited::Enough } else { Waited::Stop };
                 }
+                () = self.parts.allowed.changed() => return Waited::Enough,
                 () = sleep_until(at(wake)) => {}
             }
         }
@@ -361,7 +406,7 @@ impl PoolTask {
 /// What an end says about the next try.
 fn fault(end: &End) -> Fault {
     match end.reason {
-        PoolDownReason::LoginRefused => Fault::Refused,
+        PoolDownReason::LoginRefused | PoolDownReason::NotAllowed => Fault::Refused,
         PoolDownReason::FirstJobTimeout
         | PoolDownReason::HandshakeTimeout
         | PoolDownReason::Misbehaved => Fault::Unserved,

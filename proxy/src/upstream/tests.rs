@@ -21,11 +21,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::clock::Clock;
+use crate::policy::allow_list::AllowedPools;
 use crate::sink::ledger::{Counts, Ledger, Row, RowKey, Unanswered};
 use crate::telemetry::Telemetry;
 use crate::transport::{Boxed, Dial, Transport};
 
 mod addresses;
+mod allowed;
+mod holding;
 mod login;
 mod losses;
 mod names;
@@ -297,6 +300,11 @@ fn pool(changes: &Value) -> Pool {
 
 /// Runs `script` beside the task of `pool`.
 fn play(pool: Pool, script: impl AsyncFnOnce(Bench)) {
+    play_within(AllowedPools::default(), pool, script);
+}
+
+/// The same, with an allow-list.
+fn play_within(allowed: AllowedPools, pool: Pool, script: impl AsyncFnOnce(Bench)) {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
     runtime.expect("a runtime").block_on(async {
@@ -320,6 +328,7 @@ fn play(pool: Pool, script: impl AsyncFnOnce(Bench)) {
             dial: Arc::new(ScriptedDial { dials: dials_in, addresses: addresses_out }),
             clock: Clock::starting_at(UnixTime(1_767_225_600)),
             telemetry: telemetry.clone(),
+            allowed,
             stop: CancellationToken::new(),
             random: fastrand::Rng::with_seed(1),
         });

@@ -17,6 +17,7 @@ use crate::work::WorkBoard;
 
 mod awaited;
 mod handshake;
+mod manners;
 mod mining;
 mod moved;
 mod moving;

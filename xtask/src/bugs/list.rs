@@ -99,6 +99,15 @@ fn parse(name: &str, text: &str) -> Result<Bug, String> {
 // === impl Bug ===
 
 impl Bug {
+    /// The test programs that must be built to find it, the dearest first.
+    pub(super) fn programs(&self) -> Vec<(Level, &str)> {
+        let mut programs: Vec<(Level, &str)> =
+            self.tests.iter().map(|test| (test.level, test.package.as_str())).collect();
+        programs.sort_unstable_by(|one, other| other.cmp(one));
+        programs.dedup();
+        programs
+    }
+
     fn take(&mut self, line: &str) -> Result<(), String> {
         if let Some(edit) = self.edits.last_mut()
             && let Some(line) = edit_line(line)

@@ -61,11 +61,14 @@ pub(super) fn baseline(scratch: &Scratch, bugs: &[Bug]) -> Result<(), String> {
     for ((package, level), names) in programs(tests) {
         let log = scratch.logs().join(format!("without-{package}-{}.log", level.name()));
         let text = run(scratch, (package, level), &names, &log, PROGRAM_TIME_MAX);
-        if let Some(name) = names.iter().find(|name| said(&text, name) != Some(Said::Ok)) {
-            return Err(format!(
-                "{name} of {package} does not pass without a bug: {}",
-                log.display()
-            ));
+        if !text.contains("\nrunning ") {
+            return Err(format!("the tests of {package} do not build: {}", log.display()));
+        }
+        let failed = |name: &&&str| said(&text, name) != Some(Said::Ok);
+        let failed: Vec<&str> = names.iter().filter(failed).copied().collect();
+        if !failed.is_empty() {
+            let failed = failed.join(", ");
+            return Err(format!("these fail without any bug: {failed}: {}", log.display()));
         }
     }
     Ok(())
@@ -74,21 +77,22 @@ pub(super) fn baseline(scratch: &Scratch, bugs: &[Bug]) -> Result<(), String> {
 /// The tests of `bug`, with the bug in the copy: each must fail.
 pub(super) fn attempt(scratch: &Scratch, bug: &Bug) -> Finding {
     let mut found = 0;
+    let mut missed = Vec::new();
     for ((package, level), names) in programs(&bug.tests) {
         let log = scratch.logs().join(format!("{}-{package}-{}.log", bug.name, level.name()));
         let text = run(scratch, (package, level), &names, &log, TRIAL_TIME_MAX);
         for name in names {
             match said(&text, name) {
                 Some(Said::Failed) => found += 1,
-                Some(Said::Ok) => return Finding::Missed(format!("{name} passes with it")),
+                Some(Said::Ok) => missed.push(format!("{name} passes with it")),
                 None if text.contains("\nrunning ") => {
-                    return Finding::Missed(format!("{name} said nothing: {}", log.display()));
+                    missed.push(format!("{name} said nothing: {}", log.display()));
                 }
-                None => return Finding::Missed(format!("it does not build: {}", log.display())),
+                None => missed.push(format!("{package} does not build: {}", log.display())),
             }
         }
     }
-    Finding::Found(found)
+    if missed.is_empty() { Finding::Found(found) } else { Finding::Missed(missed.join("; ")) }
 }
 
 fn programs<'a>(tests: impl IntoIterator<Item = &'a Test>) -> Programs<'a> {

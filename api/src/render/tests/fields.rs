@@ -120,7 +120,8 @@ fn each_value_of_the_config_is_explained() {
             {
                 "extranonce": {"idBytes": 2, "minerBytes": 4},
                 "pin": "primary",
-                "pools": [{"schedule": [window]}],
+                "mode": "Dedicated",
+                "pools": [{"schedule": [window], "weight": 30}],
                 "rollout": {"strategy": "Staged"},
             },
             {"rollout": {"strategy": "Staged", "steps": [step]}},

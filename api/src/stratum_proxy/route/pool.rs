@@ -23,13 +23,10 @@ pub struct RoutePool {
     /// the first healthy one gets all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1000))]
-    #[schemars(extend("x-kubernetes-validations" = reserved(
-        "the hashrate is not split by weight yet, the order of pools is by priority"
-    )))]
     pub weight: Option<i32>,
 
-    /// When the pool may be mined on, at most 16 windows, in UTC. Outside of them it counts as not
-    /// healthy. Empty: always.
+    /// When the pool may be mined on, at most 16 windows, in UTC. Outside of them it is not, not even
+    /// when no other pool is left. Empty: always.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub schedule: Vec<ScheduleWindow>,

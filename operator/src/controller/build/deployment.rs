@@ -27,8 +27,12 @@ const BINARY: &str = "/stratum-proxy";
 const SNAPSHOT_DIR: &str = "/etc/stratum/snapshot";
 const CONTROL_DIR: &str = "/etc/stratum/control";
 const STATE_DIR: &str = "/var/lib/stratum";
+const ALLOW_LIST_DIR: &str = "/etc/stratum/allow-list";
 const TOKEN_DIR: &str = "/var/run/secrets/stratum";
 const TOKEN_FILE: &str = "token";
+
+/// Name of its volume, by which an admission policy of the chart finds it.
+const ALLOW_LIST: &str = "allow-list";
 
 /// The user of distroless images; any but root would do.
 const USER: i64 = 65_532;
@@ -126,17 +130,25 @@ fn container(plan: &Plan<'_>) -> Container {
         ports: Some(container_ports(plan)),
         resources: Some(plan.pod.resources.clone()),
         security_context: Some(container_security()),
-        volume_mounts: Some(vec![
-            mount("snapshot", SNAPSHOT_DIR, Some(true)),
-            mount("control", CONTROL_DIR, Some(true)),
-            mount("token", TOKEN_DIR, Some(true)),
-            mount("state", STATE_DIR, None),
-        ]),
+        volume_mounts: Some(mounts(plan)),
         // Readiness says: it has a config and its ports are open. It never depends on the operator.
         readiness_probe: Some(Probe { failure_threshold: Some(2), ..probe("/readyz", 2) }),
         liveness_probe: Some(Probe { failure_threshold: Some(3), ..probe("/livez", 10) }),
         ..Default::default()
     }
+}
+
+fn mounts(plan: &Plan<'_>) -> Vec<VolumeMount> {
+    let mut all = vec![
+        mount("snapshot", SNAPSHOT_DIR, Some(true)),
+        mount("control", CONTROL_DIR, Some(true)),
+        mount("token", TOKEN_DIR, Some(true)),
+        mount("state", STATE_DIR, None),
+    ];
+    if plan.settings.proxy_allow_list.is_some() {
+        all.push(mount(ALLOW_LIST, ALLOW_LIST_DIR, Some(true)));
+    }
+    all
 }
 
 fn arguments(plan: &Plan<'_>) -> Vec<String> {
@@ -153,7 +165,12 @@ fn arguments(plan: &Plan<'_>) -> Vec<String> {
         ("--control-token", format!("{TOKEN_DIR}/{TOKEN_FILE}")),
         ("--admin", format!("0.0.0.0:{}", names::ADMIN_PORT)),
     ];
-    let flags = flags.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]);
+    // A flag and no variable: a version of the proxy that does not know it must not run.
+    let allow_list = settings.proxy_allow_list.as_ref();
+    let allow_list =
+        allow_list.map(|_| ("--allow-list", format!("{ALLOW_LIST_DIR}/{}", names::ALLOW_LIST_KEY)));
+    let flags =
+        flags.into_iter().chain(allow_list).flat_map(|(flag, value)| [flag.to_owned(), value]);
     std::iter::once("run".to_owned()).chain(flags).collect()
 }
 
@@ -285,12 +302,22 @@ fn volumes(plan: &Plan<'_>) -> Vec<Volume> {
         ..Default::default()
     };
     let named = |name: &str| Volume { name: name.to_owned(), ..Default::default() };
-    vec![
+    let mut all = vec![
         Volume { secret: Some(snapshot), ..named("snapshot") },
         Volume { config_map: Some(control), ..named("control") },
         Volume { projected: Some(projected), ..named("token") },
         Volume { empty_dir: Some(state), ..named("state") },
-    ]
+    ];
+    all.extend(plan.settings.proxy_allow_list.as_ref().map(|name| {
+        // Not optional: pods wait for it, rather than mine without it.
+        let list = ConfigMapVolumeSource {
+            name: name.clone(),
+            default_mode: Some(SECRET_MODE),
+            ..Default::default()
+        };
+        Volume { config_map: Some(list), ..named(ALLOW_LIST) }
+    }));
+    all
 }
 
 /// Over nodes and zones as far as possible, counted anew for each roll-out; or as the user says.

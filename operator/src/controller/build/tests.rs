@@ -17,6 +17,7 @@ pub(in crate::controller) fn settings() -> Settings {
         proxy_image: "registry.example.com/loka/stratum-proxy:0.1.0".into(),
         proxy_image_pull_policy: ImagePullPolicy::IfNotPresent,
         proxy_otlp_endpoint: None,
+        proxy_allow_list: None,
         abort_after: None,
     }
 }
@@ -149,6 +150,7 @@ fn a_resource_that_says_everything_gives_these_objects() {
     });
     let settings = Settings {
         proxy_otlp_endpoint: Some("http://collector.observability.svc:4317".into()),
+        proxy_allow_list: Some("stratum-allow-list".into()),
         ..settings()
     };
     golden("tests-data/everything.yaml", &built(&edit, &settings));

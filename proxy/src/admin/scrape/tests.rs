@@ -6,8 +6,11 @@ use prometheus_client::encoding::text;
 
 use super::*;
 use crate::admin::exposition::Exposition;
-use crate::admin::status::{ConfigStatus, ListenerStatus, RefusedStatus, StreamStatus};
+use crate::admin::status::{
+    ConfigStatus, DedicatedStatus, ListenerStatus, RefusedStatus, StreamStatus,
+};
 use crate::sink::ledger::Ledger;
+use crate::sink::time::{Work, WorkSnapshot};
 use crate::telemetry::catalogue::ALL;
 
 fn key(pool: &str) -> RowKey {
@@ -91,7 +94,13 @@ fn status() -> Status {
             epoch: 9,
             rollout_percent: None,
             rolled_back: None,
+            dedicated: Some(DedicatedStatus { miners: 3, up: 2 }),
             pools: vec![active, pool("backup", PoolState::Down)],
+        }],
+        work: vec![WorkSnapshot {
+            listener: "v1".into(),
+            route: "main".into(),
+            work: Work { paid: 7.5, ..Work::default() },
         }],
         blocks: Vec::new(),
         draining: None,

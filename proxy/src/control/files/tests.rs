@@ -1,5 +1,7 @@
 use std::fs;
 
+use loka_api::allow_list::AllowList;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant as Time, timeout};
 
@@ -24,8 +26,18 @@ struct Followed {
 
 impl Followed {
     fn start(disk: OnDisk, files: &[&str], environment: Environment) -> Self {
+        Self::within(AllowedPools::default(), disk, files, environment)
+    }
+
+    fn within(
+        allowed: AllowedPools,
+        disk: OnDisk,
+        files: &[&str],
+        environment: Environment,
+    ) -> Self {
         let inputs = disk.inputs(files);
-        let (follow, mut feed) = follow_files(inputs, environment, Telemetry::silent()).unwrap();
+        let (follow, mut feed) =
+            follow_files(inputs, environment, allowed, Telemetry::silent()).unwrap();
         let in_use = feed.first.take().unwrap();
         let (reload, stop, mut tasks) = (Arc::default(), CancellationToken::new(), JoinSet::new());
         tasks.spawn(follow.run(Arc::clone(&reload), stop.clone()));
@@ -212,7 +224,9 @@ async fn following_ends_when_asked() {
 fn documents_that_are_wrong_at_the_start_are_an_error() {
     let disk = OnDisk::farm();
     let inputs = disk.inputs(&["farm.yaml"]);
-    let error = follow_files(inputs, Environment::default(), Telemetry::silent()).unwrap_err();
+    let error =
+        follow_files(inputs, Environment::default(), AllowedPools::default(), Telemetry::silent())
+            .unwrap_err();
     assert!(error.to_string().contains(VARIABLE), "{error}");
 }
 
@@ -221,8 +235,48 @@ async fn debug_shows_no_secret() {
     let disk = OnDisk::farm();
     disk.write("secret.yaml", secret("m4rked-s3cret"));
     let inputs = disk.inputs(&["farm.yaml", "secret.yaml"]);
-    let followed =
-        follow_files(inputs, with_password("m4rked-s3cret"), Telemetry::silent()).unwrap();
+    let followed = follow_files(
+        inputs,
+        with_password("m4rked-s3cret"),
+        AllowedPools::default(),
+        Telemetry::silent(),
+    )
+    .unwrap();
     let shown = format!("{followed:?}");
     assert!(shown.contains("secret.yaml") && !shown.contains("m4rked"), "{shown}");
+}
+
+/// The farm's pool, for an account.
+fn allowing(account: &str) -> Arc<AllowList> {
+    let text = format!("pools: [{{host: pool.example.com, port: 3333, accounts: [{account}]}}]");
+    Arc::new(AllowList::parse(&text, "list").unwrap())
+}
+
+#[test]
+fn documents_that_the_allow_list_does_not_have_stop_the_process() {
+    let disk = OnDisk::farm();
+    let (_lists, list) = watch::channel(allowing("other"));
+    let (inputs, allowed) = (disk.inputs(&["farm.yaml"]), AllowedPools::by(list));
+    let telemetry = Telemetry::silent();
+    let error = follow_files(inputs, with_password("x"), allowed, telemetry.clone()).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("StratumPool/primary: spec.account (\"acme\"): is no account"), "{text}");
+}
+
+/// A change is refused whole, and taken when the list has come to allow it.
+#[tokio::test(start_paused = true)]
+async fn a_change_of_account_waits_for_the_allow_list() {
+    let (lists, list) = watch::channel(allowing("acme"));
+    let allowed = AllowedPools::by(list);
+    let (disk, environment) = (OnDisk::farm(), with_password("x"));
+    let mut followed = Followed::within(allowed, disk, &["farm.yaml"], environment);
+    assert_eq!(followed.account(), "acme");
+    followed.write(&FARM.replace("account: acme", "account: mallory"));
+    let mut refused = followed.feed.shown.refused.clone();
+    timeout(PATIENCE, refused.wait_for(Option::is_some)).await.expect("refused").unwrap();
+    followed.assert_nothing_offered();
+    let shown = refused.borrow().as_ref().map(|it| it.error.to_string()).unwrap();
+    assert!(shown.contains("spec.account (\"mallory\")"), "{shown}");
+    lists.send_replace(allowing("mallory"));
+    assert_eq!(followed.next().await, "mallory");
 }

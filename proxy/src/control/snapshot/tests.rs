@@ -5,6 +5,7 @@ use super::super::Offer;
 use super::*;
 use crate::config::fixture::{FARM, OnDisk, with_password};
 use crate::config::load;
+use loka_api::allow_list::AllowList;
 
 /// Far beyond the time that anything here may take, which is virtual.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -43,8 +44,12 @@ impl Pod {
     }
 
     fn understanding(schema: u32, disk: OnDisk) -> Self {
+        Self::within(AllowedPools::default(), schema, disk)
+    }
+
+    fn within(allowed: AllowedPools, schema: u32, disk: OnDisk) -> Self {
         let (mounted, state) = (disk.path("mounted"), disk.path("state"));
-        let settings = SnapshotSettings { mounted, state, schema };
+        let settings = SnapshotSettings { mounted, state, schema, allowed };
         let (follow, feed, pushed_to) = follow_snapshots(settings, Telemetry::silent());
         let mut tasks = JoinSet::new();
         tasks.spawn(follow.run(CancellationToken::new()));
@@ -284,4 +289,30 @@ async fn an_older_version_names_both_versions_and_the_remedy() {
         panic!("one problem")
     };
     assert_eq!(problem.remedy, "update the proxy's image");
+}
+
+/// The farm's pool, for some accounts.
+fn allowing(accounts: &str) -> Arc<AllowList> {
+    let text = format!("pools: [{{host: pool.example.com, port: 3333, accounts: {accounts}}}]");
+    Arc::new(AllowList::parse(&text, "list").unwrap())
+}
+
+/// The operator hears which field it was: that is what its status shows.
+#[tokio::test(start_paused = true)]
+async fn a_snapshot_beyond_the_allow_list_is_refused_whole_from_wherever_it_comes() {
+    let (lists, list) = watch::channel(allowing("[acme-1]"));
+    let mut pod = Pod::within(AllowedPools::by(list), SCHEMA, OnDisk::empty());
+    pod.mount(&file("e", 2));
+    let problem = "StratumPool/primary: spec.account (\"acme-2\"): is no account";
+    let mounted = pod.next_refusal().await;
+    assert!(mounted[0].starts_with(problem), "{mounted:?}");
+
+    let pushed = pod.push(snapshot("e", 2, "acme-2").to_wire()).await.unwrap_err();
+    assert!(pushed[0].to_string().starts_with(problem), "{pushed:?}");
+    pod.assert_nothing_offered().await;
+    assert_eq!(pod.kept(), None);
+
+    // Nothing has to be written anew for the list to be heeded.
+    lists.send_replace(allowing("[acme-1, acme-2]"));
+    assert_eq!(pod.next().await, ((2, ConfigSource::Mounted), Ports::Retry));
 }

@@ -14,7 +14,7 @@ use tonic::Status;
 use tonic::metadata::MetadataMap;
 
 use self::operator::{Authority, NAME, Operator, PATIENCE};
-use super::super::{SnapshotSettings, follow_snapshots};
+use super::super::{AllowedPools, SnapshotSettings, follow_snapshots};
 use super::*;
 use crate::admin::status::{self, StatusSource as _};
 use crate::app::{App, Seams};
@@ -89,8 +89,12 @@ impl Pod {
             disk.write("mounted/snapshot.json", mounted.to_file());
         }
         let telemetry = Telemetry::silent();
-        let settings =
-            SnapshotSettings { mounted: disk.path("mounted"), state: disk.path("state"), schema };
+        let settings = SnapshotSettings {
+            mounted: disk.path("mounted"),
+            state: disk.path("state"),
+            schema,
+            allowed: AllowedPools::default(),
+        };
         let (follow, mut feed, pushed_to) = follow_snapshots(settings, telemetry.clone());
         let settings = StreamSettings {
             host: operator.ip().to_string(),

@@ -6,7 +6,8 @@ use loka_stratum::upstream::PoolReject;
 
 use super::super::reasons::{
     Clean, CloseReason, ConfigResult, ConfigSource, Obeyed, PoolDownReason, PoolState,
-    RefuseReason, RolloutEnd, SuspectReason, SwitchCause, TlsFailure, UnnamedReason, Verdict,
+    RefuseReason, RefusedPool, RolloutEnd, SuspectReason, SwitchCause, TlsFailure, UnnamedReason,
+    Verdict,
 };
 use super::{ALL, Metric};
 
@@ -16,6 +17,9 @@ pub(super) const UNANSWERED: [&str; 5] =
 
 /// Reasons of [`super::SHARES_LOST`], as above.
 pub(super) const LOST: [&str; 4] = ["backlog", "dropped", "session_lost", "shutdown"];
+
+/// States of [`super::WORK`], as above.
+pub(super) const WORK_STATES: [&str; 5] = ["absent", "draining", "no_job", "paid", "stale"];
 
 const INTRODUCTION: &str = "\
 # Metrics of the proxy
@@ -57,6 +61,10 @@ sum by (account) (rate(loka_shares_pool_accepted_difficulty_total[10m])) * 2^32
 sum(rate(loka_shares_pool_accepted_difficulty_total[1h]))
   / sum(rate(loka_shares_due_difficulty_total[1h]))
 
+# Part of the miners' time that had live work
+sum(rate(loka_miner_work_difficulty_total{state=\"paid\"}[1h]))
+  / sum(rate(loka_miner_work_difficulty_total[1h]))
+
 # Refused shares by reason: ours, and the pools'
 sum by (route, reason) (rate(loka_shares_rejected_total[10m]))
 sum by (pool, reason) (rate(loka_shares_pool_rejected_total[10m]))
@@ -75,20 +83,22 @@ pub fn markdown() -> String {
 }
 
 /// Each label whose values are a closed set, with these.
-pub(super) fn closed_sets() -> [(&'static Metric, &'static str, Vec<&'static str>); 21] {
-    [
+pub(super) fn closed_sets() -> Vec<(&'static Metric, &'static str, Vec<&'static str>)> {
+    vec![
         (&super::SHARES_REJECTED, "reason", of(&Reject::ALL, Reject::label)),
         (&super::SHARES_POOL_REJECTED, "reason", of(&PoolReject::ALL, PoolReject::label)),
         (&super::SHARES_UNANSWERED, "reason", UNANSWERED.to_vec()),
         (&super::SHARES_LOST, "reason", LOST.to_vec()),
         (&super::CLASS_SHARES_REJECTED, "reason", of(&Reject::ALL, Reject::label)),
         (&super::CLASS_SHARES_POOL_REJECTED, "reason", of(&PoolReject::ALL, PoolReject::label)),
+        (&super::WORK, "state", WORK_STATES.to_vec()),
         (&super::MINER_REFUSED, "reason", of(RefuseReason::ALL, RefuseReason::label)),
         (&super::MINER_TLS_FAILED, "reason", of(TlsFailure::ALL, TlsFailure::label)),
         (&super::MINER_CLOSED, "reason", of(CloseReason::ALL, CloseReason::label)),
         (&super::POOL_STATE, "state", of(PoolState::ALL, PoolState::label)),
         (&super::POOL_DOWN, "reason", of(PoolDownReason::ALL, PoolDownReason::label)),
         (&super::POOL_RECONNECTS_ASKED, "obeyed", of(Obeyed::ALL, Obeyed::label)),
+        (&super::POOL_REFUSED, "reason", of(RefusedPool::ALL, RefusedPool::label)),
         (&super::POOL_UNNAMED_SHARES, "reason", of(UnnamedReason::ALL, UnnamedReason::label)),
         (&super::POOL_SUSPECTED, "reason", of(SuspectReason::ALL, SuspectReason::label)),
         (&super::POOL_VERDICT, "result", of(Verdict::ALL, Verdict::label)),

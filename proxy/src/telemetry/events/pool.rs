@@ -7,7 +7,9 @@ use loka_ops::said::Said;
 use tracing::{debug, error, info, trace, warn};
 
 use super::super::Metrics;
-use super::super::reasons::{Clean, Obeyed, PoolDownReason, SuspectReason, UnnamedReason, Verdict};
+use super::super::reasons::{
+    Clean, Obeyed, PoolDownReason, RefusedPool, SuspectReason, UnnamedReason, Verdict,
+};
 use super::super::traces::ShareOutcome;
 use super::{AUDIT, seconds};
 
@@ -47,6 +49,14 @@ pub enum PoolEvent<'a> {
     Misbehaved { route: &'a str, pool: &'a str, what: &'a str },
     /// The pool's name stands for another address.
     Moved { route: &'a str, pool: &'a str, from: &'a SocketAddr, to: &'a SocketAddr },
+    /// The allow-list does not have the pool, or not its account: in a configuration, or when it was to be connected to.
+    NotAllowed {
+        route: &'a str,
+        pool: &'a str,
+        endpoint: &'a str,
+        account: &'a str,
+        reason: RefusedPool,
+    },
     /// The pool does not let in a name that work was to go under: it goes under the plain login.
     NameRefused { route: &'a str, pool: &'a str, login: &'a str, message: &'a str },
     /// The pool asked us to connect anew, there or elsewhere (`client.reconnect`).
@@ -68,6 +78,10 @@ pub enum PoolEvent<'a> {
 // === impl PoolEvent ===
 
 impl PoolEvent<'_> {
+    pub(super) fn is_routine(&self) -> bool {
+        matches!(self, Self::Connecting { .. } | Self::JobReceived { .. } | Self::Verdict { .. })
+    }
+
     pub(super) fn observe(&self, metrics: &Metrics) {
         match *self {
             Self::Back { route, pool, after } => {
@@ -85,9 +99,7 @@ impl PoolEvent<'_> {
             }
             Self::Down { route, pool, reason, detail, retry_in } => {
                 metrics.pool_down.inc([route, pool, reason.label()]);
-                let (detail, retry) = (Said(detail), retry_in.map(seconds));
-                let remedy = down_remedy(reason);
-                warn!(route, pool, %reason, %detail, retry_in_seconds = retry, remedy, "pool down");
+                down(route, pool, reason, (detail, retry_in));
             }
             Self::Dropped { route, pool, reason, detail } => {
                 debug!(route, pool, %reason, detail = %Said(detail), "pool dropped us, trying again");
@@ -98,10 +110,7 @@ impl PoolEvent<'_> {
             }
             Self::LoginRefused { route, pool, user, message } => {
                 metrics.pool_login_refused.inc([route, pool]);
-                let message = Said(message);
-                let remedy = "compare spec.account, workerName and the credentials Secret of the \
-                              StratumPool with what the pool expects";
-                error!(route, pool, user, said = %message, remedy, "pool refused the login");
+                login_refused(route, pool, user, message);
             }
             Self::Message { route, pool, text } => {
                 metrics.pool_messages.inc([route, pool]);
@@ -115,17 +124,22 @@ impl PoolEvent<'_> {
             Self::Moved { route, pool, from, to } => {
                 info!(target: AUDIT, route, pool, %from, %to, "pool has moved");
             }
+            Self::NotAllowed { route, pool, endpoint, account, reason } => {
+                metrics.pool_refused.inc([reason.label()]);
+                let remedy =
+                    "nothing, if the list is right: whoever changed the StratumPool is to be asked";
+                error!(
+                    target: AUDIT, route, pool, endpoint, account, %reason, remedy,
+                    "refused: not on the allow-list"
+                );
+            }
             Self::NameRefused { route, pool, login, message } => {
                 let (login, message) = (Said(login), Said(message));
                 warn!(route, pool, %login, said = %message, "pool refused a worker's name");
             }
             Self::ReconnectAsked { route, pool, to, wait, obeyed } => {
                 metrics.pool_reconnects_asked.inc([route, pool, obeyed.label()]);
-                let (to, wait_seconds) = (Said(to), seconds(wait));
-                warn!(
-                    target: AUDIT, route, pool, %to, wait_seconds, %obeyed,
-                    "pool asked us to reconnect"
-                );
+                reconnect_asked(route, pool, (to, wait), obeyed);
             }
             Self::StillUnverified { route, pool, detail } => {
                 metrics.pool_unverified_jobs.inc([route, pool]);
@@ -137,10 +151,7 @@ impl PoolEvent<'_> {
             }
             Self::Unverified { route, pool, detail } => {
                 metrics.pool_unverified_jobs.inc([route, pool]);
-                let remedy = "compare verify.payoutAddress of the StratumPool with the account at \
-                              the pool; nothing is mined on it meanwhile";
-                let detail = Said(detail);
-                error!(target: AUDIT, route, pool, %detail, remedy, "pool pays somebody else");
+                unverified(route, pool, detail);
             }
             Self::Suspected { route, pool, reason } => {
                 metrics.pool_suspected.inc([route, pool, reason.label()]);
@@ -159,6 +170,36 @@ impl PoolEvent<'_> {
     }
 }
 
+fn down(
+    route: &str,
+    pool: &str,
+    reason: PoolDownReason,
+    (detail, retry_in): (&str, Option<Duration>),
+) {
+    let (detail, retry) = (Said(detail), retry_in.map(seconds));
+    let remedy = down_remedy(reason);
+    warn!(route, pool, %reason, %detail, retry_in_seconds = retry, remedy, "pool down");
+}
+
+fn login_refused(route: &str, pool: &str, user: &str, message: &str) {
+    let message = Said(message);
+    let remedy = "compare spec.account, workerName and the credentials Secret of the StratumPool with \
+                  what the pool expects";
+    error!(route, pool, user, said = %message, remedy, "pool refused the login");
+}
+
+fn unverified(route: &str, pool: &str, detail: &str) {
+    let remedy = "compare verify.payoutAddress of the StratumPool with the account at the pool; nothing is \
+                  mined on it meanwhile";
+    let detail = Said(detail);
+    error!(target: AUDIT, route, pool, %detail, remedy, "pool pays somebody else");
+}
+
+fn reconnect_asked(route: &str, pool: &str, (to, wait): (&str, Duration), obeyed: Obeyed) {
+    let (to, wait_seconds) = (Said(to), seconds(wait));
+    warn!(target: AUDIT, route, pool, %to, wait_seconds, %obeyed, "pool asked us to reconnect");
+}
+
 const fn down_remedy(reason: PoolDownReason) -> &'static str {
     match reason {
         PoolDownReason::ConnectFailed | PoolDownReason::ConnectTimeout => {
@@ -167,6 +208,7 @@ const fn down_remedy(reason: PoolDownReason) -> &'static str {
         PoolDownReason::HandshakeTimeout | PoolDownReason::FirstJobTimeout => {
             "check that the endpoint speaks Stratum V1 without TLS on this port"
         }
+        PoolDownReason::NotAllowed => "compare the StratumPool with the allow-list",
         PoolDownReason::LoginRefused => {
             "correct the account or the password; it is tried again meanwhile"
         }

@@ -10,10 +10,15 @@ use tracing::{error, info, warn};
 
 use super::super::reasons::{ConfigResult, DrainCause};
 use super::super::{Metrics, TraceRef};
+use super::AUDIT;
 use super::seconds;
 
 /// Something happened to the proxy itself.
 pub enum ProcessEvent<'a> {
+    /// An allow-list cannot be read or is invalid; the last good one holds.
+    AllowListRefused { path: &'a Path, problems: &'a [String] },
+    /// An allow-list holds from now on.
+    AllowListTaken { path: &'a Path, pools: usize },
     /// Miners that look at it will refuse the certificate: it ended at this Unix time.
     CertificateEnded { listener: &'a str, not_after: u64 },
     /// A listener's certificate and key cannot be served, although they were checked: a defect, to be reported. The port
@@ -54,6 +59,17 @@ pub enum ProcessEvent<'a> {
 impl ProcessEvent<'_> {
     pub(super) fn observe(&self, metrics: &Metrics) {
         match *self {
+            Self::AllowListRefused { path, problems } => {
+                for problem in problems {
+                    error!(
+                        target: AUDIT, path = %path.display(), problem,
+                        "allow-list refused: the last good one holds"
+                    );
+                }
+            }
+            Self::AllowListTaken { path, pools } => {
+                info!(target: AUDIT, path = %path.display(), pools, "allow-list holds");
+            }
             Self::CertificateEnded { listener, not_after } => {
                 let remedy = "renew what spec.listeners[].tls.secretRef names; it is taken up without a restart";
                 warn!(listener, not_after, remedy, "the listener's certificate has ended");

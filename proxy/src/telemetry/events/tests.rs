@@ -101,6 +101,16 @@ fn events_of_pools_are_counted_by_route_pool_and_reason() {
         &format!("loka_pool_misbehaved_total{none} 1"),
     );
     check(
+        PoolEvent::NotAllowed {
+            route,
+            pool,
+            endpoint: "evil:1",
+            account: "mallory",
+            reason: RefusedPool::Account,
+        },
+        "loka_proxy_pool_refused_total{reason=\"account\"} 1",
+    );
+    check(
         PoolEvent::ReconnectAsked { route, pool, to: "evil:1", wait: after, obeyed: Obeyed::No },
         &format!("loka_pool_reconnects_asked_total{} 1", at(",obeyed=\"no\"")),
     );

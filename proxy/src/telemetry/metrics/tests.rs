@@ -12,6 +12,7 @@ fn text(metrics: &Metrics) -> String {
 
 impl Metrics {
     /// Counts one of everything: a family without a series is not exposed.
+    #[expect(clippy::too_many_lines, reason = "a line for each metric")]
     pub(crate) fn touch(&self) {
         let second = Duration::from_secs(1);
         let Self {
@@ -36,6 +37,7 @@ impl Metrics {
             pool_messages,
             pool_misbehaved,
             pool_reconnects_asked,
+            pool_refused,
             pool_unnamed_shares,
             pool_unverified_jobs,
             pool_suspected,
@@ -47,6 +49,7 @@ impl Metrics {
             miner_tls_failed,
             miner_log: _,
             block_log: _,
+            crowd_log: _,
         } = self;
         job_delivery.observe(second.as_secs_f64());
         for one in [
@@ -55,6 +58,7 @@ impl Metrics {
             miner_connections,
             miner_difficulty_changes,
             miner_malformed,
+            pool_refused,
             miner_renumbered,
             miner_resumed,
             route_no_pool,

@@ -1,0 +1,152 @@
+//! Dedicated mode: pool connections of each miner's own, and its answers the pool's.
+
+use std::time::Duration;
+
+use loka_api::runtime_config::{Mode, RuntimeConfig, WorkerNames};
+use loka_farm::judge::Difficulty;
+use loka_farm::judge::Reason;
+use loka_farm::network::Conditions;
+use loka_farm::pool::{DifficultyPolicy, PoolSettings};
+use loka_tests::books::{Books as _, MinerLinks, total};
+
+use super::farm::{Change, DIFFICULTY, Farm, Outcome, RATE, Site, UNIX_START, in_virtual_time};
+use super::faults::Fault;
+
+/// One of each firmware.
+const MINERS: usize = 14;
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// Unlike in what a miner could notice.
+fn pools() -> [PoolSettings; 2] {
+    [("a", 1, 4, 4, 2.0), ("b", 2, 7, 8, 1.0)].map(|(name, seed, one, two, factor)| PoolSettings {
+        base_unix_time: UNIX_START,
+        block_interval: seconds(60),
+        job_interval: seconds(15),
+        extranonce1_bytes: one,
+        extranonce2_bytes: two,
+        difficulty: DifficultyPolicy::Fixed(Difficulty::rounded(DIFFICULTY * factor).unwrap()),
+        ..PoolSettings::new(name, seed)
+    })
+}
+
+fn dedicated(config: &mut RuntimeConfig) {
+    for route in &mut config.routes {
+        route.mode = Mode::Dedicated;
+        for pool in &mut route.pools {
+            let template = "{worker}".to_owned();
+            pool.worker_names = Some(WorkerNames { template, logins_max: 16 });
+        }
+    }
+}
+
+fn play<F: Future<Output = Farm>>(
+    change: fn(&mut RuntimeConfig),
+    scenario: impl FnOnce(Farm) -> F,
+) -> Outcome {
+    in_virtual_time(7, async move {
+        let site = Site {
+            seed: 7,
+            conditions: Conditions::ORDINARY,
+            settings: pools(),
+            rates: vec![RATE; MINERS],
+            change: Change(change),
+        };
+        scenario(Farm::at(site).await).await.finish(MinerLinks::Whole).await
+    })
+}
+
+/// Pools' books and ours, and the miners were told what the pools said.
+fn assert_miners_know_what_their_pools_said(outcome: &Outcome) {
+    let ledger = &outcome.ledger;
+    ledger.assert_balanced();
+    assert!(ledger.is_quiet(), "{:?}", ledger.total);
+    for (name, pool) in ["alpha", "beta"].iter().zip(&outcome.pools) {
+        ledger.assert_agrees_with_pool(name, pool);
+    }
+    let accepted: u64 = outcome.miners.iter().map(|miner| miner.counts.accepted).sum();
+    let good = ledger.total.below_pool_difficulty + ledger.total.pool_accepted;
+    assert_eq!(accepted, good, "{:?}", ledger.total);
+    for miner in &outcome.miners {
+        assert_eq!(miner.traps, [], "{}", miner.profile);
+        assert_eq!(miner.counts.connects, 1, "{} reconnected", miner.profile);
+    }
+}
+
+#[test]
+fn each_miner_has_connections_of_its_own_under_its_own_name() {
+    let outcome = play(dedicated, async |mut farm| {
+        farm.mine_until(seconds(60)).await;
+        let connections = farm.pool(0).connections();
+        // One more for the route itself, which tells the layout before there is any other.
+        assert_eq!(connections.len(), MINERS + 1);
+        let is_named = |user: &String| user.starts_with("acct.rig");
+        let own = connections.iter().filter(|connection| connection.users.iter().any(is_named));
+        assert_eq!(own.count(), MINERS);
+        farm.mine_until(seconds(120)).await;
+        farm
+    });
+    assert_miners_know_what_their_pools_said(&outcome);
+    let users = &outcome.pools[0].users;
+    for miner in &outcome.miners {
+        let found = users.get(&miner.worker).is_some_and(|user| user.accepted > 0);
+        assert!(found, "{} in {:?}", miner.worker, users.keys());
+    }
+}
+
+#[test]
+fn a_pool_that_dies_is_left_by_each_miner_and_by_none_of_its_links() {
+    let outcome = play(dedicated, async |mut farm| {
+        farm.mine_until(seconds(60)).await;
+        farm.suffer(&Fault::Kill(0)).await;
+        farm.mine_until(seconds(120)).await;
+        farm.suffer(&Fault::Revive(0)).await;
+        farm.mine_until(seconds(240)).await;
+        farm
+    });
+    assert_miners_know_what_their_pools_said(&outcome);
+    let [alpha, beta] = &outcome.pools[..] else { panic!("two pools") };
+    assert!(alpha.accepted > 100 && beta.accepted > 50, "{alpha:?} {beta:?}");
+}
+
+#[test]
+fn a_share_that_the_pool_refuses_is_refused_to_its_miner() {
+    let outcome = play(dedicated, async |mut farm| {
+        farm.mine_until(seconds(30)).await;
+        farm.pool(0).control().refuse_shares(Reason::LowDifficulty);
+        farm.mine_until(seconds(60)).await;
+        farm.pool(0).control().accept_shares();
+        farm.mine_until(seconds(90)).await;
+        farm
+    });
+    assert_miners_know_what_their_pools_said(&outcome);
+    let refused = total(&outcome.ledger.total.pool_rejected);
+    assert!(refused > 20, "{refused}");
+}
+
+#[test]
+fn a_change_of_mode_moves_miners_on_the_connections_that_they_have() {
+    let outcome = play(
+        |_| {},
+        async |mut farm| {
+            farm.mine_until(seconds(60)).await;
+            assert_eq!(farm.pool(0).connections().len(), 1);
+            farm.change(Change(dedicated)).await;
+            farm.mine_until(seconds(120)).await;
+            assert_eq!(farm.pool(0).connections().len(), MINERS + 1);
+            farm.change(Change(|_| {})).await;
+            // What was found on the miners' own connections is waited for.
+            farm.mine_until(seconds(200)).await;
+            assert_eq!(farm.pool(0).connections().len(), 1);
+            farm
+        },
+    );
+    outcome.ledger.assert_balanced();
+    for miner in &outcome.miners {
+        assert_eq!(miner.traps, [], "{}", miner.profile);
+        assert_eq!(miner.counts.connects, 1, "{} reconnected", miner.profile);
+    }
+    assert_eq!(total(&outcome.ledger.total.lost), 0, "{:?}", outcome.ledger.total);
+}
