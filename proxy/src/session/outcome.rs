@@ -28,7 +28,10 @@ impl Session {
         match event {
             Event::BelowPool(share) => self.below_pool(feed, now, &share),
             Event::Refused(reject, source) => self.refused(feed, now, reject, source),
-            Event::Mining => self.handshake_done(now),
+            Event::Mining => {
+                self.arrived(now.instant);
+                self.handshake_done(now);
+            }
             Event::Difficulty(difficulty) => context
                 .telemetry
                 .emit(MinerEvent::DifficultyChanged { listener, peer, difficulty: &difficulty }),

@@ -28,6 +28,7 @@ use crate::transport::{Boxed, Dial, Transport};
 
 mod addresses;
 mod allowed;
+mod holding;
 mod login;
 mod losses;
 mod names;
