@@ -88,11 +88,6 @@ impl PoolEvent<'_> {
                 metrics.pool_login.observe([route, pool], after);
                 debug!(route, pool, after_seconds = seconds(after), "pool back");
             }
-            Self::BlockJudged { route, pool, hash, verdict, outcome } => {
-                if let Some(unlogged) = metrics.block_log.admit() {
-                    warn!(target: AUDIT, route, pool, hash, %verdict, ?outcome, unlogged, "THE POOL HAS JUDGED A BLOCK");
-                }
-            }
             Self::Connecting { route, pool, endpoint } => {
                 metrics.pool_connects.inc([route, pool]);
                 debug!(route, pool, endpoint, "connecting to pool");
@@ -120,6 +115,38 @@ impl PoolEvent<'_> {
                 metrics.pool_misbehaved.inc([route, pool]);
                 let remedy = "check that host and port are those of the pool's Stratum V1 service";
                 warn!(route, pool, what = %Said(what), remedy, "pool broke the protocol");
+            }
+            Self::Suspected { route, pool, reason } => {
+                metrics.pool_suspected.inc([route, pool, reason.label()]);
+                let remedy = "none needed unless it lasts; another pool is mined on meanwhile";
+                warn!(route, pool, %reason, remedy, "pool suspected");
+            }
+            Self::Up { route, pool, after } => {
+                metrics.pool_login.observe([route, pool], after);
+                info!(route, pool, after_seconds = seconds(after), "pool up");
+            }
+            Self::Verdict { route, pool, verdict, after } => {
+                metrics.pool_verdict.observe([route, pool, verdict.label()], after);
+                trace!(route, pool, %verdict, after_seconds = seconds(after), "verdict");
+            }
+            Self::BlockJudged { .. }
+            | Self::Moved { .. }
+            | Self::NotAllowed { .. }
+            | Self::NameRefused { .. }
+            | Self::ReconnectAsked { .. }
+            | Self::StillUnverified { .. }
+            | Self::Unnamed { .. }
+            | Self::Unverified { .. } => self.observe_money(metrics),
+        }
+    }
+
+    /// What decides, or may change, whom the hash goes to and who is paid.
+    fn observe_money(&self, metrics: &Metrics) {
+        match *self {
+            Self::BlockJudged { route, pool, hash, verdict, outcome } => {
+                if let Some(unlogged) = metrics.block_log.admit() {
+                    warn!(target: AUDIT, route, pool, hash, %verdict, ?outcome, unlogged, "THE POOL HAS JUDGED A BLOCK");
+                }
             }
             Self::Moved { route, pool, from, to } => {
                 info!(target: AUDIT, route, pool, %from, %to, "pool has moved");
@@ -153,19 +180,17 @@ impl PoolEvent<'_> {
                 metrics.pool_unverified_jobs.inc([route, pool]);
                 unverified(route, pool, detail);
             }
-            Self::Suspected { route, pool, reason } => {
-                metrics.pool_suspected.inc([route, pool, reason.label()]);
-                let remedy = "none needed unless it lasts; another pool is mined on meanwhile";
-                warn!(route, pool, %reason, remedy, "pool suspected");
-            }
-            Self::Up { route, pool, after } => {
-                metrics.pool_login.observe([route, pool], after);
-                info!(route, pool, after_seconds = seconds(after), "pool up");
-            }
-            Self::Verdict { route, pool, verdict, after } => {
-                metrics.pool_verdict.observe([route, pool, verdict.label()], after);
-                trace!(route, pool, %verdict, after_seconds = seconds(after), "verdict");
-            }
+            Self::Back { .. }
+            | Self::Connecting { .. }
+            | Self::Down { .. }
+            | Self::Dropped { .. }
+            | Self::JobReceived { .. }
+            | Self::LoginRefused { .. }
+            | Self::Message { .. }
+            | Self::Misbehaved { .. }
+            | Self::Suspected { .. }
+            | Self::Up { .. }
+            | Self::Verdict { .. } => {}
         }
     }
 }

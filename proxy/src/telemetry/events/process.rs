@@ -59,14 +59,7 @@ pub enum ProcessEvent<'a> {
 impl ProcessEvent<'_> {
     pub(super) fn observe(&self, metrics: &Metrics) {
         match *self {
-            Self::AllowListRefused { path, problems } => {
-                for problem in problems {
-                    error!(
-                        target: AUDIT, path = %path.display(), problem,
-                        "allow-list refused: the last good one holds"
-                    );
-                }
-            }
+            Self::AllowListRefused { path, problems } => allow_list_refused(path, problems),
             Self::AllowListTaken { path, pools } => {
                 info!(target: AUDIT, path = %path.display(), pools, "allow-list holds");
             }
@@ -85,12 +78,7 @@ impl ProcessEvent<'_> {
             }
             Self::ConfigRefused { origin, problems, trace } => {
                 metrics.config_apply.inc([ConfigResult::Refused.label()]);
-                let _in_trace = trace.enter();
-                // One line each, so that none is lost to a collector's limit on the length of a
-                // line.
-                for problem in problems {
-                    error!(origin, problem, "configuration refused: the last good one stays");
-                }
+                config_refused(origin, problems, trace);
             }
             Self::ConfigAdopted { hash, sequence, origin } => {
                 info!(
@@ -136,6 +124,23 @@ impl ProcessEvent<'_> {
                 );
             }
         }
+    }
+}
+
+/// One line each, so that none is lost to a collector's limit on the length of a line.
+fn config_refused(origin: &str, problems: &[String], trace: TraceRef) {
+    let _in_trace = trace.enter();
+    for problem in problems {
+        error!(origin, problem, "configuration refused: the last good one stays");
+    }
+}
+
+fn allow_list_refused(path: &Path, problems: &[String]) {
+    for problem in problems {
+        error!(
+            target: AUDIT, path = %path.display(), problem,
+            "allow-list refused: the last good one holds"
+        );
     }
 }
 
