@@ -23,6 +23,7 @@ mod health;
 mod named;
 mod routing;
 mod seeds;
+mod sessions;
 mod time_ledger;
 mod weights;
 

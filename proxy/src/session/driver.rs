@@ -83,8 +83,6 @@ pub(crate) struct Session {
     throttled_until: Option<Instant>,
     pub(super) opened: Instant,
     pub(super) credited: u64,
-    /// Its name, once a pool wants to be told it.
-    pub(super) miner: Option<Arc<str>>,
     /// A whole line may be waiting in the decoder.
     lines_pending: bool,
     left: bool,
@@ -127,7 +125,6 @@ impl Session {
             throttled_until: None,
             opened: now.instant,
             credited: 0,
-            miner: None,
             lines_pending: false,
             left: false,
             claim: None,

@@ -28,6 +28,7 @@ use crate::transport::{Boxed, Dial, Transport};
 
 mod addresses;
 mod allowed;
+mod holding;
 mod login;
 mod losses;
 mod names;
@@ -295,6 +296,11 @@ fn pool(changes: &Value) -> Pool {
         pool[field] = value.clone();
     }
     serde_json::from_value(pool).expect("a pool")
+}
+
+/// Lets virtual time pass: [`play`] has `start_paused` it.
+async fn pass(time: Duration) {
+    tokio::time::sleep(time).await;
 }
 
 /// Runs `script` beside the task of `pool`.

@@ -83,8 +83,8 @@ pub fn markdown() -> String {
 }
 
 /// Each label whose values are a closed set, with these.
-pub(super) fn closed_sets() -> [(&'static Metric, &'static str, Vec<&'static str>); 23] {
-    [
+pub(super) fn closed_sets() -> Vec<(&'static Metric, &'static str, Vec<&'static str>)> {
+    vec![
         (&super::SHARES_REJECTED, "reason", of(&Reject::ALL, Reject::label)),
         (&super::SHARES_POOL_REJECTED, "reason", of(&PoolReject::ALL, PoolReject::label)),
         (&super::SHARES_UNANSWERED, "reason", UNANSWERED.to_vec()),
