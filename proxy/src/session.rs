@@ -15,6 +15,7 @@ use loka_stratum::work::Work;
 use crate::clock::Clock;
 use crate::seats::Seats;
 use crate::sink::ledger::{Ledger, Rows};
+use crate::sink::time::TimeRow;
 use crate::telemetry::reasons::CloseReason;
 use crate::telemetry::{Telemetry, TraceRef};
 use crate::upstream::{PoolHandle, PoolId};
@@ -26,6 +27,7 @@ mod outcome;
 mod resumable;
 mod shared;
 mod switch;
+mod time;
 
 pub(crate) use self::driver::{Session, SessionParts};
 pub(crate) use self::ids::MinerIds;
@@ -49,6 +51,8 @@ pub(crate) struct Feed {
     pub(crate) pools: Vec<FeedPool>,
     /// Where shares are booked that name no job that we know.
     pub(crate) unknown: Arc<Rows>,
+    /// Where the time of its miners is booked.
+    pub(crate) time: Arc<TimeRow>,
     /// Miners shall leave, over this window.
     pub(crate) leave: Option<Leave>,
 }

@@ -329,6 +329,11 @@ impl Downstream {
         matches!(self.phase, Phase::Mining(_))
     }
 
+    /// Whether the miner has had a job on this connection.
+    pub fn has_been_sent_a_job(&self) -> bool {
+        matches!(&self.phase, Phase::Mining(state) if state.was_sent_a_job())
+    }
+
     /// The name that the miner was told its session by, once it was.
     pub fn session(&self) -> Option<SessionToken> {
         self.miner_id().map(|_| self.token)

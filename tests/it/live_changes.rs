@@ -64,6 +64,32 @@ const CHANGES: &[Change] = &[
         let other = PoolDocument { name: "gamma", ..d.pools[1].clone() };
         d.pools.push(other);
     }),
+    ("routes[].pools[].weight", Upstream::Stays, |d| {
+        d.pools[0].in_route = ", weight: 30".to_owned()
+    }),
+    ("routes[].pools[].schedule", Upstream::Stays, |d| {
+        d.pools[0].in_route = ", schedule: [{ from: '00:00', to: '24:00' }]".to_owned();
+    }),
+    ("routes[].pin", Upstream::MovesTo("beta"), |d| d.route = "      pin: beta\n".to_owned()),
+    ("routes[].rollout", Upstream::Stays, |d| {
+        d.route = "      rollout: { strategy: Staged }\n".to_owned();
+    }),
+    ("rules", Upstream::Stays, |d| {
+        d.spec = "  rules: [{ name: all, routeRef: { name: main } }]\n".to_owned();
+    }),
+    ("firmware", Upstream::Stays, |d| {
+        d.spec = "  firmware: [{ name: mine, userAgents: ['*'], minDifficulty: '2' }]\n".to_owned();
+    }),
+    ("pool.maxLogins", Upstream::Stays, |d| {
+        d.pools[0].spec = "  workerName: '{worker}'\n  maxLogins: 3\n".to_owned();
+    }),
+    ("pool.health", Upstream::Stays, |d| {
+        d.pools[0].spec = "  health: { submitStall: 9s, blockLag: 9s }\n".to_owned();
+    }),
+    ("pool.suggestDifficulty", Upstream::Stays, |d| {
+        d.pools[0].spec = "  suggestDifficulty: Disabled\n".to_owned();
+    }),
+    ("pool.reconnect", Upstream::Stays, |d| d.pools[0].spec = "  reconnect: Never\n".to_owned()),
     ("listeners[].port", Upstream::Stays, |d| d.port = 0),
 ];
 

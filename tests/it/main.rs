@@ -8,6 +8,7 @@
     reason = "a test that cannot go on says so"
 )]
 
+mod allow_list;
 mod bad_input;
 mod client;
 mod live_changes;

@@ -28,6 +28,7 @@ use loka_proxy::app::{App, Seams, StatusReader};
 use loka_proxy::clock::Clock;
 use loka_proxy::config::Applied;
 use loka_proxy::control::{ConfigFeed, Offered, Publisher};
+use loka_proxy::sink::time::Work;
 use loka_proxy::telemetry::Telemetry;
 use loka_proxy::telemetry::reasons::DrainCause;
 use loka_proxy::workers::Workers;
@@ -271,6 +272,12 @@ impl Farm {
     async fn publish(&mut self) {
         let offered = Offered::from_files(applied(&self.documents, self.change));
         self.publisher.publish(offered).await.expect("good documents");
+    }
+
+    /// What the miners had to work on so far.
+    pub(crate) fn work(&self) -> Work {
+        let status = self.app.status().status();
+        status.work.first().map(|row| row.work).unwrap_or_default()
     }
 
     /// The network, for what else is to live there.

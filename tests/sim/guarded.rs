@@ -126,7 +126,7 @@ fn a_pool_that_sends_us_to_another_host_is_not_obeyed() {
 impl Outcome {
     /// As [`Outcome::assert_books_agree`], where a connection was no miner of the rack.
     #[track_caller]
-    fn assert_books_agree_but_for_strangers(&self) {
+    pub(super) fn assert_books_agree_but_for_strangers(&self) {
         self.ledger.assert_balanced();
         assert!(self.ledger.is_quiet() && total(&self.ledger.total.lost) == 0, "{:?}", self.ledger);
         self.ledger.assert_agrees_with_pool("alpha", &self.pools[0]);

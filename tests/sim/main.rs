@@ -23,6 +23,8 @@ mod health;
 mod named;
 mod routing;
 mod seeds;
+mod sessions;
+mod time_ledger;
 mod weights;
 
 use std::time::Duration;

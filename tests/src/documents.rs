@@ -35,6 +35,8 @@ pub struct PoolDocument {
     pub account: String,
     /// Further lines of its spec.
     pub spec: String,
+    /// Further fields of its entry in the route, each after a comma.
+    pub in_route: String,
 }
 
 /// The name of the StratumProxy, and of the worker that pools see.
@@ -83,9 +85,10 @@ impl Documents {
             // Writing to a String cannot fail.
             writeln!(
                 text,
-                "        - {{ poolRef: {{ name: {} }}, priority: {} }}",
+                "        - {{ poolRef: {{ name: {} }}, priority: {}{} }}",
                 pool.name,
-                index * 10
+                index * 10,
+                pool.in_route
             )
             .ok();
         }
@@ -102,11 +105,11 @@ impl PoolDocument {
     /// Pool `name` at `address`, which pays `account`.
     pub fn new(name: &'static str, address: impl Into<String>, account: &str) -> Self {
         let (address, account) = (address.into(), account.to_owned());
-        Self { name, address, account, spec: String::new() }
+        Self { name, address, account, spec: String::new(), in_route: String::new() }
     }
 
     fn text(&self) -> String {
-        let Self { name, address, account, spec } = self;
+        let Self { name, address, account, spec, in_route: _ } = self;
         format!(
             "---\n\
              apiVersion: stratum.loka.dev/v1alpha1\n\

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    rules::{duration, label, only, rules},
+    rules::{duration, label, rules},
     values::DurationText,
 };
 
@@ -95,12 +95,10 @@ pub struct Route {
     #[serde(default)]
     pub rollout: Rollout,
 
-    /// How miners share pool connections. Only Aggregated so far: many miners over one connection
-    /// for each pool. Absent: Aggregated.
+    /// How miners share pool connections. Aggregated: many miners over one connection for each pool;
+    /// Dedicated: each miner has connections of its own, for pools that want it so. Absent:
+    /// Aggregated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-kubernetes-validations" = only(
-        "Aggregated", "a pool connection for each miner is not made yet"
-    )))]
     #[schemars(with = "Mode")]
     pub mode: Option<Mode>,
 }

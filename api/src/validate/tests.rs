@@ -152,7 +152,7 @@ fn all_problems_are_reported_at_once() {
         "site": "x",
         "bogus": 1,
         "listeners": [{"port": 80, "difficulty": {"min": "9k"}}],
-        "routes": [{"pools": [{"weight": 1}]}],
+        "routes": [{"pools": [{"weight": 0}]}],
     }});
     let problems = edited(Kind::StratumProxy, &edit).unwrap_err();
     let mut paths: Vec<_> = problems.iter().map(|it| it.path.as_str()).collect();

@@ -13,6 +13,7 @@ use prometheus_client::registry::{Metric as Registered, Registry};
 
 use super::status::{ConfigStatus, DedicatedStatus, PoolStatus, RouteStatus, Status};
 use crate::sink::ledger::{Counts, LedgerSnapshot, Lost, RowKey, Unanswered};
+use crate::sink::time::{WorkSnapshot, WorkState};
 use crate::telemetry::Labels;
 use crate::telemetry::catalogue::{self as names, Metric};
 use crate::telemetry::reasons::{ConfigSource, PoolState};
@@ -27,6 +28,7 @@ pub(super) fn scraped(status: &Status, ledger: &LedgerSnapshot) -> Registry {
     process(&mut registry, status);
     listeners(&mut registry, status);
     pools(&mut registry, &status.routes);
+    states(&mut registry, status);
     classes(&mut registry, ledger);
     let whole = LedgerSnapshot { rows: ledger.without_classes(), total: Counts::default() };
     shares(&mut registry, &whole);
@@ -119,6 +121,17 @@ fn state(states: &Gauges<3>, at: [&str; 2], pool: &PoolStatus) {
         let is_in = f64::from(u8::from(*state == pool.state));
         states.set([route, name, state.label()], is_in);
     }
+}
+
+fn states(registry: &mut Registry, status: &Status) {
+    let family = Family::<Labels<3>, Counter<f64, AtomicU64>>::default();
+    for WorkSnapshot { listener, route, work } in &status.work {
+        for state in WorkState::ALL {
+            let labels = Labels::new(names::WORK.labels, [listener, route, state.label()]);
+            family.get_or_create(&labels).inc_by(work.of(state));
+        }
+    }
+    register(registry, &names::WORK, family);
 }
 
 fn shares(registry: &mut Registry, ledger: &LedgerSnapshot) {

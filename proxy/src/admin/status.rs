@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 
 use crate::sink::blocks::Block;
 use crate::sink::ledger::LedgerSnapshot;
+use crate::sink::time::WorkSnapshot;
 use crate::telemetry::reasons::{ConfigSource, PoolState, RolloutEnd, SuspectReason};
 
 /// Where the admin server reads the state of the proxy. Called for each request, so it must not
@@ -30,6 +31,9 @@ pub struct Status {
     pub listeners: Vec<ListenerStatus>,
     /// One entry per route of the configuration.
     pub routes: Vec<RouteStatus>,
+    /// What miners had to work on, in difficulty, by listener and route.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub work: Vec<WorkSnapshot>,
     /// The last blocks that miners found, the latest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub blocks: Vec<Block>,

@@ -45,6 +45,7 @@ impl StatusSource for StatusReader {
             config: self.config(view.applied.as_ref(), view.applied_unix),
             listeners: view.listeners.iter().map(listener_status).collect(),
             routes: view.routes.iter().map(|(name, out)| route_status(name, out, now)).collect(),
+            work: self.0.ledger.time().snapshot(now),
             blocks: self.0.ledger.blocks().last(),
             draining: view.draining.map(str::to_owned),
         }

@@ -3,11 +3,16 @@
 //! against each other. The same goes for a listener's certificate, which only this process can look into.
 
 use loka_api::Problem;
-use loka_api::runtime_config::{ExtranonceLayout, Listener, RuntimeConfig, SCHEMA};
+use loka_api::runtime_config::{
+    ExtranonceLayout, FirmwareProfile, Listener, RuntimeConfig, SCHEMA,
+};
 use loka_stratum::difficulty::Difficulty;
 use loka_stratum::extranonce::Layout;
+use loka_stratum::firmware::Profiles;
 
 use crate::tls::Terms;
+
+const DIFFICULTY_REMEDY: &str = "give a positive number below 2^64, such as 8192 or 0.5";
 
 /// What the core cannot work with; empty if all is well. A snapshot comes past no other check: its references are looked
 /// at as well. `document` is where it came from, for the messages.
@@ -21,6 +26,12 @@ pub(crate) fn check(config: &RuntimeConfig, document: &impl ToString) -> Vec<Pro
         problems.extend(difficulties(listener, index, document));
         problems.extend(references(config, index, listener, document));
         problems.extend(certificate(listener, index, document));
+    }
+    for index in 0..config.rules.len() {
+        problems.extend(rule(config, index, document));
+    }
+    for (index, profile) in config.firmware.iter().enumerate() {
+        problems.extend(firmware(profile, index, document));
     }
     for (index, route) in config.routes.iter().enumerate() {
         if let Some(layout) = &route.extranonce {
@@ -63,10 +74,52 @@ fn difficulties(listener: &Listener, index: usize, document: &impl ToString) -> 
     let fields = [("initial", &range.initial), ("min", &range.min), ("max", &range.max)];
     let wrong = |(field, text): (&str, &String)| {
         let error = Difficulty::parse(text).err()?;
-        let remedy = "give a positive number below 2^64, such as 8192 or 0.5";
         let path = format!("spec.listeners[{index}].difficulty.{field}");
         let value = serde_json::Value::String(text.clone());
-        Some(Problem::of(document, &error.to_string(), remedy).at(&path).with_value(&value))
+        let problem = Problem::of(document, &error.to_string(), DIFFICULTY_REMEDY);
+        Some(problem.at(&path).with_value(&value))
+    };
+    fields.into_iter().filter_map(wrong).collect()
+}
+
+/// A rule that names what is not there would match nobody, or send miners nowhere.
+fn rule(config: &RuntimeConfig, index: usize, document: &impl ToString) -> Vec<Problem> {
+    let Some(rule) = config.rules.get(index) else { return Vec::new() };
+    let wrong = |field: String, value: &str, message: &str, remedy: &str| {
+        let path = format!("spec.rules[{index}].{field}");
+        let value = serde_json::Value::String(value.to_owned());
+        Problem::of(document, message, remedy).at(&path).with_value(&value)
+    };
+    let mut problems = Vec::new();
+    if !config.routes.iter().any(|route| route.name == rule.route) {
+        let (field, remedy) = ("routeRef.name".to_owned(), "name one of spec.routes");
+        problems.push(wrong(field, &rule.route, "there is no such route", remedy));
+    }
+    let shipped = Profiles::shipped();
+    for (place, name) in rule.firmware.iter().enumerate() {
+        let is_own = config.firmware.iter().any(|profile| profile.name == *name);
+        if !is_own && !shipped.names().any(|shipped| **shipped == **name) {
+            let known: Vec<_> = shipped.names().map(|name| &**name).collect();
+            let remedy = format!("name one of spec.firmware, or one of {}", known.join(", "));
+            let field = format!("firmware[{place}]");
+            problems.push(wrong(field, name, "there is no such firmware profile", &remedy));
+        }
+    }
+    problems
+}
+
+fn firmware(profile: &FirmwareProfile, index: usize, document: &impl ToString) -> Vec<Problem> {
+    let fields = [
+        ("minDifficulty", &profile.min_difficulty),
+        ("initialDifficulty", &profile.initial_difficulty),
+    ];
+    let wrong = |(field, text): (&str, &Option<String>)| {
+        let text = text.as_ref()?;
+        let error = Difficulty::parse(text).err()?;
+        let path = format!("spec.firmware[{index}].{field}");
+        let value = serde_json::Value::String(text.clone());
+        let problem = Problem::of(document, &error.to_string(), DIFFICULTY_REMEDY);
+        Some(problem.at(&path).with_value(&value))
     };
     fields.into_iter().filter_map(wrong).collect()
 }

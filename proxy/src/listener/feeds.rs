@@ -233,6 +233,7 @@ fn entry_feed(
         line_bytes_max: line_bytes_max(orders),
         pools: Vec::new(),
         unknown: rows(context, &own, "", ""),
+        time: context.ledger.time().row(&context.listener, &own),
         leave: orders.leave,
         route: own,
     }
@@ -261,6 +262,7 @@ fn route_feed(
         line_bytes_max: line_bytes_max(orders),
         pools: pools.collect(),
         unknown: rows(context, &state.name, "", ""),
+        time: context.ledger.time().row(&context.listener, &state.name),
         leave: orders.leave,
     }
 }

@@ -20,6 +20,7 @@ use tokio::time::{sleep_until, timeout};
 use super::resumable::Claim;
 use super::shared::Shared;
 use super::switch::{Asked, Former};
+use super::time::Spending;
 use super::{Feed, Generation, Peer, SessionContext, close_reason};
 use crate::policy::rate_limit::TokenBucket;
 use crate::seats::{Seat, Seats};
@@ -69,11 +70,12 @@ pub(crate) struct Session {
     pub(super) generation: Generation,
     pub(super) asked: Asked,
     pub(super) former: Option<Box<Former>>,
+    pub(super) spending: Spending,
     wire: Wire,
     pub(super) machine: Downstream,
     /// Among those of the route that feeds it.
     seats: Arc<Seats>,
-    seat: Arc<Seat>,
+    pub(super) seat: Arc<Seat>,
     /// The due share that is on its way to its pool.
     pub(super) handoff: Option<oneshot::Receiver<HandOver>>,
     bucket: TokenBucket,
@@ -81,8 +83,6 @@ pub(crate) struct Session {
     throttled_until: Option<Instant>,
     pub(super) opened: Instant,
     pub(super) credited: u64,
-    /// Its name, once a pool wants to be told it.
-    pub(super) miner: Option<Arc<str>>,
     /// A whole line may be waiting in the decoder.
     lines_pending: bool,
     left: bool,
@@ -109,9 +109,10 @@ impl Session {
     pub(crate) fn new(parts: SessionParts, io: Box<dyn Transport>, accepted: Now) -> Self {
         let SessionParts { context, feed, peer, token } = parts;
         let now = accepted;
-        let (pace, line_bytes_max, seats, generation) = {
+        let (pace, line_bytes_max, seats, generation, spending) = {
             let feed = feed.borrow();
-            (feed.pace, feed.line_bytes_max, Arc::clone(&feed.seats), feed.generation)
+            let spending = Spending::new(now.instant, &feed);
+            (feed.pace, feed.line_bytes_max, Arc::clone(&feed.seats), feed.generation, spending)
         };
         let seat = seats.take();
         Self {
@@ -124,7 +125,6 @@ impl Session {
             throttled_until: None,
             opened: now.instant,
             credited: 0,
-            miner: None,
             lines_pending: false,
             left: false,
             claim: None,
@@ -133,6 +133,7 @@ impl Session {
             generation,
             asked: Asked::Nothing,
             former: None,
+            spending,
             peer,
         }
     }
@@ -204,13 +205,13 @@ impl Session {
     fn step_into(&mut self, wake: Wake, out: &mut Outbox) -> Verdict {
         let now = self.context.clock.now();
         let feed = self.look(now.instant);
-        self.sit(&feed, now);
+        self.sit(&feed);
         self.react(&feed, now, wake, out)?;
         // A handshake that has just been completed settles the route, and only that route's job may follow it.
         while self.is_misplaced(&self.feed.borrow()) {
             let before = self.generation;
             let feed = self.look(now.instant);
-            self.sit(&feed, now);
+            self.sit(&feed);
             self.machine_step(&feed, now, Input::Work, out)?;
             self.lines(&feed, now, out)?;
             if self.generation == before && self.is_misplaced(&feed) {
@@ -218,7 +219,13 @@ impl Session {
                 break;
             }
         }
+        self.spend(now.instant);
         Ok(())
+    }
+
+    /// Whether it was asked to leave.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.left
     }
 
     fn react(&mut self, feed: &Feed, now: Now, wake: Wake, out: &mut Outbox) -> Verdict {
@@ -252,11 +259,12 @@ impl Session {
     }
 
     /// Another route has other seats.
-    fn sit(&mut self, feed: &Feed, now: Now) {
+    fn sit(&mut self, feed: &Feed) {
         if !Arc::ptr_eq(&self.seats, &feed.seats) {
+            let rate = self.seat.rate();
             self.seats = Arc::clone(&feed.seats);
             self.seat = self.seats.take();
-            self.seat.measured(self.machine.work_per_second(now));
+            self.seat.measured(rate);
             self.seat.identify(self.machine.miner_id());
         }
     }
@@ -375,6 +383,7 @@ impl Session {
 
     fn end(&mut self, reason: CloseReason) {
         let now = self.context.clock.now().instant;
+        self.spent(now);
         self.context.miners.fetch_sub(1, Ordering::Relaxed);
         let telemetry = &self.context.telemetry;
         let (listener, peer) = (&*self.context.listener, self.peer.address);

@@ -28,7 +28,10 @@ impl Session {
         match event {
             Event::BelowPool(share) => self.below_pool(feed, now, &share),
             Event::Refused(reject, source) => self.refused(feed, now, reject, source),
-            Event::Mining => self.handshake_done(now),
+            Event::Mining => {
+                self.arrived(now.instant);
+                self.handshake_done(now);
+            }
             Event::Difficulty(difficulty) => context
                 .telemetry
                 .emit(MinerEvent::DifficultyChanged { listener, peer, difficulty: &difficulty }),
@@ -99,12 +102,10 @@ impl Session {
         }
     }
 
-    /// The name that the miner logged in under, made once in the life of the session.
-    fn miner(&mut self) -> Option<Arc<str>> {
-        if self.miner.is_none() {
-            self.miner = self.machine.worker().map(|worker| worker.as_str().into());
-        }
-        self.miner.clone()
+    /// The name that the miner logged in under. Made for each due share that wants it, which is one in seconds: kept, it would
+    /// cost every session the room.
+    fn miner(&self) -> Option<Arc<str>> {
+        self.machine.worker().map(|worker| worker.as_str().into())
     }
 
     fn record(&self, row: &Arc<Row>, now: Now, difficulty: f64) -> Option<Box<ShareRecord>> {

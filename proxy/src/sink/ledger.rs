@@ -22,6 +22,7 @@ use loka_stratum::upstream::PoolReject;
 use serde::{Serialize, Serializer};
 
 use super::blocks::Blocks;
+use super::time::TimeLedger;
 
 mod rows;
 #[cfg(test)]
@@ -461,6 +462,7 @@ pub struct Ledger {
     rows: DashMap<RowKey, Arc<Rows>>,
     count: Arc<AtomicUsize>,
     blocks: Blocks,
+    time: TimeLedger,
 }
 
 /// What the ledger held at one moment. Each row adds up by itself, and so does the total.
@@ -534,6 +536,11 @@ impl Ledger {
         let key = if is_room { key } else { RowKey::overflow() };
         let rows = self.rows.entry(key.clone());
         Arc::clone(&rows.or_insert_with(|| Arc::new(Rows::new(key, &self.count))))
+    }
+
+    /// What miners had to work on.
+    pub fn time(&self) -> &TimeLedger {
+        &self.time
     }
 
     /// The last blocks that were found.

@@ -54,6 +54,9 @@ loka_ops::metrics! {
     CLASS_POOL_ACCEPTED_DIFFICULTY: Counter "loka_class_pool_accepted_difficulty" ["listener", "class"]
         "Pool difficulty of shares of a class that pools credited, summed";
 
+    WORK: Counter "loka_miner_work_difficulty" ["listener", "route", "state"]
+        "Difficulty that the measured hashrate of miners comes to over time, by what they had to work on: live work (paid), the last job of a pool that is gone (stale), no job yet (no_job), asked to leave (draining), gone by themselves for up to an hour (absent)";
+
     MINERS_CONNECTED: Gauge "loka_miners_connected" ["listener"]
         "Miners connected now";
     MINER_CONNECTIONS: Counter "loka_miner_connections" ["listener"]

@@ -131,6 +131,10 @@ impl Mining {
         std::iter::once(self.id()).chain(self.former_ids.iter().map(|(_, id)| *id))
     }
 
+    pub(super) fn was_sent_a_job(&self) -> bool {
+        self.told.is_some()
+    }
+
     /// On a new connection, after `away`: it was neither silent nor slow, and is yet to be sent a job.
     pub(super) fn come_back(&mut self, away: Duration, mask: Option<VersionMask>) {
         self.told = None;

@@ -33,12 +33,13 @@ pub(super) struct Entry {
     live: bool,
 }
 
-/// Jobs of one source that are remembered, so that no lane pushes out what another's miners work on. At one each 30
-/// seconds from the pool and as many repeats this is eight minutes, longer than any miner works on one job.
-const JOBS_OF_SOURCE_MAX: usize = 32;
+/// Jobs of one source that are remembered, so that no lane pushes out what another's miners work on. Some firmware goes on
+/// with a job for as long as no other is clean: at one each five seconds, the most that pools send, this is ten minutes, as
+/// long as ckpool takes shares for it.
+const JOBS_OF_SOURCE_MAX: usize = 128;
 
-/// Jobs that are remembered in all: those of sixteen sources at their bound. Beyond it those without worth go first.
-const JOBS_MAX: usize = 512;
+/// Jobs that are remembered in all: those of eight sources at their bound. Beyond it those without worth go first.
+const JOBS_MAX: usize = 1024;
 
 impl JobTable {
     /// This table with a job more. If the job is clean, the earlier jobs of its source are stale;

@@ -203,10 +203,10 @@ fn table_job(serial: u64, source: u64, clean: Clean) -> Arc<Job> {
     Arc::new(Job::new(JobSerial(serial), SourceId(source), case.notify, &case.pool, Bank(0)))
 }
 
-/// The serials that are live and those that are stale, of 0 to 99.
+/// The serials that are live and those that are stale, of 0 to 299.
 fn standing(table: &JobTable) -> (Vec<u64>, Vec<u64>) {
     let (mut live, mut stale) = (Vec::new(), Vec::new());
-    for serial in 0..100 {
+    for serial in 0..300 {
         match table.lookup(JobSerial(serial)) {
             Lookup::Live(job) => live.push(job.serial.0),
             Lookup::Stale(job) => stale.push(job.serial.0),
@@ -246,33 +246,33 @@ fn a_source_that_is_gone_takes_the_worth_of_its_jobs_along() {
 fn the_table_forgets_the_oldest_of_a_source_beyond_its_bound() {
     let mut table = JobTable::default();
     assert!(table.newest().is_none());
-    for serial in 0..40 {
+    for serial in 0..300 {
         table = table.with_job(table_job(serial, 1, Clean::No));
     }
-    assert_eq!(standing(&table), ((8..40).collect(), vec![]));
+    assert_eq!(standing(&table), ((172..300).collect(), vec![]));
 }
 
 #[test]
 fn no_source_pushes_out_what_another_sent() {
     let mut table = JobTable::default().with_job(table_job(0, 1, Clean::No));
-    for serial in 1..90 {
+    for serial in 1..300 {
         table = table.with_job(table_job(serial, 2, Clean::No));
     }
-    assert_eq!(standing(&table), ([0].into_iter().chain(58..90).collect(), vec![]));
-    assert_eq!((table.oldest_live(), table.newest_serial()), (Some(JobSerial(0)), JobSerial(89)));
+    assert_eq!(standing(&table), ([0].into_iter().chain(172..300).collect(), vec![]));
+    assert_eq!((table.oldest_live(), table.newest_serial()), (Some(JobSerial(0)), JobSerial(299)));
 }
 
 #[test]
 fn of_sources_beyond_all_bounds_those_that_are_gone_are_forgotten_first() {
     let mut table = JobTable::default().with_job(table_job(0, 0, Clean::No));
-    for source in 1..1000 {
+    for source in 1..2000 {
         table = table.with_job(table_job(source, source, Clean::No)).retire(SourceId(source));
-        assert!(table.entries.len() <= 512);
+        assert!(table.entries.len() <= 1024);
     }
     assert_eq!(standing(&table).0, [0], "the one that is alive is kept");
-    for source in 1..1000 {
+    for source in 1..2000 {
         table = table.with_job(table_job(source, source, Clean::No));
-        assert!(table.entries.len() <= 512);
+        assert!(table.entries.len() <= 1024);
     }
 }
 

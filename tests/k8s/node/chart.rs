@@ -7,9 +7,10 @@ use serde_json::Value;
 use super::site::{CHART, FARM, PATIENCE, Site, image_settings, uid_of};
 
 /// Values under which every template renders.
-const VARIANTS: [&[&str]; 4] = [
+const VARIANTS: [&[&str]; 5] = [
     &[],
     &["watchNamespaces={chart}", "replicas=1"],
+    &["proxy.allowList.configMap=stratum-allow-list"],
     &["networkPolicy.enabled=false", "rbac.aggregate=false", "crds.keep=false"],
     &[
         "image.digest=sha256:0000000000000000000000000000000000000000000000000000000000000000",
@@ -61,6 +62,70 @@ async fn a_value_that_the_schema_does_not_know_is_refused_by_its_name() {
         let refused = cluster.try_helm(&["template", "stratum", CHART, "--set", setting]).await;
         let said = refused.expect_err(setting);
         assert!(said.contains(name), "{setting}: {said}");
+    }
+}
+
+/// A Deployment as the operator makes it, as far as the policy looks.
+fn deployment(allow_list: &str) -> String {
+    let volume = format!("{{name: allow-list, configMap: {{name: {allow_list}}}}}");
+    format!(
+        "{{apiVersion: apps/v1, kind: Deployment, metadata: {{name: farm}}, spec: {{
+        selector: {{matchLabels: {{a: b}}}},
+        template: {{metadata: {{labels: {{a: b}}}}, spec: {{
+        volumes: [{volume}],
+        containers: [{{name: proxy, image: stratum-proxy:0.1.0,
+        args: [run, --allow-list, /etc/stratum/allow-list/allow-list.yaml],
+        volumeMounts: [{{name: allow-list, mountPath: /etc/stratum/allow-list}}]}}]}}}}}}}}"
+    )
+}
+
+/// What rights alone cannot say: the operator makes ConfigMaps and Deployments, but not these.
+#[tokio::test]
+async fn the_operators_account_can_neither_change_the_allow_list_nor_leave_it_out() {
+    let Some(cluster) = Cluster::shared().await else { return };
+    let namespace = cluster.namespace("listed").await;
+    let shown = ["allow-list-policy", "rbac", "serviceaccount"];
+    let shown = shown.map(|it| format!("--show-only=templates/{it}.yaml"));
+    let mut arguments = vec!["template", "listed", CHART, "--namespace", &*namespace];
+    arguments.extend(["--set", "proxy.allowList.configMap=farm-list"]);
+    arguments.extend(shown.iter().map(String::as_str));
+    let rendered = cluster.helm(&arguments).await;
+    let directory = tempfile::tempdir().expect("a directory");
+    let write = |name: &str, text: &str| {
+        let file = directory.path().join(name);
+        std::fs::write(&file, text).expect("a file");
+        file.to_str().expect("UTF-8").to_owned()
+    };
+    let policy = write("policy.yaml", &rendered);
+    cluster.kubectl(&["apply", "--server-side", "--filename", &policy]).await;
+    let list = ["create", "configmap", "farm-list", "--from-literal=allow-list.yaml=pools: []"];
+    cluster.kubectl(&[&list[..], &["--namespace", &*namespace]].concat()).await;
+
+    let operator = format!("--as=system:serviceaccount:{}:listed-operator", &*namespace);
+    let as_operator = async |arguments: &[&str]| {
+        let all = [arguments, &[operator.as_str(), "--namespace", &*namespace]].concat();
+        cluster.try_kubectl(&all).await
+    };
+    let change = ["patch", "configmap", "farm-list", "--patch", r#"{"data":{"x":"y"}}"#];
+    let refused = "may not change the allow-list";
+    // A policy is in force a moment after it was made.
+    eventually("a refusal", PATIENCE, async || match as_operator(&change).await {
+        Err(said) if said.contains(refused) => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+    let another = ["create", "configmap", "another", "--from-literal=a=b"];
+    as_operator(&another).await.expect("the operator's own ConfigMaps are its to make");
+
+    for (name, wanted) in [("farm-list", true), ("another", false)] {
+        let file = write(name, &deployment(name));
+        let applied =
+            as_operator(&["create", "--dry-run=server", "--validate=false", "--filename", &file])
+                .await;
+        assert_eq!(applied.is_ok(), wanted, "{name}: {applied:?}");
+        if let Err(said) = applied {
+            assert!(said.contains("must run with the allow-list"), "{said}");
+        }
     }
 }
 

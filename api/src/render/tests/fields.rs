@@ -120,6 +120,7 @@ fn each_value_of_the_config_is_explained() {
             {
                 "extranonce": {"idBytes": 2, "minerBytes": 4},
                 "pin": "primary",
+                "mode": "Dedicated",
                 "pools": [{"schedule": [window], "weight": 30}],
                 "rollout": {"strategy": "Staged"},
             },

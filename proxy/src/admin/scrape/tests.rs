@@ -10,6 +10,7 @@ use crate::admin::status::{
     ConfigStatus, DedicatedStatus, ListenerStatus, RefusedStatus, StreamStatus,
 };
 use crate::sink::ledger::Ledger;
+use crate::sink::time::{Work, WorkSnapshot};
 use crate::telemetry::catalogue::ALL;
 
 fn key(pool: &str) -> RowKey {
@@ -95,6 +96,11 @@ fn status() -> Status {
             rolled_back: None,
             dedicated: Some(DedicatedStatus { miners: 3, up: 2 }),
             pools: vec![active, pool("backup", PoolState::Down)],
+        }],
+        work: vec![WorkSnapshot {
+            listener: "v1".into(),
+            route: "main".into(),
+            work: Work { paid: 7.5, ..Work::default() },
         }],
         blocks: Vec::new(),
         draining: None,

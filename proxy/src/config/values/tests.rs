@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use loka_api::DocumentId;
+use loka_api::runtime_config::Rule;
 
 use super::*;
 use crate::config::fixture::{FARM, OnDisk, with_password};
@@ -79,6 +80,30 @@ fn a_pushed_configuration_that_the_core_cannot_work_with_is_refused_at_its_field
                 config.routes[0].extranonce = Some(layout);
             }),
             "spec.routes[0].extranonce: 5 id bytes and 1 miner bytes",
+        ),
+        (
+            problem(|config| config.rules.push(Rule { route: "mian".into(), ..Rule::default() })),
+            "spec.rules[0].routeRef.name (\"mian\"): there is no such route",
+        ),
+        (
+            problem(|config| {
+                let firmware = vec!["nicehash".into(), "nerd".into()];
+                config.rules.push(Rule { route: "main".into(), firmware, ..Rule::default() });
+            }),
+            "spec.rules[0].firmware[1] (\"nerd\"): there is no such firmware profile",
+        ),
+        (
+            problem(|config| {
+                let own = |min: &str| FirmwareProfile {
+                    name: "nerd".into(),
+                    min_difficulty: Some(min.to_owned()),
+                    ..FirmwareProfile::default()
+                };
+                let firmware = vec!["nerd".into()];
+                config.rules.push(Rule { route: "main".into(), firmware, ..Rule::default() });
+                config.firmware = vec![own("0")];
+            }),
+            "spec.firmware[0].minDifficulty (\"0\")",
         ),
         (
             problem(|config| config.listeners[0].tls = Some(wanted(&pair().0, &pair().1))),

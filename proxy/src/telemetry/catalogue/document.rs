@@ -18,6 +18,9 @@ pub(super) const UNANSWERED: [&str; 5] =
 /// Reasons of [`super::SHARES_LOST`], as above.
 pub(super) const LOST: [&str; 4] = ["backlog", "dropped", "session_lost", "shutdown"];
 
+/// States of [`super::WORK`], as above.
+pub(super) const WORK_STATES: [&str; 5] = ["absent", "draining", "no_job", "paid", "stale"];
+
 const INTRODUCTION: &str = "\
 # Metrics of the proxy
 
@@ -58,6 +61,10 @@ sum by (account) (rate(loka_shares_pool_accepted_difficulty_total[10m])) * 2^32
 sum(rate(loka_shares_pool_accepted_difficulty_total[1h]))
   / sum(rate(loka_shares_due_difficulty_total[1h]))
 
+# Part of the miners' time that had live work
+sum(rate(loka_miner_work_difficulty_total{state=\"paid\"}[1h]))
+  / sum(rate(loka_miner_work_difficulty_total[1h]))
+
 # Refused shares by reason: ours, and the pools'
 sum by (route, reason) (rate(loka_shares_rejected_total[10m]))
 sum by (pool, reason) (rate(loka_shares_pool_rejected_total[10m]))
@@ -76,14 +83,15 @@ pub fn markdown() -> String {
 }
 
 /// Each label whose values are a closed set, with these.
-pub(super) fn closed_sets() -> [(&'static Metric, &'static str, Vec<&'static str>); 22] {
-    [
+pub(super) fn closed_sets() -> Vec<(&'static Metric, &'static str, Vec<&'static str>)> {
+    vec![
         (&super::SHARES_REJECTED, "reason", of(&Reject::ALL, Reject::label)),
         (&super::SHARES_POOL_REJECTED, "reason", of(&PoolReject::ALL, PoolReject::label)),
         (&super::SHARES_UNANSWERED, "reason", UNANSWERED.to_vec()),
         (&super::SHARES_LOST, "reason", LOST.to_vec()),
         (&super::CLASS_SHARES_REJECTED, "reason", of(&Reject::ALL, Reject::label)),
         (&super::CLASS_SHARES_POOL_REJECTED, "reason", of(&PoolReject::ALL, PoolReject::label)),
+        (&super::WORK, "state", WORK_STATES.to_vec()),
         (&super::MINER_REFUSED, "reason", of(RefuseReason::ALL, RefuseReason::label)),
         (&super::MINER_TLS_FAILED, "reason", of(TlsFailure::ALL, TlsFailure::label)),
         (&super::MINER_CLOSED, "reason", of(CloseReason::ALL, CloseReason::label)),

@@ -3,9 +3,10 @@ use std::path::Path;
 
 use loka_ops::catalogue::Kind;
 
-use super::document::{LOST, UNANSWERED, closed_sets};
+use super::document::{LOST, UNANSWERED, WORK_STATES, closed_sets};
 use super::*;
 use crate::sink::ledger::{Lost, Unanswered};
+use crate::sink::time::WorkState;
 
 #[test]
 fn names_are_unique_prefixed_and_carry_their_unit_last() {
@@ -57,6 +58,7 @@ fn every_label_is_a_name_of_the_configuration_or_its_values_are_documented() {
 fn the_reasons_of_the_ledger_are_documented() {
     assert_eq!(UNANSWERED, Unanswered::ALL.map(Unanswered::label));
     assert_eq!(LOST, Lost::ALL.map(Lost::label));
+    assert_eq!(WORK_STATES, WorkState::ALL.map(WorkState::label));
 }
 
 #[test]
