@@ -54,9 +54,9 @@ impl Options {
         let machines = machines.and_then(|number| usize::try_from(number).ok());
         Ok(Self {
             shape,
-            machines: machines.unwrap_or(shape.machines()),
+            machines: machines.unwrap_or_else(|| shape.machines()),
             seed: seed.unwrap_or(1),
-            pause: pause.map_or(shape.pause(), Duration::from_secs),
+            pause: pause.map_or_else(|| shape.pause(), Duration::from_secs),
             json,
             svg,
         })

@@ -40,10 +40,7 @@ pub(crate) struct Keeper {
 }
 
 struct Pods {
-    net: Net,
-    addresses: [String; 2],
-    book: Arc<Book>,
-    seed: u64,
+    site: Site,
     preferred: PoolId,
     serving: Pod,
     standby: Pod,
@@ -51,6 +48,14 @@ struct Pods {
     started: usize,
     /// Pods on their way out.
     ending: JoinSet<()>,
+}
+
+/// What all pods are given.
+struct Site {
+    net: Net,
+    addresses: [String; 2],
+    book: Arc<Book>,
+    seed: u64,
 }
 
 struct Pod {
@@ -100,7 +105,8 @@ impl Keeper {
         seed: u64,
     ) -> Self {
         let (commands, mut received) = mpsc::channel(COMMANDS_MAX);
-        let mut pods = Pods::start(net, addresses, book, seed).await;
+        let site = Site { net: net.clone(), addresses, book, seed };
+        let mut pods = Pods::start(site).await;
         let vip = Arc::clone(&pods.vip);
         let mut keeping = JoinSet::new();
         keeping.spawn(async move {
@@ -138,28 +144,18 @@ impl Keeper {
 // === impl Pods ===
 
 impl Pods {
-    async fn start(net: &Net, addresses: [String; 2], book: Arc<Book>, seed: u64) -> Self {
+    async fn start(site: Site) -> Self {
         let preferred = PoolId::First;
-        let start = |number| Pod::start(net, number, preferred, &addresses, &book, seed);
-        let (serving, standby) = (start(0).await, start(1).await);
-        Self {
-            net: net.clone(),
-            serving,
-            standby,
-            addresses,
-            book,
-            seed,
-            preferred,
-            vip: Arc::new(AtomicUsize::new(0)),
-            started: 2,
-            ending: JoinSet::new(),
-        }
+        let serving = Pod::start(&site, 0, preferred).await;
+        let standby = Pod::start(&site, 1, preferred).await;
+        let vip = Arc::new(AtomicUsize::new(serving.number));
+        Self { site, preferred, serving, standby, vip, started: 2, ending: JoinSet::new() }
     }
 
     async fn prefer(&mut self, pool: PoolId) {
         self.preferred = pool;
         for pod in [&mut self.serving, &mut self.standby] {
-            let applied = documents::applied(pool, &self.addresses, PORTS);
+            let applied = documents::applied(pool, &self.site.addresses, PORTS);
             pod.publisher.publish(Offered::from_files(applied)).await.expect("good documents");
         }
     }
@@ -203,8 +199,7 @@ impl Pods {
     async fn fresh(&mut self) -> Pod {
         let number = self.started;
         self.started += 1;
-        let (preferred, addresses) = (self.preferred, &self.addresses);
-        Pod::start(&self.net, number, preferred, addresses, &self.book, self.seed).await
+        Pod::start(&self.site, number, self.preferred).await
     }
 
     fn route(&self) {
@@ -215,14 +210,8 @@ impl Pods {
 // === impl Pod ===
 
 impl Pod {
-    async fn start(
-        net: &Net,
-        number: usize,
-        preferred: PoolId,
-        addresses: &[String; 2],
-        book: &Arc<Book>,
-        seed: u64,
-    ) -> Self {
+    async fn start(site: &Site, number: usize, preferred: PoolId) -> Self {
+        let Site { net, addresses, book, seed } = site;
         let killed = Arc::new(AtomicBool::new(false));
         let net = PodNet { net: net.clone(), number, killed, book: Arc::clone(book) };
         let telemetry = Telemetry::silent();

@@ -133,7 +133,7 @@ impl<D: Dial> Machine<D> {
         if failures == 1 {
             return FIRST_RETRY_MAX.mul_f64(self.dice.f64());
         }
-        if failures % all == 0 { self.kind.retry() } else { Duration::ZERO }
+        if failures.is_multiple_of(all) { self.kind.retry() } else { Duration::ZERO }
     }
 
     /// One connection, from the dial to its end.

@@ -62,7 +62,8 @@ impl Bench {
     pub(super) fn new(clock: TicketClock, kind: Kind, target: Target, farm: &Farm) -> Self {
         let power = Power::new(kind.idle(), farm.start);
         // Of the clock's next moment: a seed of this machine's that is no other's.
-        let dice = fastrand::Rng::with_seed(farm.seed ^ clock.next().as_nanos() as u64);
+        let moment = u64::try_from(clock.next().as_nanos()).unwrap_or(u64::MAX);
+        let dice = fastrand::Rng::with_seed(farm.seed ^ moment);
         Self { clock, power, target, start: farm.start, book: Arc::clone(&farm.book), dice }
     }
 

@@ -55,7 +55,7 @@ enum Asked {
     Subscribe,
     Authorize,
     Other,
-    Share(Sent),
+    Share(Box<Sent>),
 }
 
 /// What the server has granted on this connection.
@@ -287,7 +287,7 @@ impl<D: Dial> Machine<D> {
     fn hold(&mut self, standing: Standing) {
         if self.kind.resumes() {
             let shares = standing.asked.into_iter().filter_map(|(_, asked)| match asked {
-                Asked::Share(sent) => Some(sent),
+                Asked::Share(sent) => Some(*sent),
                 Asked::Configure | Asked::Subscribe | Asked::Authorize | Asked::Other => None,
             });
             self.memory.held = shares.collect();
@@ -329,7 +329,7 @@ impl Standing {
 
     fn submit(&mut self, sent: Sent) {
         let params = sent.params.clone();
-        self.ask("mining.submit", &params, Asked::Share(sent));
+        self.ask("mining.submit", &params, Asked::Share(Box::new(sent)));
     }
 
     /// From the next job on.

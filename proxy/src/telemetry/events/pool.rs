@@ -88,6 +88,11 @@ impl PoolEvent<'_> {
                 metrics.pool_login.observe([route, pool], after);
                 debug!(route, pool, after_seconds = seconds(after), "pool back");
             }
+            Self::BlockJudged { route, pool, hash, verdict, outcome } => {
+                if let Some(unlogged) = metrics.block_log.admit() {
+                    warn!(target: AUDIT, route, pool, hash, %verdict, ?outcome, unlogged, "THE POOL HAS JUDGED A BLOCK");
+                }
+            }
             Self::Connecting { route, pool, endpoint } => {
                 metrics.pool_connects.inc([route, pool]);
                 debug!(route, pool, endpoint, "connecting to pool");
@@ -113,56 +118,17 @@ impl PoolEvent<'_> {
             }
             Self::Misbehaved { route, pool, what } => {
                 metrics.pool_misbehaved.inc([route, pool]);
-                let remedy = "check that host and port are those of the pool's Stratum V1 service";
-                warn!(route, pool, what = %Said(what), remedy, "pool broke the protocol");
-            }
-            Self::Suspected { route, pool, reason } => {
-                metrics.pool_suspected.inc([route, pool, reason.label()]);
-                let remedy = "none needed unless it lasts; another pool is mined on meanwhile";
-                warn!(route, pool, %reason, remedy, "pool suspected");
-            }
-            Self::Up { route, pool, after } => {
-                metrics.pool_login.observe([route, pool], after);
-                info!(route, pool, after_seconds = seconds(after), "pool up");
-            }
-            Self::Verdict { route, pool, verdict, after } => {
-                metrics.pool_verdict.observe([route, pool, verdict.label()], after);
-                trace!(route, pool, %verdict, after_seconds = seconds(after), "verdict");
-            }
-            Self::BlockJudged { .. }
-            | Self::Moved { .. }
-            | Self::NotAllowed { .. }
-            | Self::NameRefused { .. }
-            | Self::ReconnectAsked { .. }
-            | Self::StillUnverified { .. }
-            | Self::Unnamed { .. }
-            | Self::Unverified { .. } => self.observe_money(metrics),
-        }
-    }
-
-    /// What decides, or may change, whom the hash goes to and who is paid.
-    fn observe_money(&self, metrics: &Metrics) {
-        match *self {
-            Self::BlockJudged { route, pool, hash, verdict, outcome } => {
-                if let Some(unlogged) = metrics.block_log.admit() {
-                    warn!(target: AUDIT, route, pool, hash, %verdict, ?outcome, unlogged, "THE POOL HAS JUDGED A BLOCK");
-                }
+                misbehaved(route, pool, what);
             }
             Self::Moved { route, pool, from, to } => {
                 info!(target: AUDIT, route, pool, %from, %to, "pool has moved");
             }
             Self::NotAllowed { route, pool, endpoint, account, reason } => {
                 metrics.pool_refused.inc([reason.label()]);
-                let remedy =
-                    "nothing, if the list is right: whoever changed the StratumPool is to be asked";
-                error!(
-                    target: AUDIT, route, pool, endpoint, account, %reason, remedy,
-                    "refused: not on the allow-list"
-                );
+                not_allowed(route, pool, (endpoint, account), &reason);
             }
             Self::NameRefused { route, pool, login, message } => {
-                let (login, message) = (Said(login), Said(message));
-                warn!(route, pool, %login, said = %message, "pool refused a worker's name");
+                name_refused(route, pool, login, message);
             }
             Self::ReconnectAsked { route, pool, to, wait, obeyed } => {
                 metrics.pool_reconnects_asked.inc([route, pool, obeyed.label()]);
@@ -180,17 +146,18 @@ impl PoolEvent<'_> {
                 metrics.pool_unverified_jobs.inc([route, pool]);
                 unverified(route, pool, detail);
             }
-            Self::Back { .. }
-            | Self::Connecting { .. }
-            | Self::Down { .. }
-            | Self::Dropped { .. }
-            | Self::JobReceived { .. }
-            | Self::LoginRefused { .. }
-            | Self::Message { .. }
-            | Self::Misbehaved { .. }
-            | Self::Suspected { .. }
-            | Self::Up { .. }
-            | Self::Verdict { .. } => {}
+            Self::Suspected { route, pool, reason } => {
+                metrics.pool_suspected.inc([route, pool, reason.label()]);
+                suspected(route, pool, &reason);
+            }
+            Self::Up { route, pool, after } => {
+                metrics.pool_login.observe([route, pool], after);
+                info!(route, pool, after_seconds = seconds(after), "pool up");
+            }
+            Self::Verdict { route, pool, verdict, after } => {
+                metrics.pool_verdict.observe([route, pool, verdict.label()], after);
+                trace!(route, pool, %verdict, after_seconds = seconds(after), "verdict");
+            }
         }
     }
 }
@@ -204,6 +171,34 @@ fn down(
     let (detail, retry) = (Said(detail), retry_in.map(seconds));
     let remedy = down_remedy(reason);
     warn!(route, pool, %reason, %detail, retry_in_seconds = retry, remedy, "pool down");
+}
+
+fn not_allowed(
+    route: &str,
+    pool: &str,
+    (endpoint, account): (&str, &str),
+    reason: &dyn std::fmt::Display,
+) {
+    let remedy = "nothing, if the list is right: whoever changed the StratumPool is to be asked";
+    error!(
+        target: AUDIT, route, pool, endpoint, account, %reason, remedy,
+        "refused: not on the allow-list"
+    );
+}
+
+fn misbehaved(route: &str, pool: &str, what: &str) {
+    let remedy = "check that host and port are those of the pool's Stratum V1 service";
+    warn!(route, pool, what = %Said(what), remedy, "pool broke the protocol");
+}
+
+fn suspected(route: &str, pool: &str, reason: &dyn std::fmt::Display) {
+    let remedy = "none needed unless it lasts; another pool is mined on meanwhile";
+    warn!(route, pool, %reason, remedy, "pool suspected");
+}
+
+fn name_refused(route: &str, pool: &str, login: &str, message: &str) {
+    let (login, message) = (Said(login), Said(message));
+    warn!(route, pool, %login, said = %message, "pool refused a worker's name");
 }
 
 fn login_refused(route: &str, pool: &str, user: &str, message: &str) {
