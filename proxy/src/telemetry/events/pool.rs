@@ -93,9 +93,8 @@ impl PoolEvent<'_> {
                     warn!(target: AUDIT, route, pool, hash, %verdict, ?outcome, unlogged, "THE POOL HAS JUDGED A BLOCK");
                 }
             }
-            Self::Connecting { route, pool, endpoint } => {
-                metrics.pool_connects.inc([route, pool]);
-                debug!(route, pool, endpoint, "connecting to pool");
+            Self::Connecting { .. } | Self::JobReceived { .. } | Self::Verdict { .. } => {
+                self.observe_routine(metrics);
             }
             Self::Down { route, pool, reason, detail, retry_in } => {
                 metrics.pool_down.inc([route, pool, reason.label()]);
@@ -103,10 +102,6 @@ impl PoolEvent<'_> {
             }
             Self::Dropped { route, pool, reason, detail } => {
                 debug!(route, pool, %reason, detail = %Said(detail), "pool dropped us, trying again");
-            }
-            Self::JobReceived { route, pool, clean } => {
-                metrics.jobs_received.inc([route, pool, clean.label()]);
-                debug!(route, pool, %clean, "job received");
             }
             Self::LoginRefused { route, pool, user, message } => {
                 metrics.pool_login_refused.inc([route, pool]);
@@ -154,10 +149,20 @@ impl PoolEvent<'_> {
                 metrics.pool_login.observe([route, pool], after);
                 info!(route, pool, after_seconds = seconds(after), "pool up");
             }
-            Self::Verdict { route, pool, verdict, after } => {
-                metrics.pool_verdict.observe([route, pool, verdict.label()], after);
-                trace!(route, pool, %verdict, after_seconds = seconds(after), "verdict");
-            }
+        }
+    }
+
+    /// What comes all day long.
+    fn observe_routine(&self, metrics: &Metrics) {
+        if let Self::Connecting { route, pool, endpoint } = *self {
+            metrics.pool_connects.inc([route, pool]);
+            debug!(route, pool, endpoint, "connecting to pool");
+        } else if let Self::JobReceived { route, pool, clean } = *self {
+            metrics.jobs_received.inc([route, pool, clean.label()]);
+            debug!(route, pool, %clean, "job received");
+        } else if let Self::Verdict { route, pool, verdict, after } = *self {
+            metrics.pool_verdict.observe([route, pool, verdict.label()], after);
+            trace!(route, pool, %verdict, after_seconds = seconds(after), "verdict");
         }
     }
 }
