@@ -101,17 +101,17 @@ impl Ledger {
         let ours = self.pool(name);
         let doubt = total(&ours.unanswered);
         let refused = total(&ours.pool_rejected);
-        // A share that was submitted once more to a resumed session may have been received twice, and it was refused at
-        // least the second time. One that was accepted then was not received before, or it would be a duplicate.
+        // What was submitted once more to a resumed session may have been received twice, and where the pool said no to it,
+        // it was refused at least then. It was accepted once at most: the other time it is a duplicate.
         let of = |reason: &str| ours.unanswered.get(reason).copied().unwrap_or_default();
-        let twice = of("received_before") + of("refused_again");
+        let again = of("received_before") + of("refused_again");
         let mut found = Vec::new();
-        for (what, theirs, ours, least, twice) in [
-            ("accepted", pool.accepted, ours.pool_accepted, 0, 0),
-            ("refused", pool.rejected_total(), refused, twice, twice),
-            ("received", pool.received, ours.pool_accepted + refused, twice, twice),
+        for (what, theirs, ours, least, most) in [
+            ("accepted", pool.accepted, ours.pool_accepted, 0, doubt),
+            ("refused", pool.rejected_total(), refused, again, 2 * doubt),
+            ("received", pool.received, ours.pool_accepted + refused, again, 2 * doubt),
         ] {
-            if !(ours + least..=ours + doubt + twice).contains(&theirs) {
+            if !(ours + least..=ours + most).contains(&theirs) {
                 found.push(format!(
                     "pool {name} {what} {theirs}; the ledger says {ours}, and {doubt} in doubt"
                 ));

@@ -298,6 +298,11 @@ fn pool(changes: &Value) -> Pool {
     serde_json::from_value(pool).expect("a pool")
 }
 
+/// Lets virtual time pass: [`play`] has `start_paused` it.
+async fn pass(time: Duration) {
+    tokio::time::sleep(time).await;
+}
+
 /// Runs `script` beside the task of `pool`.
 fn play(pool: Pool, script: impl AsyncFnOnce(Bench)) {
     play_within(AllowedPools::default(), pool, script);

@@ -10,7 +10,7 @@ use loka_stratum::job::Clean;
 use loka_stratum::share::VerifiedShare;
 use loka_stratum::types::SourceId;
 
-use super::InFlight;
+use super::{InFlight, Time};
 use crate::sink::ledger::Unanswered;
 
 /// How long after its first writing a share may be submitted once more; cgminer's rule, which pools are used to.
@@ -42,9 +42,9 @@ pub(super) struct LiveJobs {
 
 impl Unsettled {
     /// Keeps a share; `reason` is why it is unanswered if the session does not come back. What cannot be kept is handed
-    /// back.
+    /// back: a pool that left it unanswered twice would only see a third.
     pub(super) fn keep(&mut self, share: InFlight, reason: Unanswered) -> Result<(), InFlight> {
-        if self.0.len() >= UNSETTLED_MAX {
+        if share.time == Time::Again || self.0.len() >= UNSETTLED_MAX {
             return Err(share);
         }
         self.0.push_back(Entry { share, reason });

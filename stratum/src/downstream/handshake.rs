@@ -143,7 +143,8 @@ impl Downstream {
             out.close = Some(Close::ExtranonceExhausted);
             return;
         };
-        self.subscribed(view, request, id, None, out);
+        answer(out, request, &self.subscription(id));
+        self.subscribed(view, id, None, out);
     }
 
     /// Gives the miner back what it had. Where its extranonce does not fit what there is to mine on, it is told another
@@ -174,18 +175,17 @@ impl Downstream {
         }
         out.events.push(Event::Resumed);
         let id = mining.id();
-        self.subscribed(view, request, id, Some(mining), out);
+        answer(out, request, &self.subscription(id));
+        self.subscribed(view, id, Some(mining), out);
     }
 
     fn subscribed(
         &mut self,
         view: &View<'_>,
-        request: Option<RequestId>,
         id: MinerId,
         resumed: Option<Box<Mining>>,
         out: &mut Outbox,
     ) {
-        answer(out, request, &self.subscription(id));
         let release_at = view.now.instant + LATE_AUTHORIZE;
         self.phase = Phase::Subscribed(Subscribed { id, release_at, resumed });
         if !self.peer.workers.is_empty() {

@@ -145,8 +145,8 @@ impl Bank {
     #[must_use]
     pub fn of_layout(self, layout: Layout, extranonce2_size: u8) -> std::ops::Range<u32> {
         let Some(room) = extranonce2_size.checked_sub(layout.total()) else { return 0..0 };
-        let width = 1_u64.checked_shl(8 * u32::from(room)).unwrap_or(u64::from(BANKS_MAX));
-        let width = if room >= VALUE_LEN { u64::from(BANKS_MAX) } else { width };
+        // From three bytes on it is more than there are.
+        let width = 1_u64 << (8 * u32::from(room.min(3)));
         let edge = |bank: u64| {
             let edge = bank.saturating_mul(width).min(u64::from(BANKS_MAX));
             u32::try_from(edge).unwrap_or(BANKS_MAX)

@@ -98,35 +98,35 @@ impl Payout {
     /// What goes to the script, and what goes to anybody.
     fn sums(&self, bytes: &[u8], filled: &Range<usize>) -> Result<(u64, u64), PayoutError> {
         let unreadable = PayoutError::Unreadable;
-        let ended = unreadable("it ends too early");
+        let ended = || unreadable("it ends too early");
         let mut cursor = Cursor { bytes, at: 0 };
-        cursor.take(4).ok_or(ended.clone())?;
+        cursor.take(4).ok_or_else(ended)?;
         if cursor.length() != Some(1) {
             return Err(unreadable("a coinbase has one input"));
         }
-        let outpoint = cursor.take(36).ok_or(ended.clone())?;
+        let outpoint = cursor.take(36).ok_or_else(ended)?;
         let (hash, index) = outpoint.split_at(32);
         if hash.iter().any(|byte| *byte != 0) || index.iter().any(|byte| *byte != 0xff) {
             return Err(unreadable("its input spends something"));
         }
-        let mut covered = cursor.script().ok_or(ended.clone())?.1.covers(filled);
-        cursor.take(4).ok_or(ended.clone())?;
-        let outputs = cursor.length().ok_or(ended.clone())?;
+        let mut covered = cursor.script().ok_or_else(ended)?.1.covers(filled);
+        cursor.take(4).ok_or_else(ended)?;
+        let outputs = cursor.length().ok_or_else(ended)?;
         let (mut paid, mut total) = (0_u64, 0_u64);
         for _ in 0..outputs {
-            let value = cursor.value().ok_or(ended.clone())?;
-            let (script, range) = cursor.script().ok_or(ended.clone())?;
+            let value = cursor.value().ok_or_else(ended)?;
+            let (script, range) = cursor.script().ok_or_else(ended)?;
             let is_filled = range.covers(filled);
             covered |= is_filled;
             total = total
                 .checked_add(value)
                 .filter(|total| *total <= MONEY_MAX)
-                .ok_or(unreadable("it pays more than there is"))?;
+                .ok_or_else(|| unreadable("it pays more than there is"))?;
             if *script == *self.script && !is_filled {
                 paid += value;
             }
         }
-        cursor.take(4).ok_or(ended)?;
+        cursor.take(4).ok_or_else(ended)?;
         match (cursor.is_at_end(), covered) {
             (false, _) => Err(unreadable("more bytes follow its end")),
             (true, false) => Err(unreadable("the extranonce does not lie within one script")),

@@ -27,6 +27,7 @@ const LAYERS: [(&str, &[&str]); 19] = [
             "fleet",
             "session",
             "router",
+            "seats",
             "sink",
             "telemetry",
             "transport",

@@ -72,11 +72,7 @@ impl MinerEvent<'_> {
     pub(super) fn observe(&self, metrics: &Metrics) {
         match *self {
             Self::BlockFound { listener, route, pool, worker, hash } => {
-                if let Some(unlogged) = metrics.block_log.admit() {
-                    let worker = Said(worker);
-                    // A warning, because nothing that is logged is rarer and many read no more than those.
-                    warn!(target: AUDIT, listener, route, pool, %worker, %hash, unlogged, "BLOCK FOUND, on its way to the pool");
-                }
+                block_found(metrics, (listener, route, pool), worker, hash);
             }
             Self::Closed { listener, peer, reason, after, trace } => {
                 metrics.miner_closed.inc([listener, reason.label()]);
@@ -85,13 +81,7 @@ impl MinerEvent<'_> {
             }
             Self::CoinbaseTooLong { listener, peer, class, len, max } => {
                 metrics.miner_coinbase_too_long.inc([listener, class]);
-                if let Some(unlogged) = metrics.miner_log.admit() {
-                    warn!(
-                        listener, %peer, firmware = class, coinbase_bytes = len, bytes_max = max, unlogged,
-                        "coinbase is longer than the miner's software is known to hold; if its shares are refused, \
-                         choose another pool for it, or raise coinbaseBytesMax in a firmware profile of your own"
-                    );
-                }
+                coinbase_too_long(metrics, (listener, peer), class, (len, max));
             }
             Self::Connected { listener, peer } => {
                 metrics.miner_connections.inc([listener]);
@@ -144,12 +134,53 @@ impl MinerEvent<'_> {
             }
             Self::TlsFailed { listener, peer, reason, detail } => {
                 metrics.miner_tls_failed.inc([listener, reason.label()]);
-                if let Some(unlogged) = metrics.miner_log.admit() {
-                    let (detail, remedy) = (Said(detail), tls_remedy(reason));
-                    warn!(listener, %peer, %reason, %detail, unlogged, remedy, "no TLS with a miner");
-                }
+                tls_failed(metrics, (listener, peer), reason, detail);
             }
         }
+    }
+}
+
+/// A warning, because nothing that is logged is rarer and many read no more than those.
+fn block_found(
+    metrics: &Metrics,
+    (listener, route, pool): (&str, &str, &str),
+    worker: &str,
+    hash: &dyn Display,
+) {
+    if let Some(unlogged) = metrics.block_log.admit() {
+        let worker = Said(worker);
+        warn!(target: AUDIT, listener, route, pool, %worker, %hash, unlogged, "BLOCK FOUND, on its way to the pool");
+    }
+}
+
+fn coinbase_too_long(
+    metrics: &Metrics,
+    (listener, peer): (&str, SocketAddr),
+    firmware: &str,
+    (coinbase_bytes, bytes_max): (usize, usize),
+) {
+    if let Some(unlogged) = metrics.miner_log.admit() {
+        let remedy = COINBASE_REMEDY;
+        warn!(
+            listener, %peer, firmware, coinbase_bytes, bytes_max, unlogged, remedy,
+            "coinbase is longer than the miner's software is known to hold"
+        );
+    }
+}
+
+/// What to do about a coinbase that is too long for a miner.
+const COINBASE_REMEDY: &str = "if its shares are refused, choose another pool for it, or raise coinbaseBytesMax in a \
+                               firmware profile of your own";
+
+fn tls_failed(
+    metrics: &Metrics,
+    (listener, peer): (&str, SocketAddr),
+    reason: TlsFailure,
+    detail: &str,
+) {
+    if let Some(unlogged) = metrics.miner_log.admit() {
+        let (detail, remedy) = (Said(detail), tls_remedy(reason));
+        warn!(listener, %peer, %reason, %detail, unlogged, remedy, "no TLS with a miner");
     }
 }
 

@@ -93,9 +93,8 @@ impl PoolEvent<'_> {
                     warn!(target: AUDIT, route, pool, hash, %verdict, ?outcome, unlogged, "THE POOL HAS JUDGED A BLOCK");
                 }
             }
-            Self::Connecting { route, pool, endpoint } => {
-                metrics.pool_connects.inc([route, pool]);
-                debug!(route, pool, endpoint, "connecting to pool");
+            Self::Connecting { .. } | Self::JobReceived { .. } | Self::Verdict { .. } => {
+                self.observe_routine(metrics);
             }
             Self::Down { route, pool, reason, detail, retry_in } => {
                 metrics.pool_down.inc([route, pool, reason.label()]);
@@ -103,10 +102,6 @@ impl PoolEvent<'_> {
             }
             Self::Dropped { route, pool, reason, detail } => {
                 debug!(route, pool, %reason, detail = %Said(detail), "pool dropped us, trying again");
-            }
-            Self::JobReceived { route, pool, clean } => {
-                metrics.jobs_received.inc([route, pool, clean.label()]);
-                debug!(route, pool, %clean, "job received");
             }
             Self::LoginRefused { route, pool, user, message } => {
                 metrics.pool_login_refused.inc([route, pool]);
@@ -118,24 +113,17 @@ impl PoolEvent<'_> {
             }
             Self::Misbehaved { route, pool, what } => {
                 metrics.pool_misbehaved.inc([route, pool]);
-                let remedy = "check that host and port are those of the pool's Stratum V1 service";
-                warn!(route, pool, what = %Said(what), remedy, "pool broke the protocol");
+                misbehaved(route, pool, what);
             }
             Self::Moved { route, pool, from, to } => {
                 info!(target: AUDIT, route, pool, %from, %to, "pool has moved");
             }
             Self::NotAllowed { route, pool, endpoint, account, reason } => {
                 metrics.pool_refused.inc([reason.label()]);
-                let remedy =
-                    "nothing, if the list is right: whoever changed the StratumPool is to be asked";
-                error!(
-                    target: AUDIT, route, pool, endpoint, account, %reason, remedy,
-                    "refused: not on the allow-list"
-                );
+                not_allowed(route, pool, (endpoint, account), &reason);
             }
             Self::NameRefused { route, pool, login, message } => {
-                let (login, message) = (Said(login), Said(message));
-                warn!(route, pool, %login, said = %message, "pool refused a worker's name");
+                name_refused(route, pool, login, message);
             }
             Self::ReconnectAsked { route, pool, to, wait, obeyed } => {
                 metrics.pool_reconnects_asked.inc([route, pool, obeyed.label()]);
@@ -155,17 +143,26 @@ impl PoolEvent<'_> {
             }
             Self::Suspected { route, pool, reason } => {
                 metrics.pool_suspected.inc([route, pool, reason.label()]);
-                let remedy = "none needed unless it lasts; another pool is mined on meanwhile";
-                warn!(route, pool, %reason, remedy, "pool suspected");
+                suspected(route, pool, &reason);
             }
             Self::Up { route, pool, after } => {
                 metrics.pool_login.observe([route, pool], after);
                 info!(route, pool, after_seconds = seconds(after), "pool up");
             }
-            Self::Verdict { route, pool, verdict, after } => {
-                metrics.pool_verdict.observe([route, pool, verdict.label()], after);
-                trace!(route, pool, %verdict, after_seconds = seconds(after), "verdict");
-            }
+        }
+    }
+
+    /// What comes all day long.
+    fn observe_routine(&self, metrics: &Metrics) {
+        if let Self::Connecting { route, pool, endpoint } = *self {
+            metrics.pool_connects.inc([route, pool]);
+            debug!(route, pool, endpoint, "connecting to pool");
+        } else if let Self::JobReceived { route, pool, clean } = *self {
+            metrics.jobs_received.inc([route, pool, clean.label()]);
+            debug!(route, pool, %clean, "job received");
+        } else if let Self::Verdict { route, pool, verdict, after } = *self {
+            metrics.pool_verdict.observe([route, pool, verdict.label()], after);
+            trace!(route, pool, %verdict, after_seconds = seconds(after), "verdict");
         }
     }
 }
@@ -179,6 +176,34 @@ fn down(
     let (detail, retry) = (Said(detail), retry_in.map(seconds));
     let remedy = down_remedy(reason);
     warn!(route, pool, %reason, %detail, retry_in_seconds = retry, remedy, "pool down");
+}
+
+fn not_allowed(
+    route: &str,
+    pool: &str,
+    (endpoint, account): (&str, &str),
+    reason: &dyn std::fmt::Display,
+) {
+    let remedy = "nothing, if the list is right: whoever changed the StratumPool is to be asked";
+    error!(
+        target: AUDIT, route, pool, endpoint, account, %reason, remedy,
+        "refused: not on the allow-list"
+    );
+}
+
+fn misbehaved(route: &str, pool: &str, what: &str) {
+    let remedy = "check that host and port are those of the pool's Stratum V1 service";
+    warn!(route, pool, what = %Said(what), remedy, "pool broke the protocol");
+}
+
+fn suspected(route: &str, pool: &str, reason: &dyn std::fmt::Display) {
+    let remedy = "none needed unless it lasts; another pool is mined on meanwhile";
+    warn!(route, pool, %reason, remedy, "pool suspected");
+}
+
+fn name_refused(route: &str, pool: &str, login: &str, message: &str) {
+    let (login, message) = (Said(login), Said(message));
+    warn!(route, pool, %login, said = %message, "pool refused a worker's name");
 }
 
 fn login_refused(route: &str, pool: &str, user: &str, message: &str) {

@@ -60,19 +60,13 @@ impl ProcessEvent<'_> {
     pub(super) fn observe(&self, metrics: &Metrics) {
         match *self {
             Self::AllowListRefused { path, problems } => {
-                for problem in problems {
-                    error!(
-                        target: AUDIT, path = %path.display(), problem,
-                        "allow-list refused: the last good one holds"
-                    );
-                }
+                allow_list_refused(path, problems);
             }
             Self::AllowListTaken { path, pools } => {
                 info!(target: AUDIT, path = %path.display(), pools, "allow-list holds");
             }
             Self::CertificateEnded { listener, not_after } => {
-                let remedy = "renew what spec.listeners[].tls.secretRef names; it is taken up without a restart";
-                warn!(listener, not_after, remedy, "the listener's certificate has ended");
+                warn!(listener, not_after, remedy = RENEW, "the listener's certificate has ended");
             }
             Self::CertificateUnusable { listener, error } => {
                 error!(listener, %error, "certificate cannot be served: the listener takes no miners");
@@ -86,11 +80,7 @@ impl ProcessEvent<'_> {
             Self::ConfigRefused { origin, problems, trace } => {
                 metrics.config_apply.inc([ConfigResult::Refused.label()]);
                 let _in_trace = trace.enter();
-                // One line each, so that none is lost to a collector's limit on the length of a
-                // line.
-                for problem in problems {
-                    error!(origin, problem, "configuration refused: the last good one stays");
-                }
+                config_refused(origin, problems);
             }
             Self::ConfigAdopted { hash, sequence, origin } => {
                 info!(
@@ -98,10 +88,7 @@ impl ProcessEvent<'_> {
                     sequence, origin, "configuration in use already: its new name is taken over"
                 );
             }
-            Self::ConfigNotKept { path, error } => {
-                let remedy = "give --state a directory that can be written to; until then a restart begins from the mounted snapshot";
-                warn!(path = %path.display(), %error, remedy, "cannot keep the last known good configuration");
-            }
+            Self::ConfigNotKept { path, error } => not_kept(path, error),
             Self::Drained { after, miners_left } if miners_left > 0 => {
                 let after_seconds = seconds(after);
                 let remedy = "raise spec.drain.timeout if these miners should have had more time";
@@ -129,14 +116,40 @@ impl ProcessEvent<'_> {
                 info!(address, "the operator's stream is up");
             }
             Self::StreamLost { address, error, retry_in } => {
-                let retry_in_seconds = seconds(retry_in);
+                let retry = seconds(retry_in);
                 warn!(
                     address,
-                    error, retry_in_seconds, "no stream to the operator: what runs, runs on"
+                    error,
+                    retry_in_seconds = retry,
+                    "no stream to the operator: what runs, runs on"
                 );
             }
         }
     }
+}
+
+const RENEW: &str =
+    "renew what spec.listeners[].tls.secretRef names; it is taken up without a restart";
+
+/// One line each, so that none is lost to a collector's limit on the length of a line.
+fn config_refused(origin: &str, problems: &[String]) {
+    for problem in problems {
+        error!(origin, problem, "configuration refused: the last good one stays");
+    }
+}
+
+fn allow_list_refused(path: &Path, problems: &[String]) {
+    for problem in problems {
+        error!(
+            target: AUDIT, path = %path.display(), problem,
+            "allow-list refused: the last good one holds"
+        );
+    }
+}
+
+fn not_kept(path: &Path, error: &io::Error) {
+    let remedy = "give --state a directory that can be written to; until then a restart begins from the mounted snapshot";
+    warn!(path = %path.display(), %error, remedy, "cannot keep the last known good configuration");
 }
 
 /// What to do about an address that cannot be listened on.

@@ -92,7 +92,7 @@ fn a_pool_that_is_mined_on_stays_connected_until_its_route_has_another() {
             bench.submit(&job, nonce, "rig").await;
             let (id, ..) = old.submitted().await;
             old.answer(&id, json!(true), json!(null)).await;
-            tokio::time::sleep(Duration::from_secs(30)).await;
+            pass(Duration::from_secs(30)).await;
             knocked = knocked.or_else(|| bench.dials.try_recv().ok().map(Dialled::accept));
         }
         assert!(knocked.is_some(), "somebody answers there");
@@ -107,16 +107,16 @@ fn an_address_that_is_named_now_and_then_is_not_left() {
         bench.addresses.send_replace(addresses(&[OLD]));
         let mut peer = bench.working().await;
         // Between two looks, of which each minute has one.
-        tokio::time::sleep(Duration::from_secs(30)).await;
+        pass(Duration::from_secs(30)).await;
         for _ in 0..20 {
             bench.addresses.send_replace(addresses(&[NEW]));
-            tokio::time::sleep(Duration::from_secs(120)).await;
+            pass(Duration::from_secs(120)).await;
             bench.addresses.send_replace(addresses(&[NEW, OLD]));
             peer.job("2").await;
-            tokio::time::sleep(Duration::from_secs(60)).await;
+            pass(Duration::from_secs(60)).await;
         }
         bench.addresses.send_replace(Vec::new());
-        tokio::time::sleep(Duration::from_secs(300)).await;
+        pass(Duration::from_secs(300)).await;
         assert!(bench.dials.try_recv().is_err(), "nor where the name is not known any more");
     });
 }

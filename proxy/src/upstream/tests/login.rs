@@ -18,7 +18,7 @@ fn a_pool_is_told_the_difficulty_that_suits_after_the_login_and_when_it_changes_
         assert_eq!(peer.grant("mining.suggest_difficulty", json!(true)).await, json!([4096]));
         let start = tokio::time::Instant::now();
         bench.wanted.send_replace(wanted("6000"));
-        tokio::time::sleep(Duration::from_secs(10)).await;
+        pass(Duration::from_secs(10)).await;
         bench.wanted.send_replace(wanted("10000"));
         assert_eq!(peer.asked("mining.suggest_difficulty").await.1, json!([10000]));
         assert_eq!(start.elapsed(), Duration::from_secs(60), "not more often than once a minute");
@@ -36,7 +36,7 @@ fn a_pool_is_measured_while_it_works() {
         bench.news_until("job").await;
         assert!(bench.facts.borrow().block().is_some());
         let first = bench.facts.borrow().last_job;
-        tokio::time::sleep(Duration::from_secs(30)).await;
+        pass(Duration::from_secs(30)).await;
         peer.job("2").await;
         bench.news_until("job 2").await;
         tokio::task::yield_now().await;
@@ -55,7 +55,7 @@ fn a_pool_that_sends_us_below_its_own_name_is_followed_when_it_is_time_and_with_
     play(pool(&json!({})), async |mut bench| {
         let mut peer = bench.working().await;
         peer.say(&reconnect("eu.pool.example", 443, 30)).await;
-        tokio::time::sleep(Duration::from_secs(29)).await;
+        pass(Duration::from_secs(29)).await;
         peer.job("2").await;
         bench.news_until("job 2").await;
         let asked = tokio::time::Instant::now();
@@ -104,7 +104,7 @@ fn a_pool_that_sends_us_elsewhere_is_not_obeyed() {
         play(pool(&json!({"reconnect": policy})), async |mut bench| {
             let mut peer = bench.working().await;
             peer.say(&reconnect(host, port, 0)).await;
-            tokio::time::sleep(Duration::from_secs(10)).await;
+            pass(Duration::from_secs(10)).await;
             peer.job("2").await;
             bench.news_until("job 2").await;
             assert!(bench.dials.try_recv().is_err(), "{policy} {host}");
@@ -133,7 +133,7 @@ fn a_pool_is_suggested_nothing_where_that_is_disabled() {
     play(pool(&json!({"suggestDifficulty": "Disabled"})), async |mut bench| {
         bench.wanted.send_replace(wanted("4096"));
         let mut peer = bench.working().await;
-        tokio::time::sleep(Duration::from_secs(10)).await;
+        pass(Duration::from_secs(10)).await;
         peer.say(&json!({"id": 5, "method": "mining.ping", "params": []}).to_string()).await;
         assert_eq!(peer.hear().await.0, json!(5), "its pong is the next line");
     });

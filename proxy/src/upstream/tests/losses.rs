@@ -19,7 +19,7 @@ fn an_idle_stand_by_that_is_dropped_and_comes_back_is_no_event() {
     play(pool(&json!({})), async |mut bench| {
         let mut peer = bench.working().await;
         for session in 0..5 {
-            tokio::time::sleep(Duration::from_secs(120)).await;
+            pass(Duration::from_secs(120)).await;
             drop(peer);
             let before = tokio::time::Instant::now();
             peer = bench.working().await;
@@ -36,7 +36,7 @@ fn an_idle_stand_by_that_is_dropped_and_comes_back_is_no_event() {
 fn an_idle_stand_by_that_is_not_back_at_once_is_down() {
     play(pool(&json!({})), async |mut bench| {
         let peer = bench.working().await;
-        tokio::time::sleep(Duration::from_secs(120)).await;
+        pass(Duration::from_secs(120)).await;
         drop(peer);
         bench.news_until("Quiet disconnected").await;
         bench.dialled().await.refuse();
@@ -52,7 +52,7 @@ fn a_retry_that_hangs_does_not_keep_a_loss_unsaid() {
     }});
     play(pool(&slow), async |mut bench| {
         let peer = bench.working().await;
-        tokio::time::sleep(Duration::from_secs(120)).await;
+        pass(Duration::from_secs(120)).await;
         drop(peer);
         bench.news_until("Quiet disconnected").await;
         let _hangs = bench.dialled().await;

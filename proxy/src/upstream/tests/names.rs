@@ -20,12 +20,12 @@ fn a_miners_work_goes_under_its_name_once_the_pool_has_let_that_in() {
         assert_eq!(first.await, Ok(HandOver::Written));
         peer.answer(&login, json!(true), json!(null)).await;
         peer.answer(&id, json!(true), json!(null)).await;
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        pass(Duration::from_millis(1)).await;
         bench.submit(&job, 2, "other.rig7").await;
         let (id, user, nonce) = peer.submitted().await;
         assert_eq!((user.as_str(), nonce.as_str()), ("acct.rig7", "00000002"));
         peer.answer(&id, json!(true), json!(null)).await;
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        pass(Duration::from_millis(1)).await;
         assert_eq!(bench.counts().pool_accepted, 2);
         assert_eq!(bench.counted("loka_pool_unnamed_shares_total"), 1);
     });
@@ -40,7 +40,7 @@ fn a_name_that_the_pool_refuses_or_that_is_one_too_many_goes_under_the_plain_log
         let (login, _) = peer.asked("mining.authorize").await;
         peer.answer(&login, json!(false), json!([24, "who?", null])).await;
         peer.submitted().await;
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        pass(Duration::from_millis(1)).await;
         bench.submit(&job, 2, "x.rig1").await;
         assert_eq!(peer.submitted().await.1, "acct.proxy", "refused, and not asked for again");
         bench.submit(&job, 3, "x.rig2").await;
@@ -48,7 +48,7 @@ fn a_name_that_the_pool_refuses_or_that_is_one_too_many_goes_under_the_plain_log
         assert_eq!(params[0], "acct.rig2");
         peer.answer(&login, json!(true), json!(null)).await;
         peer.submitted().await;
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        pass(Duration::from_millis(1)).await;
         bench.submit(&job, 4, "x.rig3").await;
         assert_eq!(peer.submitted().await.1, "acct.proxy", "one too many");
         bench.submit(&job, 5, "x.rig2").await;
@@ -66,12 +66,12 @@ fn a_name_that_the_pool_turns_against_is_used_no_more() {
         let (login, _) = peer.asked("mining.authorize").await;
         peer.answer(&login, json!(true), json!(null)).await;
         peer.submitted().await;
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        pass(Duration::from_millis(1)).await;
         bench.submit(&job, 2, "x.rig1").await;
         let (id, user, _) = peer.submitted().await;
         assert_eq!(user, "acct.rig1");
         peer.answer(&id, json!(null), json!([24, "Unauthorized worker", null])).await;
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        pass(Duration::from_millis(1)).await;
         bench.submit(&job, 3, "x.rig1").await;
         assert_eq!(peer.submitted().await.1, "acct.proxy");
     });

@@ -201,7 +201,7 @@ fn the_nearer_word_on_the_first_difficulty_counts() {
                 r#"{{"id":3,"method":"mining.suggest_difficulty","params":[{suggested}]}}"#
             ));
         }
-        let password = password.map_or("x".to_owned(), |number| format!("x,d={number}"));
+        let password = password.map_or_else(|| "x".to_owned(), |number| format!("x,d={number}"));
         let said = bench.say(&format!(
             r#"{{"id":2,"method":"mining.authorize","params":["acct.w","{password}"]}}"#
         ));
