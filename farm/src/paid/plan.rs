@@ -89,7 +89,16 @@ pub struct Shape {
     /// Tickets before it are not counted: the farm is switched on.
     pub warm_up: Duration,
     pub block_interval: Duration,
+    pub order: Order,
     pub kinds: &'static [Kind],
+}
+
+/// In which order the kinds of events come.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Order {
+    Drawn,
+    /// As listed: where the time is too short for machines to fail back between two events.
+    AsListed,
 }
 
 /// All that happens.
@@ -131,6 +140,7 @@ pub const DAY: Shape = Shape {
     length: Duration::from_secs(24 * 3600),
     warm_up: Duration::from_secs(120),
     block_interval: Duration::from_secs(600),
+    order: Order::Drawn,
     kinds: &[
         kind(Phase::Reset, 4, 0, 600),
         kind(Phase::BlackHole, 2, 600, 1200),
@@ -150,6 +160,7 @@ pub const SHORT: Shape = Shape {
     length: Duration::from_secs(2 * 3600),
     warm_up: Duration::from_secs(120),
     block_interval: Duration::from_secs(600),
+    order: Order::Drawn,
     kinds: &[
         kind(Phase::Reset, 1, 0, 240),
         kind(Phase::BlackHole, 1, 240, 480),
@@ -169,9 +180,10 @@ pub const SOCKETS: Shape = Shape {
     length: Duration::from_secs(20 * 60),
     warm_up: Duration::from_secs(30),
     block_interval: Duration::from_secs(120),
+    order: Order::AsListed,
     kinds: &[
-        kind(Phase::Reset, 1, 0, 60),
         kind(Phase::Zombie, 1, 120, 120),
+        kind(Phase::Reset, 1, 0, 60),
         kind(Phase::Restart, 1, 10, 80),
         kind(Phase::UplinkShort, 1, 30, 90),
         kind(Phase::PoolChange, 2, 0, 60),
@@ -240,7 +252,7 @@ impl PoolId {
 // === impl Plan ===
 
 impl Plan {
-    /// The events of `shape` in an order of the seed's, with calm between them.
+    /// The events of `shape`, with calm between them.
     #[must_use]
     pub fn new(shape: Shape, seed: u64) -> Self {
         let mut dice = fastrand::Rng::with_seed(seed);
@@ -257,7 +269,9 @@ impl Plan {
         for kind in shape.kinds {
             kinds.extend(std::iter::repeat_n(*kind, kind.times));
         }
-        dice.shuffle(&mut kinds);
+        if shape.order == Order::Drawn {
+            dice.shuffle(&mut kinds);
+        }
         let taken: Duration = kinds.iter().map(|kind| kind.fault + kind.settle).sum();
         let gaps = u32::try_from(kinds.len() + 1).unwrap_or(u32::MAX);
         let gap = shape.length.saturating_sub(shape.warm_up + taken) / gaps;
