@@ -1,4 +1,7 @@
 //! The documents of the experiment's proxies: two halls, two pools, everything else by default.
+//!
+//! But for the listeners' `idleTimeout`: tickets are so much rarer than a real machine's shares that slow machines would be let
+//! go for their silence.
 
 use loka_api::{Layered, Resources, render};
 use loka_farm::paid::plan::PoolId;
@@ -28,7 +31,8 @@ pub(crate) fn text(preferred: PoolId, addresses: &[String; 2], ports: [u16; 2]) 
         .to_owned();
     for (name, port) in LISTENERS.iter().zip(ports) {
         text += &format!(
-            "    - name: {name}\n      port: {port}\n      difficulty: {{ initial: \"{}\", min: \"{}\", max: \"{}\" }}\n",
+            "    - name: {name}\n      port: {port}\n      limits: {{ idleTimeout: 24h }}\n      \
+             difficulty: {{ initial: \"{}\", min: \"{}\", max: \"{}\" }}\n",
             milli(1.0),
             milli(0.1),
             milli(100.0)

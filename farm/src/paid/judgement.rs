@@ -60,7 +60,7 @@ pub struct Judgement {
     pub phases: BTreeMap<Phase, Tally>,
     /// Tickets that the oracle loses.
     pub oracle_lost: BTreeMap<Phase, u64>,
-    /// The first few forbidden ones, to look at.
+    /// The first few that must not be, to look at: lost for a forbidden cause, or in calm.
     pub examples: Vec<(Cause, Phase, Record)>,
 }
 
@@ -211,7 +211,8 @@ impl Judgement {
     }
 
     fn enter(&mut self, record: &Record, plan: &Plan, terms: &Terms) {
-        let phase = plan.phase(record.at);
+        // One that is on its way when something happens belongs to what happens.
+        let phase = plan.phase(record.at + terms.latency * 2);
         let oracle_pays = plan.oracle_pays(record.at, terms);
         *self.oracle_lost.entry(phase).or_default() += u64::from(!oracle_pays);
         let tally = self.phases.entry(phase).or_default();
@@ -225,7 +226,8 @@ impl Judgement {
         *tally.causes.entry(cause).or_default() += 1;
         tally.excess += u64::from(oracle_pays);
         *lost += u64::from(oracle_pays);
-        if cause.is_forbidden(phase) && self.examples.len() < EXAMPLES_MAX {
+        let is_odd = cause.is_forbidden(phase) || (phase == Phase::Calm && oracle_pays);
+        if is_odd && self.examples.len() < EXAMPLES_MAX {
             self.examples.push((cause, phase, *record));
         }
     }
@@ -301,6 +303,20 @@ mod tests {
         for (record, cause) in cases {
             assert_eq!(Cause::of(&record), cause, "{record:?}");
         }
+    }
+
+    #[test]
+    fn a_ticket_that_meets_an_event_on_its_way_is_not_lost_in_calm() {
+        let plan = Plan::new(DAY, 1);
+        let event = plan.events.iter().find(|event| event.phase == Phase::Reset).unwrap();
+        let terms = Terms { latency: Duration::from_millis(20), grace: [Duration::ZERO; 2] };
+        let phase = |before: u64| {
+            let at = event.from - Duration::from_millis(before);
+            let judgement = Judgement::of(&[Record { at, ..record() }], &plan, &terms);
+            judgement.phases.keys().copied().collect::<Vec<_>>()
+        };
+        assert_eq!(phase(15), [Phase::Reset]);
+        assert_eq!(phase(60), [Phase::Calm]);
     }
 
     #[test]
