@@ -224,7 +224,7 @@ proptest! {
     /// target = ⌊0xFFFF·2²⁰⁸·10^scale / mantissa⌋, checked by multiplying back in numbers of bytes.
     #[test]
     fn a_target_is_exact(mantissa in 1_u64.., scale in 0..=Difficulty::SCALE_MAX) {
-        let target = Target::of_ratio(u32::from(scale), mantissa);
+        let target = Difficulty::normalised(mantissa, scale).target();
         prop_assume!(target < Target::MAX);
         let one = [vec![0; 26], vec![0xff, 0xff]].concat();
         let numerator = (0..scale).fold(one, |number, _| times(&number, 10));
