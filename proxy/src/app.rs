@@ -215,6 +215,7 @@ impl Supervisor {
             allowed,
             random: random.fork(),
             pool_ids: Arc::new(AtomicU32::new(1)),
+            serials: FleetSeams::first_serials(seams.clock.now().unix),
         };
         let listening = ListenerSeams {
             clock: seams.clock,

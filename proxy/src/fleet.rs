@@ -5,10 +5,11 @@
 //! one has a job. It knows no miner but by its seat.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use loka_api::runtime_config::Route;
 use loka_stratum::downstream::NoPool;
-use loka_stratum::types::{JobSerial, VersionMask};
+use loka_stratum::types::{JobSerial, UnixTime, VersionMask};
 use loka_stratum::work::{CleanEpoch, Work};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -90,7 +91,26 @@ pub(crate) struct FleetSeams {
     pub(crate) tasks: Tasks,
     pub(crate) allowed: AllowedPools,
     pub(crate) random: fastrand::Rng,
-    pub(crate) pool_ids: Arc<std::sync::atomic::AtomicU32>,
+    pub(crate) pool_ids: Arc<AtomicU32>,
+    pub(crate) serials: Arc<AtomicU64>,
+}
+
+/// Job serials that a route has for itself, from its first on: at one each five seconds, half a week of them.
+const SERIALS_OF_A_ROUTE: u64 = 1 << 16;
+
+// === impl FleetSeams ===
+
+impl FleetSeams {
+    /// Where the serials of a process begin: they grow with time, so that none repeats what a miner may remember of an
+    /// earlier run.
+    pub(crate) fn first_serials(unix: UnixTime) -> Arc<AtomicU64> {
+        Arc::new(AtomicU64::new(u64::from(unix.0) << 24))
+    }
+
+    /// The first serial of a new route. Routes do not share any: a miner that changes routes has shares for both.
+    pub(crate) fn serials(&self) -> JobSerial {
+        JobSerial(self.serials.fetch_add(SERIALS_OF_A_ROUTE, Ordering::Relaxed))
+    }
 }
 
 // === impl RouteState ===

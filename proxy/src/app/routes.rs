@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use loka_api::runtime_config::{Listener, Mode, Route, RuntimeConfig};
-use loka_stratum::types::JobSerial;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -32,9 +31,7 @@ impl Supervisor {
     fn start_route(&mut self, route: &Route) {
         let (config, config_out) = watch::channel(Arc::new(route.clone()));
         let stop = CancellationToken::new();
-        // Ids that grow with time and differ between routes: none repeats what a miner may remember of an earlier run.
-        let unix = u64::from(self.seams.clock.now().unix.0);
-        let first_serial = JobSerial(unix << 24 | self.random.u64(..) & 0xf_ffff);
+        let first_serial = self.fleet.serials();
         let mut seams = self.fleet.clone();
         seams.random = self.random.fork();
         let parts = RouteParts { config: config_out, first_serial, seams, stop: stop.clone() };

@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use loka_api::runtime_config::Route;
-use loka_stratum::types::JobSerial;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -109,17 +108,13 @@ impl Dedicated {
 
     /// A route for one miner, on the runtime of the caller.
     pub(crate) fn open(&self, who: Who) -> PrivateRoute {
-        let (serial, random) = {
-            let mut random = self.random.lock().unwrap_or_else(PoisonError::into_inner);
-            (random.u64(..) & 0xf_ffff, random.fork())
-        };
+        let random = self.random.lock().unwrap_or_else(PoisonError::into_inner).fork();
         let mut named = self.config.clone();
         let config = watch::Sender::new(Arc::new(for_miner(&named.borrow_and_update(), &who)));
         let stop = CancellationToken::new();
-        let unix = u64::from(self.seams.clock.now().unix.0);
         let (task, output) = RouteTask::new(RouteParts {
             config: config.subscribe(),
-            first_serial: JobSerial(unix << 24 | serial),
+            first_serial: self.seams.serials(),
             seams: FleetSeams { random, ..self.seams.clone() },
             stop: stop.clone(),
         });
