@@ -50,14 +50,17 @@ const TROUBLES: &[Trouble] = &[
 
 fn nothing(_: &PoolControl) {}
 
+/// When a trouble ends, and by what.
+type End = (Instant, fn(&PoolControl));
+
 /// A farm under way.
 struct Soak {
     pools: Pools,
     documents: Documents,
     proxy: Process,
     random: fastrand::Rng,
-    /// Of each pool: when its trouble ends, and by what.
-    ends: [Option<(Instant, fn(&PoolControl))>; 2],
+    /// Of each pool that is in trouble.
+    ends: [Option<End>; 2],
     troubles: u64,
     changes: u64,
     /// KiB, one for each beat.
@@ -139,7 +142,7 @@ impl Soak {
         let documents = &mut self.documents;
         match self.random.u8(0..4) {
             0 => documents.pools.reverse(),
-            1 => documents.difficulty *= if self.changes % 2 == 0 { 0.8 } else { 1.25 },
+            1 => documents.difficulty *= if self.changes.is_multiple_of(2) { 0.8 } else { 1.25 },
             2 => documents.pools[0].account = format!("acct{}", self.changes),
             _ => {}
         }

@@ -6,6 +6,9 @@
 
 #![expect(
     clippy::expect_used,
+    clippy::float_cmp,
+    clippy::panic,
+    clippy::unwrap_in_result,
     clippy::unwrap_used,
     clippy::print_stdout,
     clippy::indexing_slicing,

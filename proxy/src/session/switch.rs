@@ -43,7 +43,9 @@ pub(crate) enum Answers {
 }
 
 /// Opens a route of its own for the miner of this name.
-pub(crate) struct Opening(Box<dyn Fn(&str) -> watch::Receiver<Arc<Feed>> + Send + Sync>);
+pub(crate) struct Opening(Box<Open>);
+
+type Open = dyn Fn(&str) -> watch::Receiver<Arc<Feed>> + Send + Sync;
 
 /// Where the miners of a listener can be sent.
 #[derive(Debug)]
@@ -185,11 +187,8 @@ impl Session {
         let way = switch.way(&Newcomer { worker, source, firmware: self.machine.class() })?;
         let Some(opening) = &way.private else { return Some(way.feed.clone()) };
         let is_there = feed.stage == Stage::Private && feed.route == way.route;
-        match worker.filter(|_| !is_there) {
-            Some(worker) => Some(opening.0(worker)),
-            // Without a name there is no login yet.
-            None => None,
-        }
+        // Without a name there is no login yet.
+        worker.filter(|_| !is_there).map(|worker| opening.0(worker))
     }
 
     /// Where shares for the jobs of `pool` go.

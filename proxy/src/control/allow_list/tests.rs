@@ -33,7 +33,8 @@ async fn a_changed_list_holds_and_a_bad_one_changes_nothing() {
     disk.write("list.yaml", LIST);
     let (follow, allowed) = follow(&disk).unwrap();
     let stop = CancellationToken::new();
-    let following = tokio::spawn(follow.run(stop.clone()));
+    let mut following = tokio::task::JoinSet::new();
+    following.spawn(follow.run(stop.clone()));
     let is_allowed = |account: &str| allowed.allows("pool.example.com", 3333, account).is_ok();
     assert!(is_allowed("acme") && !is_allowed("other"));
 
@@ -54,5 +55,5 @@ async fn a_changed_list_holds_and_a_bad_one_changes_nothing() {
     settle().await;
     assert!(!is_allowed("other"), "an empty list is one");
     stop.cancel();
-    following.await.unwrap();
+    following.join_next().await.expect("it follows").expect("to a good end");
 }
