@@ -27,7 +27,7 @@ use lines::NotifyLines;
 
 pub use header::Header;
 pub use payout::{Payout, PayoutError};
-pub use table::{JobTable, Lookup};
+pub use table::{JobTable, LATE, Lookup};
 
 /// A job as miners are given it.
 #[derive(Debug)]

@@ -39,6 +39,8 @@ pub struct Claim<'a> {
 pub enum Standing {
     /// It is.
     Live,
+    /// A clean job has ended it a moment ago: worth something to the pool alone, if to anybody.
+    Late,
     /// It is not.
     Stale,
 }
@@ -92,6 +94,10 @@ pub fn verify(job: &Arc<Job>, claim: &Claim<'_>) -> Result<VerifiedShare, Refusa
     let Some(share) = work_out(job, claim, extranonce2, version) else {
         return Err(Refusal::bare(Reject::Extranonce2Size));
     };
+    if claim.standing == Standing::Late && !share.meets_pool() {
+        // Nothing that the pool could be asked about.
+        return Err(Refusal::of(broken.unwrap_or(Reject::Stale), share));
+    }
     let low = !share.meets_pool() && !claim.assigned.target().is_met_by(&share.hash);
     match broken.or_else(|| low.then_some(Reject::LowDifficulty)) {
         Some(reject) => Err(Refusal::of(reject, share)),

@@ -209,7 +209,7 @@ impl WorkBoard {
         let clean = std::mem::take(&mut notify.clean);
         let live = self.work.jobs.live_count();
         if clean {
-            self.work.jobs = self.work.jobs.retire(source);
+            self.work.jobs = self.work.jobs.outdate(source, now.instant);
         }
         self.keep_offer(now, source, notify, context);
         self.make_room(context.extranonce2_size);

@@ -278,7 +278,7 @@ impl Scene {
             standing: judge::Standing::Subscribed(&users),
             job: match share.standing {
                 Standing::Live => JobOnRecord::Live(job),
-                Standing::Stale => JobOnRecord::Stale(job),
+                Standing::Late | Standing::Stale => JobOnRecord::Stale(job),
             },
             version_mask: (mask != 0).then_some(mask),
             unix_time: self.now,

@@ -61,12 +61,14 @@ impl Downstream {
         let Some(serial) = JobSerial::parse(&submit.job_id) else {
             return refused(Reject::UnknownJob);
         };
-        let mut found = view.work.jobs.lookup(serial);
+        let now = view.now.instant;
+        let mut found = view.work.jobs.lookup(serial, now);
         if let (Lookup::Unknown, Some(former)) = (&found, view.former) {
-            found = former.lookup(serial);
+            found = former.lookup(serial, now);
         }
         let (job, standing) = match found {
             Lookup::Live(job) => (job, Standing::Live),
+            Lookup::Late(job) => (job, Standing::Late),
             Lookup::Stale(job) => (job, Standing::Stale),
             Lookup::Unknown => return refused(Reject::UnknownJob),
         };

@@ -1,6 +1,7 @@
 //! The jobs that shares may still arrive for.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::types::{JobSerial, PrevHash, SourceId};
 
@@ -18,6 +19,8 @@ pub struct JobTable {
 pub enum Lookup<'a> {
     /// Work that is worth something.
     Live(&'a Arc<Job>),
+    /// Work that a clean job ended a moment ago: what was on its way then, many pools still pay.
+    Late(&'a Arc<Job>),
     /// Work that has lost its worth, by a clean job or with its session.
     Stale(&'a Arc<Job>),
     /// Never heard of, or forgotten.
@@ -30,8 +33,20 @@ pub(super) struct Entry {
     serial: JobSerial,
     source: SourceId,
     job: Arc<Job>,
-    live: bool,
+    worth: Worth,
 }
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Worth {
+    Live,
+    /// Ended by a clean job, then.
+    Outdated(Instant),
+    Nothing,
+}
+
+/// How long after a clean job shares for the work before it are late and not stale: as long as pools that are lenient take
+/// them. Which pools are is theirs to say, share by share.
+pub const LATE: Duration = Duration::from_secs(2);
 
 /// Jobs of one source that are remembered, so that no lane pushes out what another's miners work on. Some firmware goes on
 /// with a job for as long as no other is clean: at one each five seconds, the most that pools send, this is ten minutes, as
@@ -42,30 +57,33 @@ const JOBS_OF_SOURCE_MAX: usize = 128;
 const JOBS_MAX: usize = 1024;
 
 impl JobTable {
-    /// This table with a job more. If the job is clean, the earlier jobs of its source are stale;
-    /// those of other sources are worth what they were. The oldest job of its source may be forgotten.
+    /// This table with a job more. The oldest job of its source may be forgotten.
     #[must_use]
     pub fn with_job(&self, job: Arc<Job>) -> Self {
         let (serial, source) = (job.serial, job.source);
-        let retired = job.notify.clean.then_some(source);
-        let entries = self.entries.iter().cloned().map(|entry| entry.retired(retired));
-        let mut entries: Vec<Entry> = entries.collect();
+        let mut entries: Vec<Entry> = self.entries.to_vec();
         let of_source = entries.iter().filter(|entry| entry.source == source).count();
         if of_source >= JOBS_OF_SOURCE_MAX {
             forget(&mut entries, |entry| entry.source == source);
         }
-        if entries.len() >= JOBS_MAX && !forget(&mut entries, |entry| !entry.live) {
+        if entries.len() >= JOBS_MAX && !forget(&mut entries, |entry| !entry.is_live()) {
             forget(&mut entries, |_| true);
         }
-        entries.push(Entry { serial, source, job, live: true });
+        entries.push(Entry { serial, source, job, worth: Worth::Live });
         Self { entries: entries.into() }
     }
 
-    /// This table with all jobs of a source stale.
+    /// This table with all jobs of a source stale: its session is over.
     #[must_use]
     pub fn retire(&self, source: SourceId) -> Self {
-        let entries = self.entries.iter().cloned();
-        Self { entries: entries.map(|entry| entry.retired(Some(source))).collect() }
+        self.changed(|entry| entry.source == source, |_| Worth::Nothing)
+    }
+
+    /// This table with all jobs of a source outdated: it has sent a clean one.
+    #[must_use]
+    pub fn outdate(&self, source: SourceId, now: Instant) -> Self {
+        let outdated = |worth| if worth == Worth::Live { Worth::Outdated(now) } else { worth };
+        self.changed(|entry| entry.source == source, outdated)
     }
 
     /// This table with those jobs of a source stale that the pool calls by this id: it has given the id to other work, and
@@ -73,26 +91,29 @@ impl JobTable {
     #[must_use]
     pub fn retire_id(&self, source: SourceId, job_id: &str) -> Self {
         let retired = |entry: &Entry| entry.source == source && *entry.job.notify.job_id == *job_id;
-        let entries = self.entries.iter().cloned();
-        let entries = entries.map(|entry| Entry { live: entry.live && !retired(&entry), ..entry });
-        Self { entries: entries.collect() }
+        self.changed(retired, |_| Worth::Nothing)
     }
 
     /// The job that miners know by this id.
     #[must_use]
-    pub fn lookup(&self, serial: JobSerial) -> Lookup<'_> {
+    pub fn lookup(&self, serial: JobSerial, now: Instant) -> Lookup<'_> {
         // From the newest, which is what nearly all shares are for.
-        match self.entries.iter().rev().find(|entry| entry.serial == serial) {
-            Some(Entry { job, live: true, .. }) => Lookup::Live(job),
-            Some(Entry { job, live: false, .. }) => Lookup::Stale(job),
-            None => Lookup::Unknown,
+        let Some(entry) = self.entries.iter().rev().find(|entry| entry.serial == serial) else {
+            return Lookup::Unknown;
+        };
+        match entry.worth {
+            Worth::Live => Lookup::Live(&entry.job),
+            Worth::Outdated(at) if now.saturating_duration_since(at) < LATE => {
+                Lookup::Late(&entry.job)
+            }
+            Worth::Outdated(_) | Worth::Nothing => Lookup::Stale(&entry.job),
         }
     }
 
     /// The job that came last, if it is live.
     #[must_use]
     pub fn newest(&self) -> Option<&Arc<Job>> {
-        self.entries.last().filter(|entry| entry.live).map(|entry| &entry.job)
+        self.entries.last().filter(|entry| entry.is_live()).map(|entry| &entry.job)
     }
 
     /// The id of the job that came last.
@@ -104,26 +125,34 @@ impl JobTable {
     /// The id of the job that came first of those that are live.
     #[must_use]
     pub fn oldest_live(&self) -> Option<JobSerial> {
-        self.entries.iter().find(|entry| entry.live).map(|entry| entry.serial)
+        self.entries.iter().find(|entry| entry.is_live()).map(|entry| entry.serial)
     }
 
     /// Whether a share for a job on this block could still count.
     #[must_use]
     pub fn has_live_on(&self, block: PrevHash) -> bool {
-        self.entries.iter().any(|entry| entry.live && entry.job.notify.prev_hash == block)
+        self.entries.iter().any(|entry| entry.is_live() && entry.job.notify.prev_hash == block)
     }
 
     /// How many jobs are live.
     #[must_use]
     pub fn live_count(&self) -> usize {
-        self.entries.iter().filter(|entry| entry.live).count()
+        self.entries.iter().filter(|entry| entry.is_live()).count()
+    }
+
+    fn changed(&self, of: impl Fn(&Entry) -> bool, to: impl Fn(Worth) -> Worth) -> Self {
+        let entries = self.entries.iter().cloned();
+        let entries = entries.map(|entry| match of(&entry) {
+            true => Entry { worth: to(entry.worth), ..entry },
+            false => entry,
+        });
+        Self { entries: entries.collect() }
     }
 }
 
 impl Entry {
-    fn retired(self, source: Option<SourceId>) -> Self {
-        let live = self.live && source != Some(self.source);
-        Self { live, ..self }
+    fn is_live(&self) -> bool {
+        self.worth == Worth::Live
     }
 }
 

@@ -2,7 +2,7 @@ use serde::Deserialize;
 
 use super::*;
 use crate::extranonce::Layout;
-use crate::fixtures::{Case, known_share, vectors, word};
+use crate::fixtures::{Case, known_share, origin, vectors, word};
 use crate::hex;
 use crate::message::{ServerMessage, parse_server};
 use crate::types::{NBits, PrevHash};
@@ -207,9 +207,9 @@ fn table_job(serial: u64, source: u64, clean: Clean) -> Arc<Job> {
 fn standing(table: &JobTable) -> (Vec<u64>, Vec<u64>) {
     let (mut live, mut stale) = (Vec::new(), Vec::new());
     for serial in 0..300 {
-        match table.lookup(JobSerial(serial)) {
+        match table.lookup(JobSerial(serial), origin() + LATE) {
             Lookup::Live(job) => live.push(job.serial.0),
-            Lookup::Stale(job) => stale.push(job.serial.0),
+            Lookup::Late(job) | Lookup::Stale(job) => stale.push(job.serial.0),
             Lookup::Unknown => {}
         }
     }
@@ -224,7 +224,7 @@ fn a_clean_job_makes_earlier_ones_of_its_source_stale() {
         .with_job(table_job(2, 2, Clean::No))
         .with_job(table_job(3, 1, Clean::No));
     assert_eq!(standing(&table), (vec![1, 2, 3], vec![]));
-    let table = table.with_job(table_job(4, 1, Clean::Yes));
+    let table = table.outdate(SourceId(1), origin()).with_job(table_job(4, 1, Clean::Yes));
     assert_eq!(standing(&table), (vec![2, 4], vec![1, 3]));
     assert_eq!(table.newest().unwrap().serial, JobSerial(4));
 }

@@ -266,8 +266,8 @@ fn of_two_broken_rules_the_first_refuses() {
 fn a_job_of_nobodys_is_unknown_before_anything_is_worked_out() {
     let table = JobTable::default().with_job(good().job());
     for (job_id, known) in [("1", true), ("01", true), ("2", false), ("zz", false), ("+1", false)] {
-        let lookup =
-            JobSerial::parse(job_id).map_or(Lookup::Unknown, |serial| table.lookup(serial));
+        let lookup = JobSerial::parse(job_id)
+            .map_or(Lookup::Unknown, |serial| table.lookup(serial, crate::fixtures::origin()));
         assert_eq!(matches!(lookup, Lookup::Live(_)), known, "{job_id}");
     }
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::difficulty::Difficulty;
 use crate::fixtures::{difficulty, known_share, origin};
-use crate::job::Lookup;
+use crate::job::{LATE, Lookup};
 use crate::types::{Extranonce, VersionMask};
 
 const A: SourceId = SourceId(1 << 32);
@@ -86,9 +86,15 @@ impl Bench {
         self.board.work().epoch.0
     }
 
+    /// When nothing is merely late any more.
     fn standing(&self, serial: u64) -> &'static str {
-        match self.board.work().jobs.lookup(JobSerial(serial)) {
+        self.standing_at(serial, self.now.instant + LATE)
+    }
+
+    fn standing_at(&self, serial: u64, now: Instant) -> &'static str {
+        match self.board.work().jobs.lookup(JobSerial(serial), now) {
             Lookup::Live(_) => "live",
+            Lookup::Late(_) => "late",
             Lookup::Stale(_) => "stale",
             Lookup::Unknown => "unknown",
         }
@@ -280,7 +286,7 @@ fn a_job_carries_what_was_in_force_when_it_came() {
     bench.offer_at(A, Sent { id: "2", ..JOB }, difficulty("1024")).unwrap();
     let jobs = &bench.board.work().jobs;
     for (serial, expected) in [(100, "512"), (101, "1024")] {
-        let Lookup::Live(job) = jobs.lookup(JobSerial(serial)) else { panic!() };
+        let Lookup::Live(job) = jobs.lookup(JobSerial(serial), bench.now.instant) else { panic!() };
         assert_eq!(job.pool_difficulty, difficulty(expected));
     }
 }
@@ -446,4 +452,26 @@ fn further_connections_to_a_pool_serve_further_miners() {
         bench.board.serve_bank(LaneId(lane), a, Bank(1));
         assert!(bench.board.further.len() <= SOURCES_MAX);
     }
+}
+
+#[test]
+fn what_a_clean_job_ends_is_late_for_a_moment_and_what_is_gone_is_not() {
+    let mut bench = Bench::new();
+    bench.offer(A, JOB).unwrap();
+    bench.activate(A).unwrap();
+    bench.offer(A, Sent { id: "2", ..CLEAN }).unwrap();
+    let ended = bench.now.instant;
+    assert_eq!(bench.standing_at(100, ended), "late");
+    bench.pass(1);
+    bench.offer(A, Sent { id: "3", ..CLEAN }).unwrap();
+    let just_before = ended + LATE - Duration::from_millis(1);
+    assert_eq!(bench.standing_at(100, just_before), "late", "from the first clean job on");
+    assert_eq!(
+        (bench.standing_at(100, ended + LATE), bench.standing_at(101, ended + LATE)),
+        ("stale", "late")
+    );
+    bench.offer(A, Sent { id: "2", ..JOB }).unwrap();
+    assert_eq!(bench.standing_at(101, just_before), "stale", "its id names other work now");
+    bench.board.withdraw(A);
+    assert_eq!(bench.standing_at(102, just_before), "stale", "its session is over");
 }

@@ -107,6 +107,22 @@ fn a_clean_job_makes_shares_for_the_earlier_ones_stale() {
 }
 
 #[test]
+fn a_share_that_a_clean_job_overtook_is_the_pools_to_judge_for_a_moment() {
+    let mut bench = Bench::mining();
+    let job = bench.current();
+    let (first, second) = (bench.mine_due(&job), bench.mine_due(&job));
+    bench.job_of(POOL, Clean::Yes);
+    bench.give(Input::Work);
+    assert_eq!(bench.say(&first), [""; 0], "many pools pay it");
+    assert!(matches!(bench.forward.take(), Some(Forward::Due(_))));
+    assert_eq!(bench.give(Input::HandedOver(HandOver::Written)), ["4: true"]);
+    assert_eq!(bench.say(&first), ["4: error 22"], "but once");
+    bench.wait(crate::job::LATE);
+    assert_eq!(bench.say(&second), ["4: error 21"]);
+    assert!(bench.forward.is_none());
+}
+
+#[test]
 fn after_a_move_shares_for_the_pool_that_was_left_go_to_it() {
     let mut bench = Bench::mining();
     let job = bench.current();
@@ -250,6 +266,7 @@ fn a_stale_block_is_refused_and_sent_to_its_pool_once() {
     let block = bench.mine(&job, None, |hash| job.network_target.is_met_by(hash));
     bench.job_of(POOL, Clean::Yes);
     bench.give(Input::Work);
+    bench.wait(crate::job::LATE);
     assert_eq!(bench.say(&block), ["4: error 21"]);
     assert!(bench.machine.accepts_lines(), "nobody waits for it");
     let Some(Forward::Candidate(share)) = bench.forward.take() else { panic!() };

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use loka_stratum::downstream::HandOver;
+use loka_stratum::job::LATE;
 use loka_stratum::share::VerifiedShare;
 use loka_stratum::types::{SourceId, VersionMask};
 use loka_stratum::upstream::{
@@ -41,6 +42,8 @@ pub(crate) struct Link {
     lingers_until: Option<Instant>,
     /// The pool's jobs that are worth something, as far as it has said.
     live_jobs: Vec<Box<str>>,
+    /// Those that it has called stale, and when.
+    ended_jobs: Vec<(Instant, Box<str>)>,
 }
 
 /// How long a share, and the jobs of a session, wait for it to come back.
@@ -169,9 +172,13 @@ impl Proxy {
 
     fn submit(&mut self, now: Now, pool: usize, share: &VerifiedShare, token: Token) {
         let job_id = &share.job().notify.job_id;
-        let live = self.links[pool].live_jobs.contains(job_id);
+        let link = &self.links[pool];
+        let live = link.live_jobs.contains(job_id);
+        // What a clean job overtook is the pool's to judge, and may have been held on top of that.
+        let late = |(at, id): &(Instant, Box<str>)| id == job_id && now.instant < *at + LATE + HOLD;
+        let late = link.ended_jobs.iter().any(late);
         assert!(
-            live || matches!(token, Token::Candidate),
+            live || late || matches!(token, Token::Candidate),
             "a share that the pool has called stale"
         );
         let Some((conn, machine)) = &mut self.links[pool].up else { panic!("a link that is up") };
@@ -224,7 +231,8 @@ impl Proxy {
                 let link = &mut self.links[pool];
                 let session = link.session.expect("a session");
                 if notify.clean {
-                    link.live_jobs.clear();
+                    let ended = link.live_jobs.drain(..).map(|id| (now.instant, id));
+                    link.ended_jobs.extend(ended);
                 }
                 link.live_jobs.push(notify.job_id.clone());
                 self.board.offer(now, session, notify, context).expect("a layout that fits");
@@ -251,6 +259,7 @@ impl Proxy {
             let source = self.new_source();
             self.links[pool].session = Some(source);
             self.links[pool].live_jobs.clear();
+            self.links[pool].ended_jobs.clear();
             if let Some(former) = former {
                 self.board.withdraw(former);
             }
