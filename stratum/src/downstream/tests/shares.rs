@@ -98,12 +98,14 @@ fn a_clean_job_makes_shares_for_the_earlier_ones_stale() {
     let job = bench.current();
     bench.job_of(POOL, Clean::No);
     bench.give(Input::Work);
-    let (first, second) = (bench.mine_below_pool(&job), bench.mine_below_pool(&job));
+    let [first, second, third] = std::array::from_fn(|_| bench.mine_below_pool(&job));
     assert_eq!(bench.say(&first), ["4: true"], "of the same epoch");
     bench.job_of(POOL, Clean::Yes);
     bench.give(Input::Work);
-    assert_eq!(bench.say(&second), ["4: error 21"]);
-    assert_eq!(bench.drain_events(), ["below pool", "refused stale of 1"]);
+    assert_eq!(bench.say(&second), ["4: error 21"], "nothing that a pool would pay");
+    bench.wait(crate::job::LATE);
+    assert_eq!(bench.say(&third), ["4: error 21"]);
+    assert_eq!(bench.drain_events(), ["below pool", "refused stale of 1", "refused stale of 1"]);
 }
 
 #[test]
