@@ -379,7 +379,7 @@ fn the_samples_render() {
 
 #[test]
 fn the_sample_of_a_fleet_renders() {
-    let text = sample("fleet.yaml");
+    let text = sample("fleet/fleet.yaml");
     let config = json!(render_text(&text).unwrap().config);
     assert_eq!(config["schema"], 3);
     assert_eq!(config["rules"][1]["workers"], json!(["acme.test-*", "*.bench"]));
@@ -401,7 +401,8 @@ fn the_sample_of_an_allow_list_has_the_sample_farm() {
             .unwrap();
     let proxy = resources.proxy(None).unwrap();
     let rendered = render(&resources, proxy, &Layered(vec![&resources.secrets])).unwrap();
-    let mut list = crate::allow_list::AllowList::parse(&sample("allow-list.yaml"), "l").unwrap();
+    let mut list =
+        crate::allow_list::AllowList::parse(&sample("fleet/allow-list.yaml"), "l").unwrap();
     assert_eq!(list.refused(&rendered.config), []);
     list.pools.pop();
     assert_eq!(list.refused(&rendered.config).len(), 1);
@@ -412,7 +413,7 @@ fn the_sample_of_an_allow_list_has_the_sample_farm() {
 fn the_examples_of_the_page_on_routing_are_those_of_the_samples() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/routing.md");
     let page = std::fs::read_to_string(path).unwrap();
-    let samples = [sample("fleet.yaml"), sample("allow-list.yaml")].concat();
+    let samples = [sample("fleet/fleet.yaml"), sample("fleet/allow-list.yaml")].concat();
     let examples: Vec<_> = page.split("```yaml\n").skip(1).collect();
     assert!(examples.len() >= 8, "{}", examples.len());
     for example in examples {

@@ -206,6 +206,7 @@ impl Session {
         let now = self.context.clock.now();
         let feed = self.look(now.instant);
         self.sit(&feed);
+        self.wire.set_line_limit(feed.line_bytes_max);
         self.react(&feed, now, wake, out)?;
         // A handshake that has just been completed settles the route, and only that route's job may follow it.
         while self.is_misplaced(&self.feed.borrow()) {
