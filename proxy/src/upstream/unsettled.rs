@@ -13,8 +13,9 @@ use loka_stratum::types::SourceId;
 use super::{InFlight, Time};
 use crate::sink::ledger::Unanswered;
 
-/// How long after its first writing a share may be submitted once more; cgminer's rule, which pools are used to.
-const RESUBMIT_WITHIN: Duration = Duration::from_secs(120);
+/// How long after its first writing a share may be submitted once more: pools that give a session back do so at the next
+/// connect, and until then nobody can say what became of the share. cgminer waits for two minutes, and its pool is its only one.
+const RESUBMIT_WITHIN: Duration = Duration::from_secs(10);
 
 /// As many as one connection may have outstanding.
 const UNSETTLED_MAX: usize = 10_000;

@@ -102,7 +102,7 @@ fn a_pool_that_does_not_come_back_in_time_has_them_unanswered() {
             pass(Duration::from_secs(1)).await;
             while bench.dials.try_recv().is_ok() {}
         }
-        assert!((115..=121).contains(&lost.elapsed().as_secs()), "{:?}", lost.elapsed());
+        assert!((9..=11).contains(&lost.elapsed().as_secs()), "{:?}", lost.elapsed());
         assert_eq!(bench.counts().unanswered.count(Unanswered::ConnectionLost), 1);
         drop(hangs);
     });
