@@ -82,13 +82,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         Ok(line.map(|line| serde_json::from_str(&line).expect("JSON")))
     }
 
-    /// Waits until the proxy has closed; what it says before is returned.
+    /// Waits until the proxy has closed; what it says before is returned. Jobs alone are no reason to wait for longer.
     pub(crate) async fn closed(&mut self) -> Vec<Value> {
         let mut said = Vec::new();
-        // A reset is an end as well.
-        while let Ok(Some(line)) = self.next().await {
-            said.push(line);
-        }
+        let end = async {
+            // A reset is an end as well.
+            while let Ok(Some(line)) = self.next().await {
+                said.push(line);
+            }
+        };
+        timeout(PATIENCE, end).await.expect("the end of the connection");
         said
     }
 

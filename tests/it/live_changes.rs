@@ -2,7 +2,10 @@
 
 use loka_farm::pool::ConnectionView;
 use loka_tests::documents::{Documents, PoolDocument};
-use loka_tests::process::{Process, eventually, free_port};
+use loka_tests::process::{PATIENCE, Process, eventually, free_port};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use super::client::Client;
 use loka_tests::rig::Pools;
@@ -143,7 +146,7 @@ async fn a_port_that_moves_serves_old_miners_where_they_are_and_new_ones_at_the_
     proxy.apply(&documents.text()).await;
     Client::logged_in(documents.port).await.assert_alive().await;
     miner.assert_alive().await;
-    let refused = tokio::net::TcpStream::connect(("127.0.0.1", old)).await;
+    let refused = TcpStream::connect(("127.0.0.1", old)).await;
     assert!(refused.is_err(), "the old port is closed");
 }
 
@@ -183,10 +186,34 @@ async fn an_invalid_change_is_refused_with_the_field_and_the_last_good_one_stays
     miner.assert_alive().await;
     proxy.write(&good);
     // Good again, and in use all along: the refusal goes away.
-    let deadline = tokio::time::Instant::now() + loka_tests::process::PATIENCE;
+    let deadline = tokio::time::Instant::now() + PATIENCE;
     while proxy.status().await["config"].get("refused").is_some() {
         assert!(tokio::time::Instant::now() < deadline, "the refusal is shown for ever");
         tokio::task::yield_now().await;
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Newcomers {
+    LetIn,
+    Refused,
+}
+
+/// Waits until the listener on `port` lets newcomers in, or until it does not: it takes up its limits all at once, some
+/// time after the configuration as a whole is said to be applied.
+async fn until_newcomers(port: u16, wanted: Newcomers) {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let mut newcomer = TcpStream::connect(("127.0.0.1", port)).await.expect("an open port");
+        let hello = b"{\"id\":1,\"method\":\"mining.subscribe\",\"params\":[]}\n";
+        // Whoever is not let in may be gone before it has spoken.
+        newcomer.write_all(hello).await.ok();
+        let answered = newcomer.read(&mut [0; 256]).await.is_ok_and(|bytes| bytes > 0);
+        let found = if answered { Newcomers::LetIn } else { Newcomers::Refused };
+        if found == wanted {
+            return;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "newcomers: {found:?}");
     }
 }
 
@@ -194,21 +221,26 @@ async fn an_invalid_change_is_refused_with_the_field_and_the_last_good_one_stays
 async fn a_line_limit_holds_at_once_for_those_who_are_connected() {
     let pools = Pools::start().await;
     let mut documents = pools.documents().await;
-    documents.listener = "      limits: { maxLineBytes: 1024 }\n".to_owned();
+    let narrow = "      limits: { maxLineBytes: 1024, maxConnections: 1 }\n";
+    documents.listener = narrow.to_owned();
     let proxy = Process::start(&documents.text()).await;
     let mut miner = Client::logged_in(documents.port).await;
     documents.listener = String::new();
     proxy.apply(&documents.text()).await;
+    until_newcomers(documents.port, Newcomers::LetIn).await;
     miner.assert_alive().await;
     let long = "x".repeat(4_000);
     let reply = miner.call("mining.extranonce.subscribe", serde_json::json!([long])).await;
     assert_eq!(reply["result"], true, "{reply}");
-    documents.listener = "      limits: { maxLineBytes: 1024 }\n".to_owned();
+    documents.listener = narrow.to_owned();
     proxy.apply(&documents.text()).await;
+    until_newcomers(documents.port, Newcomers::Refused).await;
     miner.assert_alive().await;
     miner.send(&format!("{long}\n")).await;
     miner.closed().await;
-    assert_eq!(proxy.logged("miner gone").await["reason"], "line_too_long");
+    // The newcomers have gone as well, for another reason.
+    let gone = |line: &Value| line["message"] == "miner gone" && line["reason"] == "line_too_long";
+    eventually("it was the line", || proxy.log().iter().any(gone)).await;
 }
 
 #[tokio::test]

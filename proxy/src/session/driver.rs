@@ -206,7 +206,6 @@ impl Session {
         let now = self.context.clock.now();
         let feed = self.look(now.instant);
         self.sit(&feed);
-        self.wire.set_line_limit(feed.line_bytes_max);
         self.react(&feed, now, wake, out)?;
         // A handshake that has just been completed settles the route, and only that route's job may follow it.
         while self.is_misplaced(&self.feed.borrow()) {
@@ -313,10 +312,12 @@ impl Session {
 
     /// Does what the machine wants done.
     fn carry_out(&mut self, feed: &Feed, now: Now, out: &mut Outbox) -> Verdict {
-        let credited = out.events.iter().any(|event| matches!(event, Event::BelowPool(_)));
+        let mut credited = false;
         for event in out.events.drain(..) {
-            if let Event::Difficulty(_) = event {
-                self.remember(now.instant);
+            match event {
+                Event::Difficulty(_) => self.remember(now.instant),
+                Event::BelowPool(_) => credited = true,
+                _ => {}
             }
             self.observe(feed, now, event);
         }
