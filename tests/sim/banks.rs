@@ -1,22 +1,16 @@
 //! More miners than a pool's extranonce can tell apart.
 
-use std::time::Duration;
-
 use loka_farm::judge::Difficulty;
 use loka_farm::miner::MinerState;
 use loka_farm::network::Conditions;
 use loka_farm::pool::{DifficultyPolicy, PoolSettings};
 use loka_tests::books::{MinerLinks, total};
 
-use super::farm::{Change, Farm, Site, UNIX_START, in_virtual_time};
+use super::farm::{Change, Farm, Site, UNIX_START, in_virtual_time, seconds};
 use super::faults::Fault;
 
 /// One byte tells 256 miners apart, and two are left to each of them.
 const MINERS: usize = 300;
-
-fn seconds(seconds: u64) -> Duration {
-    Duration::from_secs(seconds)
-}
 
 fn pools() -> [PoolSettings; 2] {
     let pool = |name: &str, seed, extranonce2_bytes| PoolSettings {

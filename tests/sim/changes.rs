@@ -1,14 +1,12 @@
 //! Changes of what is mined on that somebody asks for: in steps, by a pin, by the clock.
 
-use std::time::Duration;
-
 use loka_api::runtime_config::{Rollout, RolloutStep, RuntimeConfig, Window};
 use loka_farm::judge::{Difficulty, Reason};
 use loka_farm::network::Conditions;
 use loka_farm::pool::{Accounts, DifficultyPolicy, PoolSettings};
 use loka_tests::books::{Ledger, MinerLinks, total};
 
-use super::farm::{Change, Farm, Outcome, Site, UNIX_START, in_virtual_time};
+use super::farm::{self, ALPHA, BETA, Change, Farm, Outcome, Site, UNIX_START, seconds};
 use super::faults::Fault;
 
 const MINERS: usize = 14;
@@ -16,13 +14,6 @@ const RATE: u64 = 400;
 
 /// Of the pools: a share is 15 ms of the farm's work.
 const SHARE: f64 = 2e-8;
-
-const ALPHA: usize = 0;
-const BETA: usize = 1;
-
-fn seconds(seconds: u64) -> Duration {
-    Duration::from_secs(seconds)
-}
 
 /// Two pools, of which each knows one account.
 fn pools() -> [PoolSettings; 2] {
@@ -38,11 +29,9 @@ fn pools() -> [PoolSettings; 2] {
 }
 
 fn play<F: Future<Output = Farm>>(change: Change, scenario: impl FnOnce(Farm) -> F) -> Outcome {
-    in_virtual_time(13, async move {
-        let (conditions, rates) = (Conditions::ORDINARY, vec![RATE; MINERS]);
-        let site = Site { seed: 13, conditions, settings: pools(), rates, change };
-        scenario(Farm::at(site).await).await.finish(MinerLinks::Whole).await
-    })
+    let (conditions, rates) = (Conditions::ORDINARY, vec![RATE; MINERS]);
+    let site = Site { seed: 13, conditions, settings: pools(), rates, change };
+    farm::play(site, MinerLinks::Whole, scenario)
 }
 
 /// A hundredth for a minute, a tenth for a minute, then all; fit for tests.
@@ -84,15 +73,6 @@ fn part_of_beta(before: &Ledger, after: &Ledger) -> f64 {
 }
 
 #[track_caller]
-fn assert_nobody_noticed(outcome: &Outcome) {
-    outcome.assert_books_agree();
-    for miner in &outcome.miners {
-        assert_eq!(miner.traps, [], "{}", miner.profile);
-        assert_eq!(miner.counts.connects, 1, "{} reconnected", miner.profile);
-    }
-}
-
-#[track_caller]
 fn assert_between(part: f64, least: f64, most: f64) {
     assert!((least..=most).contains(&part), "{part} is not between {least} and {most}");
 }
@@ -121,7 +101,7 @@ fn a_change_of_pool_is_made_in_steps_of_hashrate() {
         assert_between(part_of_beta(&all, &farm.ledger()), 0.99, 1.0);
         farm
     });
-    assert_nobody_noticed(&outcome);
+    outcome.assert_nobody_noticed();
     assert_eq!(total(&outcome.ledger.total.lost), 0);
 }
 
@@ -146,7 +126,7 @@ fn a_change_that_fails_at_a_gate_is_taken_back_and_not_tried_again() {
         assert_eq!((rolled_back(&farm), farm.route_status().rollout_percent), (None, Some(1)));
         farm
     });
-    assert_nobody_noticed(&outcome);
+    outcome.assert_nobody_noticed();
     let refused = total(&outcome.ledger.total.pool_rejected);
     assert!(refused < 150, "{refused} shares were spent on it");
 }
@@ -172,7 +152,7 @@ fn a_failover_is_never_staged() {
         assert_eq!(farm.route_status().rollout_percent, None);
         farm
     });
-    assert_nobody_noticed(&outcome);
+    outcome.assert_nobody_noticed();
 }
 
 #[test]
@@ -191,7 +171,7 @@ fn another_account_is_gone_over_to_in_steps() {
         assert_eq!(farm.pool(ALPHA).connections().len(), 1, "the former login is gone");
         farm
     });
-    assert_nobody_noticed(&outcome);
+    outcome.assert_nobody_noticed();
     assert_eq!(total(&outcome.ledger.total.lost), 0);
 }
 
@@ -206,7 +186,7 @@ fn an_account_that_the_pool_does_not_know_gets_no_hash() {
         assert!(credited(&farm.ledger(), "alpha") > credited(&before, "alpha"));
         farm
     });
-    assert_nobody_noticed(&outcome);
+    outcome.assert_nobody_noticed();
 }
 
 #[test]
@@ -227,7 +207,7 @@ fn a_pinned_pool_is_mined_on_whenever_it_is_healthy() {
         assert_eq!(farm.active().as_deref(), Some("beta"));
         farm
     });
-    assert_nobody_noticed(&outcome);
+    outcome.assert_nobody_noticed();
 }
 
 #[test]

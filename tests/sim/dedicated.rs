@@ -1,7 +1,5 @@
 //! Dedicated mode: pool connections of each miner's own, and its answers the pool's.
 
-use std::time::Duration;
-
 use loka_api::runtime_config::{Mode, RuntimeConfig, WorkerNames};
 use loka_farm::judge::Difficulty;
 use loka_farm::judge::Reason;
@@ -9,15 +7,11 @@ use loka_farm::network::Conditions;
 use loka_farm::pool::{DifficultyPolicy, PoolSettings};
 use loka_tests::books::{Books as _, MinerLinks, total};
 
-use super::farm::{Change, DIFFICULTY, Farm, Outcome, RATE, Site, UNIX_START, in_virtual_time};
+use super::farm::{self, Change, DIFFICULTY, Farm, Outcome, RATE, Site, UNIX_START, seconds};
 use super::faults::Fault;
 
 /// One of each firmware.
 const MINERS: usize = 14;
-
-fn seconds(seconds: u64) -> Duration {
-    Duration::from_secs(seconds)
-}
 
 /// Unlike in what a miner could notice.
 fn pools() -> [PoolSettings; 2] {
@@ -46,16 +40,9 @@ fn play<F: Future<Output = Farm>>(
     change: fn(&mut RuntimeConfig),
     scenario: impl FnOnce(Farm) -> F,
 ) -> Outcome {
-    in_virtual_time(7, async move {
-        let site = Site {
-            seed: 7,
-            conditions: Conditions::ORDINARY,
-            settings: pools(),
-            rates: vec![RATE; MINERS],
-            change: Change(change),
-        };
-        scenario(Farm::at(site).await).await.finish(MinerLinks::Whole).await
-    })
+    let (conditions, rates) = (Conditions::ORDINARY, vec![RATE; MINERS]);
+    let site = Site { seed: 7, conditions, settings: pools(), rates, change: Change(change) };
+    farm::play(site, MinerLinks::Whole, scenario)
 }
 
 /// Pools' books and ours, and the miners were told what the pools said.

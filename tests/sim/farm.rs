@@ -107,6 +107,26 @@ pub(crate) struct Outcome {
     pub(crate) length: Duration,
 }
 
+/// The pools' places.
+pub(crate) const ALPHA: usize = 0;
+pub(crate) const BETA: usize = 1;
+
+pub(crate) fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// Plays `scenario` on a farm at `site`, and reads all books at its end.
+pub(crate) fn play<F: Future<Output = Farm>>(
+    site: Site,
+    links: MinerLinks,
+    scenario: impl FnOnce(Farm) -> F,
+) -> Outcome {
+    in_virtual_time(
+        site.seed,
+        async move { scenario(Farm::at(site).await).await.finish(links).await },
+    )
+}
+
 /// Runs `scenario` alone, on a clock of its own, in an order that follows from `seed`.
 pub(crate) fn in_virtual_time<T>(seed: u64, scenario: impl Future<Output = T>) -> T {
     let mut builder = tokio::runtime::Builder::new_current_thread();
@@ -363,6 +383,16 @@ impl Outcome {
         // Firmware that gives up a farm without any pool hangs up by itself.
         let links = if miners.reconnects > 0 { MinerLinks::Cut } else { self.links };
         self.ledger.assert_agrees_with_miners(&miners, links);
+    }
+
+    /// Every miner on the one connection that it made, and every book equal.
+    #[track_caller]
+    pub(crate) fn assert_nobody_noticed(&self) {
+        self.assert_books_agree();
+        for miner in &self.miners {
+            assert_eq!(miner.traps, [], "{}", miner.profile);
+            assert_eq!(miner.counts.connects, 1, "{} reconnected", miner.profile);
+        }
     }
 
     /// Shares are refused only for what a farm cannot know in time, and nobody was let go.

@@ -7,9 +7,9 @@ use loka_tests::books::{Books as _, MinerLinks, total};
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
 
-use super::farm::{Farm, Outcome, UNIX_START, in_virtual_time};
+use super::farm::{Farm, Outcome, UNIX_START, in_virtual_time, seconds};
 use super::faults::Fault;
-use super::named::{MINERS, assert_nobody_noticed, play, seconds, unlike_pools};
+use super::named::{MINERS, play, unlike_pools};
 
 /// Lines that a miner sends at once: several times of what its listener takes in one go.
 const FLOOD: u64 = 400;
@@ -97,7 +97,7 @@ fn an_account_that_changes_is_paid_from_then_on_and_the_old_one_no_more() {
         assert!(received(&farm, "other") > new + 20, "the new account is not paid");
         farm
     });
-    assert_nobody_noticed(&outcome);
+    outcome.assert_nobody_noticed();
 }
 
 /// `client.reconnect` was used to steal hashrate.
@@ -117,7 +117,7 @@ fn a_pool_that_sends_us_to_another_host_is_not_obeyed() {
         thief.shutdown().await;
         farm.finish(MinerLinks::Whole).await
     });
-    assert_nobody_noticed(&outcome);
+    outcome.assert_nobody_noticed();
     assert_eq!(outcome.pools[0].sessions, 1, "the session was left");
 }
 

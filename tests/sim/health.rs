@@ -1,4 +1,5 @@
-//! When a pool is left, and what that costs: in work that was done and that no pool credited.
+//! When a pool is left, and what that costs: in work that was done and that no pool credited. Farms' fail-back time is 20 s,
+//! and submits time out after 20 s.
 
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use loka_farm::network::Conditions;
 use loka_farm::pool::{DifficultyPolicy, PoolSettings};
 use loka_tests::books::{Ledger, MinerLinks, total};
 
-use super::farm::{Change, Farm, Outcome, Site, UNIX_START, in_virtual_time};
+use super::farm::{self, ALPHA, BETA, Change, Farm, Outcome, Site, UNIX_START, seconds};
 use super::faults::Fault;
 
 /// One of each firmware, and what each hashes a second.
@@ -16,14 +17,6 @@ const RATE: u64 = 400;
 
 /// Of the pools, and so of the miners: 86 hashes, 65 shares a second from the farm, 15 ms of its work each.
 const SHARE: f64 = 2e-8;
-
-/// Farms' fail-back time is 20 s, and submits time out after 20 s.
-const ALPHA: usize = 0;
-const BETA: usize = 1;
-
-fn seconds(seconds: u64) -> Duration {
-    Duration::from_secs(seconds)
-}
 
 fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
@@ -45,11 +38,9 @@ fn pools() -> [PoolSettings; 2] {
 }
 
 fn play<F: Future<Output = Farm>>(change: Change, scenario: impl FnOnce(Farm) -> F) -> Outcome {
-    in_virtual_time(11, async move {
-        let (conditions, rates) = (Conditions::ORDINARY, vec![RATE; MINERS]);
-        let site = Site { seed: 11, conditions, settings: pools(), rates, change };
-        scenario(Farm::at(site).await).await.finish(MinerLinks::Whole).await
-    })
+    let (conditions, rates) = (Conditions::ORDINARY, vec![RATE; MINERS]);
+    let site = Site { seed: 11, conditions, settings: pools(), rates, change };
+    farm::play(site, MinerLinks::Whole, scenario)
 }
 
 const AS_IT_IS: Change = Change(|_| {});
@@ -60,15 +51,6 @@ fn lost(ledger: &Ledger) -> Duration {
     let shares = all.received - all.below_pool_difficulty - all.pool_accepted;
     let hashes = SHARE * 2_f64.powi(32) * shares as f64;
     Duration::from_secs_f64(hashes / (RATE * MINERS as u64) as f64)
-}
-
-#[track_caller]
-fn assert_nobody_noticed(outcome: &Outcome) {
-    outcome.assert_books_agree();
-    for miner in &outcome.miners {
-        assert_eq!(miner.traps, [], "{}", miner.profile);
-        assert_eq!(miner.counts.connects, 1, "{} reconnected", miner.profile);
-    }
 }
 
 #[test]
@@ -86,7 +68,7 @@ fn a_pool_that_resets_costs_at_most_150_ms_of_work() {
         farm.mine_until(seconds(900)).await;
         farm
     });
-    assert_nobody_noticed(&outcome);
+    outcome.assert_nobody_noticed();
     let lost = lost(&outcome.ledger);
     assert!(lost > Duration::ZERO, "what was on the wire is lost");
     assert!(lost <= ms(150) * RESETS, "{lost:?} in {RESETS} resets: {:?}", outcome.ledger.total);
@@ -113,7 +95,7 @@ fn a_pool_that_stops_answering_submits_costs_at_most_a_second_of_work() {
         farm.mine_until(seconds(100) * (STALLS + 1)).await;
         farm
     });
-    assert_nobody_noticed(&outcome);
+    outcome.assert_nobody_noticed();
     let each = lost(&outcome.ledger) / STALLS;
     assert!(each > ms(500), "{each:?}: nothing was withheld");
     assert!(each <= seconds(1), "{each:?} in a stall: {:?}", outcome.ledger.total);
@@ -133,7 +115,7 @@ fn a_slow_pool_is_left_when_it_takes_four_times_as_long_as_it_ever_did() {
         farm.mine_until(seconds(130)).await;
         farm
     });
-    assert_nobody_noticed(&outcome);
+    outcome.assert_nobody_noticed();
     let lost = lost(&outcome.ledger);
     // The slowest of a thousand verdicts takes 400 ms, 40 ms on the wire and what the wire varies by.
     assert!(lost <= ms(4 * 460), "{lost:?}: {:?}", outcome.ledger.total);
@@ -151,7 +133,7 @@ fn a_pool_that_answers_late_is_paid_for_all() {
         assert_eq!(farm.active().as_deref(), Some("beta"), "fail-back waits for health");
         farm
     });
-    assert_nobody_noticed(&outcome);
+    outcome.assert_nobody_noticed();
     assert_eq!(lost(&outcome.ledger), Duration::ZERO, "{:?}", outcome.ledger.total);
 }
 
@@ -204,7 +186,7 @@ fn a_pool_whose_blocks_lag_is_left_after_five_seconds() {
         assert_eq!(farm.active().as_deref(), Some("alpha"));
         farm
     });
-    assert_nobody_noticed(&outcome);
+    outcome.assert_nobody_noticed();
 }
 
 #[test]
@@ -223,7 +205,7 @@ fn a_pool_that_sends_no_jobs_is_left_while_another_does() {
         assert_eq!(farm.active().as_deref(), Some("beta"));
         farm
     });
-    assert_nobody_noticed(&outcome);
+    outcome.assert_nobody_noticed();
 }
 
 #[test]
@@ -236,7 +218,7 @@ fn a_pool_that_refuses_shares_is_left_after_a_few_dozen() {
         farm.mine_until(seconds(70)).await;
         farm
     });
-    assert_nobody_noticed(&outcome);
+    outcome.assert_nobody_noticed();
     let refused = total(&outcome.ledger.total.pool_rejected);
     assert!((26..=120).contains(&refused), "{refused} refused");
 }
@@ -256,7 +238,7 @@ fn a_pool_that_is_alone_is_never_left_for_a_suspicion() {
         assert!(farm.pool_status(ALPHA).suspicion.is_none());
         farm
     });
-    assert_nobody_noticed(&outcome);
+    outcome.assert_nobody_noticed();
     assert_eq!(lost(&outcome.ledger), Duration::ZERO, "{:?}", outcome.ledger.total);
 }
 
@@ -273,6 +255,6 @@ fn a_stall_of_both_pools_loses_nothing() {
         }
         farm
     });
-    assert_nobody_noticed(&outcome);
+    outcome.assert_nobody_noticed();
     assert_eq!(lost(&outcome.ledger), Duration::ZERO, "{:?}", outcome.ledger.total);
 }

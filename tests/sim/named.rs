@@ -1,22 +1,16 @@
 //! Scenarios with a name: what the product promises, each on its own.
 
-use std::time::Duration;
-
 use loka_farm::judge::Difficulty;
 use loka_farm::miner::MinerState;
 use loka_farm::network::Conditions;
 use loka_farm::pool::{Clean, DifficultyPolicy, PoolSettings, Resumption, VersionRolling};
 use loka_tests::books::{Books as _, MinerLinks, total};
 
-use super::farm::{DIFFICULTY, Farm, Outcome, UNIX_START, in_virtual_time};
+use super::farm::{DIFFICULTY, Farm, Outcome, UNIX_START, in_virtual_time, seconds};
 use super::faults::Fault;
 
 /// One of each firmware.
 pub(crate) const MINERS: usize = 14;
-
-pub(crate) fn seconds(seconds: u64) -> Duration {
-    Duration::from_secs(seconds)
-}
 
 fn difficulty(factor: f64) -> DifficultyPolicy {
     DifficultyPolicy::Fixed(Difficulty::rounded(DIFFICULTY * factor).unwrap())
@@ -57,15 +51,6 @@ pub(crate) fn play<F: Future<Output = Farm>>(
     })
 }
 
-/// Every miner on the one connection that it made, and every book equal.
-pub(crate) fn assert_nobody_noticed(outcome: &Outcome) {
-    outcome.assert_books_agree();
-    for miner in &outcome.miners {
-        assert_eq!(miner.traps, [], "{}", miner.profile);
-        assert_eq!(miner.counts.connects, 1, "{} reconnected", miner.profile);
-    }
-}
-
 #[test]
 fn failover_and_fail_back_between_unlike_pools_keep_every_miner_connected() {
     let outcome = play(unlike_pools(), async |mut farm| {
@@ -83,7 +68,7 @@ fn failover_and_fail_back_between_unlike_pools_keep_every_miner_connected() {
         farm.mine_until(seconds(240)).await;
         farm
     });
-    assert_nobody_noticed(&outcome);
+    outcome.assert_nobody_noticed();
     let [alpha, beta] = &outcome.pools[..] else { panic!("two pools") };
     assert!(alpha.accepted > 100 && beta.accepted > 100, "{alpha:?} {beta:?}");
     let ledger = &outcome.ledger.total;
@@ -104,7 +89,7 @@ fn a_session_that_the_pool_resumes_goes_on_with_its_jobs() {
         }
         farm
     });
-    assert_nobody_noticed(&outcome);
+    outcome.assert_nobody_noticed();
     assert_eq!(outcome.pools[0].sessions_resumed, 3);
     let ledger = &outcome.ledger.total;
     // A share that is written before the end of the connection is known may never have been read, so it is submitted once
@@ -130,7 +115,7 @@ fn a_session_that_the_pool_restarts_costs_nobody_the_connection() {
         }
         farm
     });
-    assert_nobody_noticed(&outcome);
+    outcome.assert_nobody_noticed();
     assert_eq!(outcome.pools[0].sessions, 4);
     assert!(outcome.pools[0].accepted > 100);
 }
@@ -146,7 +131,7 @@ fn masks_change_under_the_miners_and_no_share_is_refused_for_it() {
         farm.mine_until(seconds(120)).await;
         farm
     });
-    assert_nobody_noticed(&outcome);
+    outcome.assert_nobody_noticed();
     // A share that was on its way when the pool changed its mind cannot be saved.
     assert!(total(&outcome.ledger.total.pool_rejected) <= 3, "{:?}", outcome.ledger.total);
     assert!(outcome.pools[0].accepted > 100);
@@ -163,7 +148,7 @@ fn a_silent_pool_is_kept_alive_for_the_miners_and_then_left() {
         farm.mine_until(seconds(90)).await;
         farm
     });
-    assert_nobody_noticed(&outcome);
+    outcome.assert_nobody_noticed();
     assert!(total(&outcome.ledger.total.unanswered) > 0, "{:?}", outcome.ledger.total);
 }
 
@@ -195,7 +180,7 @@ fn vardiff_brings_every_miner_near_the_interval_that_was_asked_for() {
         farm.mine_until(seconds(600)).await;
         farm
     });
-    assert_nobody_noticed(&outcome);
+    outcome.assert_nobody_noticed();
     for miner in &outcome.miners {
         // 400 hashes a second and a share each 2 s; the pool's own difficulty is a ceiling near that.
         let interval = 600.0 / miner.counts.submitted as f64;
@@ -213,7 +198,7 @@ fn a_change_of_the_documents_moves_the_farm_without_a_reconnect() {
         assert_eq!(farm.active().as_deref(), Some("beta"));
         farm
     });
-    assert_nobody_noticed(&outcome);
+    outcome.assert_nobody_noticed();
 }
 
 #[test]
@@ -229,7 +214,7 @@ fn clean_jobs_and_blocks_make_old_shares_stale_and_nothing_else() {
         }
         farm
     });
-    assert_nobody_noticed(&outcome);
+    outcome.assert_nobody_noticed();
     let reasons: Vec<&String> = outcome.ledger.total.rejected.keys().collect();
     assert!(reasons.iter().all(|reason| *reason == "stale"), "{reasons:?}");
 }

@@ -1,22 +1,16 @@
 //! Rules: which miners work for which route, from the first job on and when the rules change under them.
 
-use std::time::Duration;
-
 use loka_api::runtime_config::{Rule, RuntimeConfig};
 use loka_farm::judge::Difficulty;
 use loka_farm::network::Conditions;
 use loka_farm::pool::{DifficultyPolicy, PoolSettings};
 use loka_tests::books::{Ledger, MinerLinks, total};
 
-use super::farm::{Change, DIFFICULTY, Farm, Outcome, RATE, Site, UNIX_START, in_virtual_time};
+use super::farm::{self, Change, DIFFICULTY, Farm, Outcome, RATE, Site, UNIX_START, seconds};
 use super::faults::Fault;
 
 /// One of each firmware.
 const MINERS: usize = 14;
-
-fn seconds(seconds: u64) -> Duration {
-    Duration::from_secs(seconds)
-}
 
 /// As alike as two pools can be: where a share went is told by the books alone.
 fn pools() -> [PoolSettings; 2] {
@@ -72,16 +66,9 @@ fn play<F: Future<Output = Farm>>(
     links: MinerLinks,
     scenario: impl FnOnce(Farm) -> F,
 ) -> Outcome {
-    in_virtual_time(7, async move {
-        let site = Site {
-            seed: 7,
-            conditions: Conditions::ORDINARY,
-            settings: pools(),
-            rates: vec![RATE; MINERS],
-            change: Change(edit),
-        };
-        scenario(Farm::at(site).await).await.finish(links).await
-    })
+    let (conditions, rates) = (Conditions::ORDINARY, vec![RATE; MINERS]);
+    let site = Site { seed: 7, conditions, settings: pools(), rates, change: Change(edit) };
+    farm::play(site, links, scenario)
 }
 
 #[test]

@@ -1,13 +1,11 @@
 //! The time ledger against the farm's own truth: hashrates that are known, for times that are known.
 
-use std::time::Duration;
-
 use loka_farm::judge::Difficulty;
 use loka_farm::network::Conditions;
 use loka_farm::pool::{DifficultyPolicy, PoolSettings};
 use loka_tests::books::MinerLinks;
 
-use super::farm::{Change, DIFFICULTY, Farm, RATE, Site, UNIX_START, in_virtual_time};
+use super::farm::{Change, DIFFICULTY, Farm, RATE, Site, UNIX_START, in_virtual_time, seconds};
 use super::faults::Fault;
 
 /// One of each firmware.
@@ -15,10 +13,6 @@ const MINERS: usize = 14;
 
 /// Hashes of difficulty 1.
 const HASHES: f64 = 4_294_967_296.0;
-
-fn seconds(seconds: u64) -> Duration {
-    Duration::from_secs(seconds)
-}
 
 fn pools() -> [PoolSettings; 2] {
     [("a", 1), ("b", 2)].map(|(name, seed)| PoolSettings {

@@ -1,24 +1,15 @@
 //! Pools that share a hashrate by weights: what each was credited with, and that nobody lost anything by it.
 
-use std::time::Duration;
-
 use loka_farm::judge::Difficulty;
 use loka_farm::network::Conditions;
 use loka_farm::pool::{DifficultyPolicy, PoolSettings};
 use loka_tests::books::{Ledger, MinerLinks, total};
 
-use super::farm::{Change, Farm, Outcome, Site, UNIX_START, in_virtual_time, shared};
+use super::farm::{self, ALPHA, BETA, Change, Farm, Outcome, Site, UNIX_START, seconds, shared};
 use super::faults::Fault;
-
-const ALPHA: usize = 0;
-const BETA: usize = 1;
 
 /// Pools of one priority with weights of 30 and 70.
 const THIRTY_SEVENTY: Change = Change(shared);
-
-fn seconds(seconds: u64) -> Duration {
-    Duration::from_secs(seconds)
-}
 
 /// Pools whose share is two seconds of the farm's work.
 fn pools(rate: u64) -> [PoolSettings; 2] {
@@ -37,12 +28,10 @@ fn play<F: Future<Output = Farm>>(
     seed: u64,
     scenario: impl FnOnce(Farm) -> F,
 ) -> Outcome {
-    in_virtual_time(seed, async move {
-        let (conditions, rates) = (Conditions::ORDINARY, rates.to_vec());
-        let settings = pools(rates.iter().sum());
-        let site = Site { seed, conditions, settings, rates, change: THIRTY_SEVENTY };
-        scenario(Farm::at(site).await).await.finish(MinerLinks::Whole).await
-    })
+    let (conditions, rates) = (Conditions::ORDINARY, rates.to_vec());
+    let settings = pools(rates.iter().sum());
+    let site = Site { seed, conditions, settings, rates, change: THIRTY_SEVENTY };
+    farm::play(site, MinerLinks::Whole, scenario)
 }
 
 /// What each pool has credited, as the proxy's ledger has it.
