@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use crate::Outcome;
 use crate::test::duration;
+use crate::wish::Wish;
 use crate::workspace;
 
 mod edit;
@@ -24,13 +25,6 @@ const DIRECTORY: &str = "xtask-bugs";
 
 const USAGE: &str = "usage: cargo xtask bugs [--only NAME]... [--list]";
 
-/// What is asked for.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Wish {
-    only: Vec<String>,
-    list: bool,
-}
-
 /// What came of one bug, for the table.
 #[derive(Debug)]
 struct Line {
@@ -42,7 +36,7 @@ struct Line {
 
 /// Runs `cargo xtask bugs ARGUMENTS`.
 pub(crate) fn run(arguments: &[String]) -> Outcome {
-    let wish = parse(arguments)?;
+    let wish = Wish::parse(arguments, USAGE)?;
     let mut bugs = choose(list::read(&workspace::root())?, &wish.only)?;
     if wish.list {
         for Bug { name, what, like, .. } in &bugs {
@@ -79,22 +73,6 @@ pub(crate) fn stale() -> Result<Vec<String>, String> {
     let mut problems = list::problems(&workspace::root(), &bugs);
     problems.extend(list::too_few(&bugs));
     Ok(problems)
-}
-
-fn parse(arguments: &[String]) -> Result<Wish, String> {
-    let mut wish = Wish::default();
-    let mut rest = arguments.iter();
-    while let Some(argument) = rest.next() {
-        match argument.as_str() {
-            "--list" => wish.list = true,
-            "--only" => wish.only.push(rest.next().ok_or(USAGE)?.clone()),
-            other => match other.strip_prefix("--only=") {
-                Some(name) => wish.only.push(name.to_owned()),
-                None => return Err(format!("unknown argument {other}; {USAGE}")),
-            },
-        }
-    }
-    Ok(wish)
 }
 
 /// Those whose name contains one of `only`; all if it is empty.
@@ -155,9 +133,11 @@ mod tests {
 
     #[test]
     fn bugs_may_be_chosen_by_a_part_of_their_name() {
-        let wish = parse(&words(&["--only", "ledger", "--only=hex", "--list"])).unwrap();
+        let wish =
+            Wish::parse(&words(&["--only", "ledger", "--only=hex", "--list"]), USAGE).unwrap();
         assert_eq!(wish, Wish { only: words(&["ledger", "hex"]), list: true });
-        assert!(parse(&words(&["--only"])).is_err() && parse(&words(&["x"])).is_err());
+        let refused = |text| Wish::parse(&words(&[text]), USAGE).is_err();
+        assert!(refused("--only") && refused("x"));
         let bugs = || ["hex-case", "ledger-twice", "other"].map(list::sample).to_vec();
         let names = |bugs: Vec<Bug>| bugs.into_iter().map(|bug| bug.name).collect::<Vec<_>>();
         assert_eq!(names(choose(bugs(), &wish.only).unwrap()), ["hex-case", "ledger-twice"]);

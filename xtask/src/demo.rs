@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use crate::workspace::{self, cargo};
+use crate::workspace;
 use crate::{Outcome, help};
 
 /// Which cargo profile the programs are built with.
@@ -48,10 +48,10 @@ impl Profile {
         }
     }
 
-    fn flag(self) -> Option<&'static str> {
+    fn name(self) -> &'static str {
         match self {
-            Self::Dev => None,
-            Self::Release => Some("--release"),
+            Self::Dev => "dev",
+            Self::Release => "release",
         }
     }
 }
@@ -71,12 +71,7 @@ fn build(profile: Profile) -> Result<(), String> {
             PROGRAMS.len()
         );
         let started = Instant::now();
-        let mut command = cargo(["build", "--package", package, "--bin", binary]);
-        command.args(profile.flag());
-        let status = command.status().map_err(|error| format!("cannot start cargo: {error}"))?;
-        if !status.success() {
-            return Err(format!("{binary} does not build: see above"));
-        }
+        workspace::build(package, binary, profile.name())?;
         println!("      {binary} is ready ({:.1} s)", started.elapsed().as_secs_f64());
     }
     Ok(())

@@ -14,6 +14,7 @@ mod soak;
 mod test;
 mod tidy;
 mod tools;
+mod wish;
 mod workspace;
 
 use std::env;

@@ -5,7 +5,7 @@
 use std::fs;
 use std::process::ExitCode;
 
-use crate::workspace::{self, cargo};
+use crate::workspace;
 use crate::{Outcome, help};
 
 /// The experiment's package and its binary.
@@ -66,17 +66,11 @@ fn choose(asks: &impl Fn(&str) -> bool) -> (Build, &'static str) {
 // === impl Build ===
 
 impl Build {
-    /// Each by itself: built together, they would share features that the shipped binary does not have.
     fn make(self, package: &str, binary: &str) -> Result<(), String> {
         println!(
             "building {binary} (optimised, the first time takes a few minutes, mostly dependencies)"
         );
-        let arguments = ["build", "--profile", self.profile, "--package", package, "--bin", binary];
-        match cargo(arguments).status() {
-            Ok(status) if status.success() => Ok(()),
-            Ok(_) => Err(format!("{binary} does not build: see above")),
-            Err(error) => Err(format!("cannot start cargo: {error}")),
-        }
+        workspace::build(package, binary, self.profile)
     }
 }
 

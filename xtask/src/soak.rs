@@ -26,7 +26,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
         return Ok(ExitCode::SUCCESS);
     }
     let values = parse(arguments)?;
-    build()?;
+    workspace::build("loka-proxy", "stratum-proxy", "dev")?;
     let mut command =
         cargo(["test", "--package", "loka-tests", "--test", "it", "--", TEST, "--nocapture"]);
     let proxy = workspace::target_directory()?.join("debug").join("stratum-proxy");
@@ -37,16 +37,6 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
     }
     let status = command.status().map_err(|error| format!("cannot start cargo: {error}"))?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// As shipped, and not with the features that the tests need.
-fn build() -> Result<(), String> {
-    let status = cargo(["build", "--package", "loka-proxy", "--bin", "stratum-proxy"]).status();
-    match status {
-        Ok(status) if status.success() => Ok(()),
-        Ok(_) => Err("stratum-proxy does not build: see above".to_owned()),
-        Err(error) => Err(format!("cannot start cargo: {error}")),
-    }
 }
 
 fn parse(arguments: &[String]) -> Result<[u64; FLAGS.len()], String> {

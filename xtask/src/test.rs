@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::Outcome;
 use crate::tools::{Lack, Variable};
+use crate::wish::Wish;
 use crate::workspace;
 
 mod counts;
@@ -30,13 +31,6 @@ const LOGS: &str = "xtask-test";
 const TAIL_LINES: usize = 40;
 
 const USAGE: &str = "usage: cargo xtask test [--only LEVEL]... [--list]";
-
-/// What is asked for.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Wish {
-    only: Vec<String>,
-    list: bool,
-}
 
 /// What a step came to.
 #[derive(Debug, PartialEq, Eq)]
@@ -61,7 +55,7 @@ struct Tally {
 
 /// Runs `cargo xtask test ARGUMENTS`.
 pub(crate) fn run(arguments: &[String]) -> Outcome {
-    let wish = parse(arguments)?;
+    let wish = Wish::parse(arguments, USAGE)?;
     let chosen = choose(steps::all(), &wish.only)?;
     if wish.list {
         for step in &chosen {
@@ -87,22 +81,6 @@ fn logs() -> Result<PathBuf, String> {
     fs::create_dir_all(&logs)
         .map_err(|error| format!("cannot make {}: {error}", logs.display()))?;
     Ok(logs)
-}
-
-fn parse(arguments: &[String]) -> Result<Wish, String> {
-    let mut wish = Wish::default();
-    let mut rest = arguments.iter();
-    while let Some(argument) = rest.next() {
-        match argument.as_str() {
-            "--list" => wish.list = true,
-            "--only" => wish.only.push(rest.next().ok_or(USAGE)?.clone()),
-            other => match other.strip_prefix("--only=") {
-                Some(level) => wish.only.push(level.to_owned()),
-                None => return Err(format!("unknown argument {other}; {USAGE}")),
-            },
-        }
-    }
-    Ok(wish)
 }
 
 /// The steps of the levels in `only`, or with the names in it; all of them if it is empty.

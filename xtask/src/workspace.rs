@@ -33,6 +33,16 @@ pub(crate) fn cargo<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Command
     command
 }
 
+/// Builds a program by itself: built together with others, it would have features that it does not ship with.
+pub(crate) fn build(package: &str, binary: &str, profile: &str) -> Result<(), String> {
+    let arguments = ["build", "--profile", profile, "--package", package, "--bin", binary];
+    match cargo(arguments).status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(_) => Err(format!("{binary} does not build: see above")),
+        Err(error) => Err(format!("cannot start cargo: {error}")),
+    }
+}
+
 /// Where cargo puts what it builds: honours `CARGO_TARGET_DIR` and every configuration file.
 pub(crate) fn target_directory() -> Result<PathBuf, String> {
     let text = stdout_of(cargo(["metadata", "--no-deps", "--format-version", "1"]))?;

@@ -6,7 +6,7 @@ fn words(words: &[&str]) -> Vec<String> {
 
 #[test]
 fn levels_and_steps_may_be_chosen() {
-    let wish = parse(&words(&["--only", "unit", "--only=fmt", "--list"])).unwrap();
+    let wish = Wish::parse(&words(&["--only", "unit", "--only=fmt", "--list"]), USAGE).unwrap();
     assert_eq!(wish, Wish { only: words(&["unit", "fmt"]), list: true });
     let chosen = choose(steps::all(), &wish.only).unwrap();
     assert!(chosen.len() > 2, "{chosen:?}");
@@ -17,8 +17,8 @@ fn levels_and_steps_may_be_chosen() {
 fn an_unknown_level_is_answered_with_those_there_are() {
     let error = choose(steps::all(), &words(&["units"])).unwrap_err();
     assert!(error.contains("`units`") && error.contains("unit, "), "{error}");
-    assert!(parse(&words(&["--only"])).is_err());
-    assert!(parse(&words(&["unit"])).is_err());
+    assert!(Wish::parse(&words(&["--only"]), USAGE).is_err());
+    assert!(Wish::parse(&words(&["unit"]), USAGE).is_err());
 }
 
 #[test]
