@@ -349,15 +349,19 @@ fn sample(name: &str) -> String {
     std::fs::read_to_string(path).unwrap()
 }
 
-#[test]
-fn the_samples_render() {
+/// The sample of a farm, with the secrets beside it.
+fn sample_farm() -> RuntimeConfig {
     let (farm, secrets) = (sample("farm.yaml"), sample("secrets.example.yaml"));
     let resources =
         Resources::load([("farm.yaml", farm.as_str()), ("secrets.yaml", secrets.as_str())])
             .unwrap();
     let proxy = resources.proxy(None).unwrap();
-    let rendered = render(&resources, proxy, &Layered(vec![&resources.secrets])).unwrap();
-    let config = json!(rendered.config);
+    render(&resources, proxy, &Layered(vec![&resources.secrets])).unwrap().config
+}
+
+#[test]
+fn the_samples_render() {
+    let config = json!(sample_farm());
     assert_eq!(config["name"], "mining/farm-east");
     assert_eq!(config["listeners"][0]["port"], 3333);
     let pools: Vec<_> = config["routes"][0]["pools"]
@@ -395,17 +399,12 @@ fn the_sample_of_a_fleet_renders() {
 /// The allow-list beside the sample of a farm allows that farm, and nothing less will do.
 #[test]
 fn the_sample_of_an_allow_list_has_the_sample_farm() {
-    let (farm, secrets) = (sample("farm.yaml"), sample("secrets.example.yaml"));
-    let resources =
-        Resources::load([("farm.yaml", farm.as_str()), ("secrets.yaml", secrets.as_str())])
-            .unwrap();
-    let proxy = resources.proxy(None).unwrap();
-    let rendered = render(&resources, proxy, &Layered(vec![&resources.secrets])).unwrap();
+    let farm = sample_farm();
     let mut list =
         crate::allow_list::AllowList::parse(&sample("fleet/allow-list.yaml"), "l").unwrap();
-    assert_eq!(list.refused(&rendered.config), []);
+    assert_eq!(list.refused(&farm), []);
     list.pools.pop();
-    assert_eq!(list.refused(&rendered.config).len(), 1);
+    assert_eq!(list.refused(&farm).len(), 1);
 }
 
 /// What the page says in YAML stands in a sample, which other tests read.
