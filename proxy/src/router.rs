@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use loka_api::runtime_config::Rule;
+use loka_api::values::Cidr;
 
 mod pattern;
 mod range;
@@ -14,7 +15,6 @@ mod range;
 mod tests;
 
 use self::pattern::Pattern;
-use self::range::Range;
 
 /// What is known of a miner when its handshake is complete.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +37,7 @@ pub(crate) struct Rules {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Compiled {
     workers: Vec<Pattern>,
-    sources: Vec<Option<Range>>,
+    sources: Vec<Option<Cidr>>,
     firmware: Vec<Box<str>>,
     route: Arc<str>,
 }
@@ -84,7 +84,7 @@ impl Compiled {
         let Rule { name: _, listeners: _, workers, sources, firmware, route } = rule;
         Self {
             workers: workers.iter().map(|text| Pattern::new(text)).collect(),
-            sources: sources.iter().map(|text| Range::parse(text)).collect(),
+            sources: sources.iter().map(|text| range::parse(text)).collect(),
             firmware: firmware.iter().map(|name| name.as_str().into()).collect(),
             route: route.as_str().into(),
         }
@@ -95,7 +95,7 @@ impl Compiled {
         let Self { workers, sources, firmware, route: _ } = self;
         let by_name =
             |pattern: &Pattern| newcomer.worker.is_some_and(|worker| pattern.matches(worker));
-        let by_source = |range: &Option<Range>| {
+        let by_source = |range: &Option<Cidr>| {
             range.as_ref().is_some_and(|range| range.contains(newcomer.source))
         };
         (workers.is_empty() || workers.iter().any(by_name))

@@ -12,6 +12,12 @@ pub struct Cidr {
 }
 
 impl Cidr {
+    /// The addresses that share the first `bits` with `address`, as far as it has so many.
+    #[must_use]
+    pub fn new(address: IpAddr, bits: u8) -> Option<Self> {
+        (bits <= width(address)).then_some(Self { address, bits })
+    }
+
     /// Reads `ADDRESS/BITS`. Bits of the address behind the prefix do not count.
     ///
     /// # Errors
@@ -24,10 +30,7 @@ impl Cidr {
             && (bits == "0" || !bits.starts_with('0'))
             && !is_mapped;
         let bits: u8 = bits.parse().map_err(|_| ValueError::Cidr)?;
-        if !is_plain || bits > width(address) {
-            return Err(ValueError::Cidr);
-        }
-        Ok(Self { address, bits })
+        Self::new(address, bits).filter(|_| is_plain).ok_or(ValueError::Cidr)
     }
 
     /// Whether an address is in the range. An IPv4 address is the same in either notation.

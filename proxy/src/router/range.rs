@@ -1,77 +1,33 @@
-//! Ranges of addresses, as `10.1.0.0/16`, `2001:db8::/32` or one address alone. An IPv4 address that came in by an IPv6
-//! socket (`::ffff:10.1.2.3`) is the IPv4 address that it stands for, on both sides.
+//! Ranges of addresses as a snapshot may hold them: what a document may say, and beside that one address alone, or IPv4
+//! written as IPv6 (`::ffff:10.1.0.0/112`), which is the IPv4 range that it stands for.
 
 use std::net::IpAddr;
 
+use loka_api::values::Cidr;
+
 /// Bits that stand before an IPv4 address which is written as an IPv6 one.
-const MAPPED_BITS: u32 = 96;
+const MAPPED_BITS: u8 = 96;
 
-/// A range.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Range {
-    /// Its address, the bits beyond `bits` cleared.
-    first: u128,
-    bits: u32,
-    family: Family,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Family {
-    V4,
-    V6,
-}
-
-// === impl Range ===
-
-impl Range {
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        let (address, bits) = match text.split_once('/') {
-            Some((address, bits)) => (address, Some(bits.parse::<u32>().ok()?)),
-            None => (text, None),
-        };
-        let address: IpAddr = address.parse().ok()?;
-        let written = width(address);
-        let bits = bits.unwrap_or(written);
-        if bits > written {
-            return None;
-        }
-        let canonical = address.to_canonical();
-        // A range that reaches beyond the mapped addresses is one of IPv6.
-        let (address, bits) = match written - width(canonical) {
-            0 => (address, bits),
-            _ if bits >= MAPPED_BITS => (canonical, bits - MAPPED_BITS),
-            _ => (address, bits),
-        };
-        let (family, number) = number(address);
-        Some(Self { first: masked(number, bits, family), bits, family })
-    }
-
-    pub(super) fn contains(&self, address: IpAddr) -> bool {
-        let (family, number) = number(address.to_canonical());
-        family == self.family && masked(number, self.bits, family) == self.first
-    }
-}
-
-fn width(address: IpAddr) -> u32 {
-    match address {
-        IpAddr::V4(_) => u32::BITS,
-        IpAddr::V6(_) => u128::BITS,
-    }
-}
-
-fn number(address: IpAddr) -> (Family, u128) {
-    match address {
-        IpAddr::V4(address) => (Family::V4, u128::from(address.to_bits())),
-        IpAddr::V6(address) => (Family::V6, address.to_bits()),
-    }
-}
-
-/// The first `bits` of an address.
-fn masked(number: u128, bits: u32, family: Family) -> u128 {
-    let width = match family {
-        Family::V4 => u32::BITS,
-        Family::V6 => u128::BITS,
+/// Reads a range.
+pub(super) fn parse(text: &str) -> Option<Cidr> {
+    let (address, bits) = match text.split_once('/') {
+        Some((address, bits)) => (address, Some(bits.parse::<u8>().ok()?)),
+        None => (text, None),
     };
-    let dropped = width.saturating_sub(bits);
-    number.checked_shr(dropped).and_then(|kept| kept.checked_shl(dropped)).unwrap_or(0)
+    let written: IpAddr = address.parse().ok()?;
+    let address = written.to_canonical();
+    let Some(bits) = bits else { return Cidr::new(address, width(address)) };
+    let is_mapped = written.is_ipv6() && address.is_ipv4();
+    // A range that reaches beyond the mapped addresses is one of IPv6.
+    match bits.checked_sub(MAPPED_BITS).filter(|_| is_mapped) {
+        Some(bits) => Cidr::new(address, bits),
+        None => Cidr::new(written, bits),
+    }
+}
+
+const fn width(address: IpAddr) -> u8 {
+    match address {
+        IpAddr::V4(_) => 32,
+        IpAddr::V6(_) => 128,
+    }
 }

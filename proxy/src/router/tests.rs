@@ -70,7 +70,7 @@ fn every_route_that_can_be_reached_is_named_once() {
 #[test]
 fn ranges_are_those_of_the_address_that_a_socket_means() {
     let within = |range: &str, address: &str| {
-        Range::parse(range).is_some_and(|range| range.contains(address.parse().unwrap()))
+        range::parse(range).is_some_and(|range| range.contains(address.parse().unwrap()))
     };
     for (range, address, wanted) in [
         ("10.1.0.0/16", "10.1.255.255", true),
@@ -129,14 +129,14 @@ fn ranges_hold_what_shares_their_first_bits() {
         let (base, flips) = (random.u32(..), random.u32(..) & random.u32(..) & random.u32(..));
         let address = base ^ flips;
         let same = bits == 0 || base >> (32 - bits) == address >> (32 - bits);
-        let range = Range::parse(&format!("{}/{bits}", Ipv4Addr::from_bits(base))).unwrap();
+        let range = range::parse(&format!("{}/{bits}", Ipv4Addr::from_bits(base))).unwrap();
         assert_eq!(range.contains(Ipv4Addr::from_bits(address).into()), same, "{range:?}");
 
         let bits = random.u32(0..=128);
         let base = random.u128(..) | 1 << 127;
         let address = base ^ (1_u128 << random.u32(0..127));
         let same = bits == 0 || base >> (128 - bits) == address >> (128 - bits);
-        let range = Range::parse(&format!("{}/{bits}", Ipv6Addr::from_bits(base))).unwrap();
+        let range = range::parse(&format!("{}/{bits}", Ipv6Addr::from_bits(base))).unwrap();
         assert_eq!(range.contains(Ipv6Addr::from_bits(address).into()), same, "{range:?}");
     }
 }
