@@ -164,5 +164,8 @@ async fn an_upgrade_and_an_uninstall_leave_the_farm_mining() {
     )
     .expect("JSON");
     assert_eq!(kept["metadata"]["name"], FARM);
-    assert!(rack.power_off().await.iter().all(|miner| miner.counts.connects == 1));
+    for miner in rack.power_off().await {
+        let counts = miner.counts;
+        assert_eq!(counts.connects, 1, "{} lost it by {:?}", miner.profile, counts.disconnects);
+    }
 }
