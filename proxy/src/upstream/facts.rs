@@ -10,12 +10,9 @@ use loka_stratum::types::PrevHash;
 use tokio::sync::watch;
 
 mod latency;
-mod recent;
 
 pub(crate) use self::latency::Latency;
 use self::latency::LatencyEstimate;
-pub(crate) use self::recent::Acceptance;
-use self::recent::RecentVerdicts;
 
 /// Blocks that are remembered of one pool, the latest first: enough to see that another pool is some blocks behind.
 pub(crate) const BLOCKS_MAX: usize = 4;
@@ -34,8 +31,6 @@ pub(crate) struct Facts {
     pub(crate) oldest_outstanding: Option<Instant>,
     /// Submits without a verdict.
     pub(crate) outstanding: usize,
-    /// Of the latest verdicts, how many credited the share.
-    pub(crate) recent: Acceptance,
     /// Verdicts since the task began that credited the share, for a difference over any time.
     pub(crate) accepted: u64,
     /// Verdicts since the task began that refused it.
@@ -68,7 +63,6 @@ pub(crate) struct Block {
 pub(super) struct Measures {
     facts: Facts,
     latency: LatencyEstimate,
-    recent: RecentVerdicts,
     out: watch::Sender<Facts>,
 }
 
@@ -96,12 +90,7 @@ impl Facts {
 
 impl Measures {
     pub(super) fn new(out: watch::Sender<Facts>) -> Self {
-        Self {
-            facts: Facts::default(),
-            latency: LatencyEstimate::default(),
-            recent: RecentVerdicts::default(),
-            out,
-        }
+        Self { facts: Facts::default(), latency: LatencyEstimate::default(), out }
     }
 
     pub(super) fn job(&mut self, now: Instant, prev_hash: PrevHash) {
@@ -129,7 +118,6 @@ impl Measures {
 
     pub(super) fn verdict(&mut self, verdict: Result<(), f64>, after: Duration) {
         self.latency.add(after);
-        self.recent.add(verdict.map_err(drop));
         match verdict {
             Ok(()) => self.facts.accepted += 1,
             Err(difficulty) => {
@@ -144,7 +132,6 @@ impl Measures {
         self.facts.outstanding = outstanding;
         self.facts.oldest_outstanding = oldest;
         self.facts.latency = self.latency.latency();
-        self.facts.recent = self.recent.acceptance();
         let facts = self.facts;
         self.out.send_if_modified(|published| std::mem::replace(published, facts) != facts);
     }
@@ -218,7 +205,6 @@ mod tests {
         let facts = *facts.borrow();
         assert_eq!((facts.accepted, facts.rejected, facts.outstanding), (9, 1, 3));
         assert_eq!(facts.work, Work { written: 0.0, rejected: 2.0, unanswered: 0.0 });
-        assert_eq!(facts.recent, Acceptance { accepted: 9, judged: 10 });
         let p50 = facts.latency.p50.expect("ten verdicts");
         assert!((40..=45).contains(&p50.as_millis()), "{p50:?}");
     }

@@ -44,7 +44,7 @@ impl Connection<'_> {
         self.broken = waiting.len();
         self.write(&wire).await?;
         self.broken = 0;
-        for answer in waiting {
+        for answer in waiting.into_iter().flatten() {
             answer.send(HandOver::Written).ok();
         }
         Ok(())
@@ -54,7 +54,7 @@ impl Connection<'_> {
         &mut self,
         mut handoff: Handoff,
         wire: &mut Vec<u8>,
-        waiting: &mut Vec<oneshot::Sender<HandOver>>,
+        waiting: &mut Vec<Option<oneshot::Sender<HandOver>>>,
     ) {
         let now = self.now();
         // Booked as written before the write: if that fails half way, the pool may have the share.
@@ -70,10 +70,10 @@ impl Connection<'_> {
         let written = now.instant;
         let share = InFlight { share, due, record, sequel, login, written, time: Time::First };
         match self.write_share(share, wire) {
-            // A stale block candidate has nobody who waits, and counts as one that was broken off all the same.
             Ok(()) => {
                 self.task.measures.written(difficulty);
-                waiting.push(answer.unwrap_or_else(|| oneshot::channel().0));
+                // Nobody waits for a stale block candidate; it counts as one that was broken off all the same.
+                waiting.push(answer);
             }
             Err(share) => {
                 if let Some(due) = share.due {
