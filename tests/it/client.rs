@@ -61,14 +61,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         self.until(|line| line["id"] == id && line.get("method").is_none()).await
     }
 
-    /// The next line that `is_it`; earlier ones are dropped.
+    /// The next line that `is_it`; earlier ones are dropped. Other lines are no reason to wait for longer.
     pub(crate) async fn until(&mut self, is_it: impl Fn(&Value) -> bool) -> Value {
-        loop {
-            let line = self.next().await.expect("a connection").expect("a line, not the end");
-            if is_it(&line) {
-                return line;
+        let found = async {
+            loop {
+                let line = self.next().await.expect("a connection").expect("a line, not the end");
+                if is_it(&line) {
+                    return line;
+                }
             }
-        }
+        };
+        timeout(PATIENCE, found).await.expect("such a line in time")
     }
 
     /// The next notification of `method`.
