@@ -75,6 +75,10 @@ impl Hub {
         self.call("mining.submit", params).await
     }
 
+    /// How many bytes it fills in itself.
+    pub(crate) fn extranonce2_bytes(&self) -> usize {
+        self.extranonce2_bytes
+    }
 
     async fn call(&mut self, method: &str, params: Value) -> Value {
         let id = self.next_id;

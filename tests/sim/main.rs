@@ -26,6 +26,7 @@ mod health;
 mod hub;
 mod named;
 mod names;
+mod narrow;
 mod replaced;
 mod routing;
 mod seeds;
