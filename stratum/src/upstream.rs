@@ -543,7 +543,10 @@ impl<T> Upstream<T> {
 /// Whether there is anything to work with. Whether it is enough, and for whom, is the route's to say.
 pub(crate) fn usable_size(extranonce2_size: u8) -> Result<(), String> {
     match extranonce2_size {
-        0 => Err("extranonce2 size 0 leaves nothing to a miner (at least a byte is needed)".to_owned()),
+        0 => {
+            Err("extranonce2 size 0 leaves nothing to a miner (at least a byte is needed)"
+                .to_owned())
+        }
         1.. => Ok(()),
     }
 }

@@ -480,7 +480,8 @@ fn what_a_clean_job_ends_is_late_for_a_moment_and_what_is_gone_is_not() {
 #[test]
 fn a_pool_that_leaves_two_bytes_is_shared_where_enough_version_bits_roll() {
     // 14 bits, the byte and the nonce are 2^54 headers: a minute of 200 TH/s and more.
-    for (mask, fits) in [(0x1fff_e000, true), (0x07ff_e000, true), (0x03ff_e000, false), (0, false)] {
+    for (mask, fits) in [(0x1fff_e000, true), (0x07ff_e000, true), (0x03ff_e000, false), (0, false)]
+    {
         let mut bench = Bench::new();
         bench.offer(A, Sent { size: 2, mask: VersionMask(mask), ..JOB }).unwrap();
         let activated = bench.activate(A);
