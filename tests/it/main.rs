@@ -12,6 +12,7 @@ mod allow_list;
 mod bad_input;
 mod client;
 mod live_changes;
+mod live_fields;
 mod mining;
 mod no_pool;
 mod operations;
