@@ -44,6 +44,7 @@ pub struct Counts {
     pub pool_rejected: BTreeMap<String, u64>,
     pub unanswered: BTreeMap<String, u64>,
     pub lost: BTreeMap<String, u64>,
+    pub accepted_difficulty: f64,
     pub due_difficulty: f64,
     pub pool_accepted_difficulty: f64,
 }

@@ -55,6 +55,8 @@ pub(crate) struct RouteTask {
     pub(super) change: Option<CrowdChange>,
     /// No pool is left, and it has been said.
     pub(super) is_starved: bool,
+    /// Since when nothing has been mined on.
+    pub(super) starved_since: Option<Instant>,
     pub(super) state: watch::Sender<Arc<RouteState>>,
     pub(super) view: watch::Sender<Arc<RouteView>>,
 }
@@ -79,7 +81,7 @@ impl RouteTask {
             seats: Arc::clone(seating.seats()),
             seating: seating.version(),
             pools: Arc::default(),
-            no_pool: publish::no_pool(&config),
+            no_pool: publish::no_pool(&config, Some(started)),
             version_mask: VersionMask(config.version_mask),
         };
         let (state, state_out) = watch::channel(Arc::new(state));
@@ -104,6 +106,7 @@ impl RouteTask {
             crowd: Arc::clone(&crowd),
             change: None,
             is_starved: false,
+            starved_since: Some(started),
             state,
             view,
         };

@@ -19,7 +19,8 @@ use crate::policy::health::{Health, HealthLimits};
 use crate::policy::selector::{Place, Standing};
 use crate::telemetry::reasons::{PoolDownReason, PoolState, SuspectReason};
 use crate::upstream::{
-    Facts, PoolHandle, PoolId, PoolTask, SUBMITS_MAX, TaskParts, Update, Wanted, wanted_mask,
+    BLOCKS_MAX, Facts, PoolHandle, PoolId, PoolTask, SUBMITS_MAX, TaskParts, Update, Wanted,
+    wanted_mask,
 };
 
 /// How long a replaced pool goes on while its successor cannot be mined on.
@@ -89,7 +90,7 @@ impl Slot {
     ) -> Self {
         let id = PoolId(seams.pool_ids.fetch_add(1, Ordering::Relaxed));
         let pool = Arc::new(pool.clone());
-        let (submits_in, submits) = mpsc::channel(SUBMITS_MAX);
+        let (submits_in, submits) = mpsc::channel(SUBMITS_MAX + BLOCKS_MAX);
         let (settings, settings_out) = watch::channel(Arc::clone(&pool));
         let (facts_in, facts) = watch::channel(Facts::default());
         let (wanted, wanted_out) = watch::channel(Wanted::default());

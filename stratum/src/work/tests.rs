@@ -340,9 +340,9 @@ fn a_pool_that_shrinks_below_the_layout_leaves_no_worthless_job() {
     let mut bench = Bench::with_layout(layout(4, 4));
     bench.offer(A, JOB).unwrap();
     bench.activate(A).unwrap();
-    bench.offer(A, Sent { id: "2", size: 4, clean: false }).unwrap_err();
+    bench.offer(A, Sent { id: "2", size: 4, clean: false, ..JOB }).unwrap_err();
     assert_eq!(bench.current(), Some((A, 100, 0)), "still worth something");
-    bench.offer(A, Sent { id: "3", size: 4, clean: true }).unwrap_err();
+    bench.offer(A, Sent { id: "3", size: 4, clean: true, ..JOB }).unwrap_err();
     assert_eq!((bench.current(), bench.standing(100)), (None, "stale"));
     bench.offer(A, Sent { id: "4", ..CLEAN }).unwrap();
     assert_eq!(bench.current(), Some((A, 101, 0)));
