@@ -201,6 +201,7 @@ impl Counts {
             pool_rejected,
             unanswered,
             lost,
+            accepted_difficulty,
             due_difficulty,
             pool_accepted_difficulty,
         } = other;
@@ -215,6 +216,7 @@ impl Counts {
         merge(&mut self.pool_rejected, pool_rejected);
         merge(&mut self.unanswered, unanswered);
         merge(&mut self.lost, lost);
+        self.accepted_difficulty += accepted_difficulty;
         self.due_difficulty += due_difficulty;
         self.pool_accepted_difficulty += pool_accepted_difficulty;
         self
