@@ -170,13 +170,8 @@ impl App {
         let ConfigFeed { first, offers, shown, allowed } = feed;
         let tasks = Tasks::default();
         let Books { ledger, kept } = seams.books.clone();
-        let shared = Arc::new(Shared {
-            ledger,
-            kept,
-            clock: seams.clock,
-            shown,
-            view: Mutex::default(),
-        });
+        let shared =
+            Arc::new(Shared { ledger, kept, clock: seams.clock, shown, view: Mutex::default() });
         let stop = CancellationToken::new();
         let (drain, drain_orders) = watch::channel(None);
         let mut supervisor = Supervisor::new(seams, offers, allowed, Arc::clone(&shared), &tasks);

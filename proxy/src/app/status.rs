@@ -8,8 +8,8 @@ use loka_stratum::job::PoolContext;
 
 use super::{App, ListenerView, Shared};
 use crate::admin::status::{
-    ConfigStatus, DedicatedStatus, LedgerStatus, ListenerStatus, PoolStatus, RefusedStatus, RouteStatus, Status,
-    StatusSource, StreamStatus,
+    ConfigStatus, DedicatedStatus, LedgerStatus, ListenerStatus, PoolStatus, RefusedStatus,
+    RouteStatus, Status, StatusSource, StreamStatus,
 };
 use crate::books::Kept;
 use crate::control::{Offered, Shown, StreamState};

@@ -19,7 +19,7 @@ use crate::policy::health::{Health, HealthLimits};
 use crate::policy::selector::{Place, Standing};
 use crate::telemetry::reasons::{PoolDownReason, PoolState, SuspectReason};
 use crate::upstream::{
-    Facts, PoolHandle, PoolId, PoolTask, SUBMITS_MAX, TaskParts, Update, Wanted, wanted_mask,
+    Facts, PoolHandle, PoolId, PoolTask, Pulse, SUBMITS_MAX, TaskParts, Update, Wanted, wanted_mask,
 };
 
 /// How long a replaced pool goes on while its successor cannot be mined on.
@@ -93,6 +93,7 @@ impl Slot {
         let (facts_in, facts) = watch::channel(Facts::default());
         let (wanted, wanted_out) = watch::channel(Wanted::default());
         let stop = CancellationToken::new();
+        let pulse = Arc::new(Pulse::new(seams.clock.now().instant));
         let mask = VersionMask(route.version_mask);
         let task = PoolTask::new(TaskParts {
             id,
@@ -100,6 +101,7 @@ impl Slot {
             settings: settings_out,
             wanted: wanted_out,
             facts: facts_in,
+            pulse: Arc::clone(&pulse),
             version_mask: mask,
             submits,
             updates: updates.clone(),
@@ -117,6 +119,7 @@ impl Slot {
             account: pool.account.as_str().into(),
             submits: submits_in,
             wants_names: AtomicBool::new(pool.worker_names.is_some()),
+            pulse,
         };
         Self {
             handle: Arc::new(handle),

@@ -179,7 +179,12 @@ mod tests {
         drop(one);
         two.judged(Err(PoolReject::Stale));
         drop(three);
-        let fates = [Fate::Awaited, Fate::Unanswered, Fate::Rejected(Refusal(PoolReject::Stale)), Fate::Accepted];
+        let fates = [
+            Fate::Awaited,
+            Fate::Unanswered,
+            Fate::Rejected(Refusal(PoolReject::Stale)),
+            Fate::Accepted,
+        ];
         let wanted = ["4", "3", "2", "1"].map(str::to_owned).into_iter().zip(fates);
         assert_eq!(shown(&blocks), wanted.collect::<Vec<_>>());
         let json = serde_json::to_value(blocks.last()).unwrap();

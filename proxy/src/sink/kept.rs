@@ -93,7 +93,9 @@ pub struct Restored {
 #[derive(Debug, thiserror::Error)]
 pub enum NoLedger {
     /// It is of another version.
-    #[error("format {0}, and this version reads {FORMAT}: run the version that wrote it to go on from it")]
+    #[error(
+        "format {0}, and this version reads {FORMAT}: run the version that wrote it to go on from it"
+    )]
     Format(u32),
     /// It cannot be read as one.
     #[error("no ledger: {0}")]

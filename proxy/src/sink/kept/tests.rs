@@ -90,7 +90,10 @@ fn once_nothing_is_on_its_way_a_ledger_goes_on_exactly_however_often() {
     }
     assert_eq!(of(&ledger), wanted);
     let total = ledger.snapshot().total;
-    assert_eq!((total.unanswered.count(Unanswered::Killed), total.lost.count(Lost::Killed)), (0, 0));
+    assert_eq!(
+        (total.unanswered.count(Unanswered::Killed), total.lost.count(Lost::Killed)),
+        (0, 0)
+    );
     // The same row goes on.
     ledger.row(&key("a", "antminer")).rejected(Reject::Stale);
     assert_eq!(ledger.snapshot().rows.len(), 3, "and one for the class of all others");
