@@ -11,6 +11,7 @@
 mod allow_list;
 mod bad_input;
 mod client;
+mod kept;
 mod live_changes;
 mod mining;
 mod no_pool;

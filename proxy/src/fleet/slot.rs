@@ -19,7 +19,7 @@ use crate::policy::health::{Health, HealthLimits};
 use crate::policy::selector::{Place, Standing};
 use crate::telemetry::reasons::{PoolDownReason, PoolState, SuspectReason};
 use crate::upstream::{
-    BLOCKS_MAX, Facts, PoolHandle, PoolId, PoolTask, SUBMITS_MAX, TaskParts, Update, Wanted,
+    BLOCKS_MAX, Facts, PoolHandle, PoolId, PoolTask, Pulse, SUBMITS_MAX, TaskParts, Update, Wanted,
     wanted_mask,
 };
 
@@ -95,6 +95,7 @@ impl Slot {
         let (facts_in, facts) = watch::channel(Facts::default());
         let (wanted, wanted_out) = watch::channel(Wanted::default());
         let stop = CancellationToken::new();
+        let pulse = Arc::new(Pulse::new(seams.clock.now().instant));
         let mask = VersionMask(route.version_mask);
         let task = PoolTask::new(TaskParts {
             id,
@@ -102,6 +103,7 @@ impl Slot {
             settings: settings_out,
             wanted: wanted_out,
             facts: facts_in,
+            pulse: Arc::clone(&pulse),
             version_mask: mask,
             submits,
             updates: updates.clone(),
@@ -119,6 +121,7 @@ impl Slot {
             account: pool.account.as_str().into(),
             submits: submits_in,
             wants_names: AtomicBool::new(pool.worker_names.is_some()),
+            pulse,
         };
         Self {
             handle: Arc::new(handle),

@@ -389,6 +389,7 @@ impl<'a> Connection<'a> {
         telemetry.emit(PoolEvent::JobReceived { route, pool, clean });
         self.task.jobs.job(&notify.job_id, is_clean);
         self.task.measures.job(now.instant, notify.prev_hash);
+        self.task.parts.pulse.heard(now.instant);
         if let Err(detail) = self.verified(&notify, &context) {
             self.task.works_not(&detail);
             self.task.tell(News::Unfit { source, detail }).await;
