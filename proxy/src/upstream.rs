@@ -27,6 +27,7 @@ mod held;
 mod names;
 mod record;
 mod sequel;
+mod socks5;
 mod task;
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@ use loka_api::runtime_config::{
 };
 
 use super::origins::origins;
+use super::reaching::reaching;
 use super::table::table;
 use super::units::duration;
 use crate::config::Loaded;
@@ -82,6 +83,7 @@ fn explain_route(route: &Route, config: &RuntimeConfig, out: &mut dyn Write) -> 
     let rows: Vec<_> =
         route.pools.iter().enumerate().map(|(index, pool)| address(index, pool, route)).collect();
     table(["#", "POOL", "HOST:PORT", "PRIORITY", "VERSION ROLLING"], &rows, out)?;
+    reaching(route, out)?;
     // Who is paid is what matters, and accounts are long: they get lines of their own.
     for paid in route.pools.chunk_by(|a, b| (&a.account, &a.user) == (&b.account, &b.user)) {
         let names: Vec<_> = paid.iter().map(|pool| pool.name.as_str()).collect();

@@ -54,7 +54,7 @@ const LAYERS: [(&str, &[&str]); 19] = [
             "clock",
         ],
     ),
-    ("upstream", &["policy", "sink", "telemetry", "transport", "wire", "clock"]),
+    ("upstream", &["policy", "sink", "telemetry", "transport", "wire", "tls", "clock"]),
     ("wire", &["transport"]),
     ("sink", &[]),
     ("policy", &[]),
@@ -63,7 +63,7 @@ const LAYERS: [(&str, &[&str]); 19] = [
     ("config", &["tls", "clock"]),
     ("seats", &[]),
     ("workers", &[]),
-    ("tls", &[]),
+    ("tls", &["clock"]),
     ("transport", &[]),
     ("clock", &[]),
 ];
