@@ -7,6 +7,8 @@
 mod explain;
 mod origins;
 mod reaching;
+mod routes;
+mod rules;
 mod table;
 mod units;
 

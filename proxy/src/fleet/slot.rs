@@ -74,6 +74,7 @@ pub(crate) struct Slot {
     last_job: Option<Instant>,
     last_error: Option<String>,
     outgoing_until: Option<Instant>,
+    is_removed: bool,
 }
 
 // === impl Slot ===
@@ -139,6 +140,7 @@ impl Slot {
             last_job: None,
             last_error: None,
             outgoing_until: None,
+            is_removed: false,
         }
     }
 
@@ -179,6 +181,7 @@ impl Slot {
     /// Takes over what can change under a connection.
     pub(super) fn keep(&mut self, pool: &Pool) {
         self.outgoing_until = None;
+        self.is_removed = false;
         if *self.pool != *pool {
             self.pool = Arc::new(pool.clone());
             self.handle.wants_names.store(pool.worker_names.is_some(), Ordering::Relaxed);
@@ -189,6 +192,20 @@ impl Slot {
     /// Its successor has been started.
     pub(super) fn outgoing(&mut self, now: Instant) {
         self.outgoing_until.get_or_insert(now + OUTGOING_MAX);
+        self.is_removed = false;
+    }
+
+    /// The configuration has it no more, and it is left in steps. Until the time is over, better successors than those
+    /// that are there are waited for.
+    pub(super) fn removed(&mut self, now: Instant) {
+        self.outgoing(now);
+        self.is_removed = true;
+        self.place = Place { tier: usize::MAX, group: usize::MAX, weight: 1 };
+    }
+
+    /// Whether the configuration has it no more.
+    pub(super) fn is_removed(&self) -> bool {
+        self.is_removed
     }
 
     pub(super) fn outgoing_until(&self) -> Option<Instant> {
