@@ -29,6 +29,7 @@ mod names;
 mod pulse;
 mod record;
 mod sequel;
+mod socks5;
 mod task;
 #[cfg(test)]
 mod tests;

@@ -23,6 +23,7 @@ mod farm;
 mod faults;
 mod guarded;
 mod health;
+mod hostile_pool;
 mod hub;
 mod named;
 mod names;

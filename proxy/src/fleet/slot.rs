@@ -177,6 +177,8 @@ impl Slot {
             && self.pool.user == pool.user
             && self.pool.account == pool.account
             && self.pool.password == pool.password
+            && self.pool.tls == pool.tls
+            && self.pool.socks5 == pool.socks5
             && self.mask == wanted_mask(pool, route.version_mask)
     }
 
@@ -321,7 +323,10 @@ impl Slot {
         self.state = PoolState::Down;
         self.ready_since = None;
         self.reported = true;
-        self.last_error = Some(format!("{reason}: {detail}"));
+        self.last_error = Some(match reason.is_of_the_way() {
+            true => format!("{reason}: {detail}; {}", reason.remedy()),
+            false => format!("{reason}: {detail}"),
+        });
     }
 
     /// Its connection was dropped and is tried again at once: it cannot be mined on, and nobody need hear of it.
