@@ -140,6 +140,11 @@ impl PoolControl {
         self.shared.core().new_block(Some(hash), Instant::now());
     }
 
+    /// The coinbase of this job and all further ones pays this key (P2PKH).
+    pub fn pay(&self, key_hash: [u8; 20]) {
+        self.shared.core().pay(key_hash, Instant::now());
+    }
+
     /// From now on every judged share is kept for [`Self::take_judged`].
     pub fn keep_judged(&self) {
         self.shared.core().judged().keep();
