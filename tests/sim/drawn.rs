@@ -72,7 +72,7 @@ pub(crate) struct DrawnPool {
 
 impl Drawn {
     pub(crate) fn random(random: &mut fastrand::Rng) -> Self {
-        let routes = random.usize(1..=ROUTES.len());
+        let routes = [1, 2, 2, 3][random.usize(0..4)];
         let pools = random.usize(2..=POOLS.len());
         let mut drawn = Self {
             listeners: vec![0; random.usize(1..=2)],
@@ -90,7 +90,7 @@ impl Drawn {
     fn draw_ways(&mut self, random: &mut fastrand::Rng) {
         let routes = self.routes.len();
         self.listeners.iter_mut().for_each(|route| *route = random.usize(0..routes));
-        let rules = if routes > 1 { random.usize(0..=3) } else { 0 };
+        let rules = if routes > 1 { random.usize(1..=3) } else { 0 };
         self.rules = (0..rules).map(|_| DrawnRule::random(random, self)).collect();
     }
 
@@ -239,7 +239,7 @@ impl DrawnRoute {
         if random.u8(0..3) == 0 {
             route.draw_hours(random);
         }
-        if random.u8(0..4) == 0 {
+        if random.u8(0..2) == 0 {
             route.draw_pin(random);
         }
         route
@@ -300,7 +300,7 @@ impl DrawnPool {
             account: ACCOUNTS[random.usize(0..ACCOUNTS.len())],
             worker_name: None,
             logins_max: random.u16(1..=16),
-            is_verified: random.u8(0..3) == 0,
+            is_verified: random.bool(),
             suggests: random.bool(),
         };
         if random.bool() {

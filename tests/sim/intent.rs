@@ -15,8 +15,11 @@ const CHANGE: Duration = seconds(35);
 /// A login is put into a share when it is written, which is after it was found.
 const WAY: Duration = seconds(3);
 
-/// Until the last share of a pool whose hours are over has been found.
-const CLOSING: Duration = seconds(4);
+/// On its way to a miner a job is overtaken by a change.
+const ON_THE_WAY: Duration = seconds(2);
+
+/// Miners have a job of what the documents say now; until its pool is logged in to, or has been tried, they go on.
+const LOGIN: Duration = seconds(6);
 
 /// A clock that jumps is noticed when somebody looks at it.
 const LOOK: Duration = seconds(14);
@@ -27,8 +30,8 @@ const BETTER: Duration = seconds(85);
 /// The steps of a staged change, and as long again until the new pool has credited something in each.
 const STEPS: Duration = seconds(60);
 
-/// Each pool has a job of its own within this time, which is when it is looked at whom it pays.
-const NEXT_JOB: Duration = seconds(90);
+/// A pool whose job does not pay whom it must, as the documents have it by now, is left at once.
+const VERIFYING: Duration = seconds(5);
 
 /// Whether anything but the documents decides which pool is mined on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +57,10 @@ pub(crate) struct Paid<'a> {
     pub(crate) rig: &'a Rig,
     /// When it was found.
     pub(crate) at: Duration,
+    /// When its miner was given the job.
+    pub(crate) job_came: Duration,
+    /// When the pool had it.
+    pub(crate) judged_at: Duration,
     /// The second half of its coinbase.
     pub(crate) coinb2: &'a [u8],
     pub(crate) pool: usize,
@@ -77,31 +84,37 @@ impl Intent {
 
     /// Why this share should never have been paid there.
     pub(crate) fn objection(&self, paid: &Paid<'_>) -> Option<&'static str> {
-        let Paid { rig, at, coinb2, pool, user } = *paid;
-        let until = at + WAY;
+        let Paid { rig, at, job_came, judged_at, coinb2, pool, user } = *paid;
+        let until = judged_at.max(at + WAY);
         let is_staged =
             self.between(at.saturating_sub(CHANGE), until).any(|drawn| drawn.route(rig).is_staged);
-        let since = match (is_staged, self.troubles) {
-            (false, _) => at.saturating_sub(CHANGE),
-            (true, Troubles::None) => at.saturating_sub(BETTER + STEPS),
+        // Both when it was found and when its miner was told what to work on, this pool was meant.
+        let (since, told_since) = match (is_staged, self.troubles) {
+            (false, Troubles::None) => (at.saturating_sub(CHANGE), job_came.saturating_sub(LOGIN)),
+            (false, Troubles::Some) => (at.saturating_sub(CHANGE), job_came.saturating_sub(CHANGE)),
+            (true, Troubles::None) => {
+                let since = at.saturating_sub(BETTER + STEPS);
+                (since, since)
+            }
             // What fails at a gate, or cannot be reached, is taken back for as long as it takes.
-            (true, Troubles::Some) => Duration::ZERO,
+            (true, Troubles::Some) => (Duration::ZERO, Duration::ZERO),
         };
-        let mut meant =
-            self.between(since, until).filter(|drawn| drawn.allows(rig, pool, user)).peekable();
-        if meant.peek().is_none() {
+        let is_meant = |drawn: &&Drawn| drawn.allows(rig, pool, user);
+        let mut meant = self.between(since, until).filter(is_meant).peekable();
+        if meant.peek().is_none() || !self.between(told_since, until).any(|it| is_meant(&it)) {
             return Some("no document of its time allows this pool and login for its miner");
         }
-        if !meant.any(|drawn| self.was_open(drawn.route(rig), pool, at)) {
+        // What is found for a job that was given before is the pool's, however late it is.
+        if !meant.any(|drawn| self.was_open(drawn.route(rig), pool, job_came)) {
             return Some("the hours of the pool were over");
         }
-        let verified = self.between(at.saturating_sub(NEXT_JOB), at);
+        let verified = self.between(at.saturating_sub(VERIFYING), at);
         if verified.map(|drawn| &drawn.pools[pool]).all(|pool| pool.is_verified)
             && !pays(coinb2, payee(pool))
         {
             return Some("its coinbase does not pay whom it must");
         }
-        if self.troubles == Troubles::None && !self.was_best(rig, pool, at, is_staged) {
+        if self.troubles == Troubles::None && !self.was_best(rig, pool, job_came, is_staged) {
             return Some("another pool of the route comes first");
         }
         None
@@ -122,8 +135,8 @@ impl Intent {
 
     fn was_open(&self, route: &DrawnRoute, pool: usize, at: Duration) -> bool {
         let jumped = self.skews.iter().skip(1).any(|(from, _)| *from <= at && *from + LOOK >= at);
-        let since = at.saturating_sub(if jumped { LOOK } else { CLOSING });
-        moments(since, at + WAY).any(|moment| route.is_open(pool, self.wall(moment)))
+        let since = at.saturating_sub(if jumped { LOOK } else { ON_THE_WAY });
+        moments(since, at + ON_THE_WAY).any(|moment| route.is_open(pool, self.wall(moment)))
     }
 
     /// Whether it was to be mined on before all others at some moment of late.

@@ -25,12 +25,14 @@ mod faults;
 mod guarded;
 mod health;
 mod intent;
+mod meant;
 mod named;
 mod outcome;
 mod routing;
 mod seeds;
 mod sessions;
 mod time_ledger;
+mod warmed;
 mod weights;
 mod whole;
 

@@ -8,11 +8,12 @@ use std::time::Duration;
 use loka_farm::judge::{Difficulty, Verdict};
 use loka_farm::miner::MinerStatus;
 use loka_farm::miner::job::Job;
-use loka_farm::miner::ticket::{Fate, TicketLog, TicketSink};
+use loka_farm::miner::ticket::{Fate, Ticket, TicketLog, TicketSink};
 use loka_farm::network::{Chunking, Conditions};
 use loka_farm::pool::{DifficultyPolicy, PoolControl, PoolSettings, Suggestions};
 use loka_tests::books::{Ledger, MinerLinks, total};
 use loka_tests::seams::Names;
+use tokio::time::Instant;
 
 use super::drawn::{self, Drawn, POOLS};
 use super::farm::{
@@ -44,12 +45,14 @@ struct Seen {
     /// Who worked on each merkle root.
     roots: HashMap<[u8; 32], usize>,
     paid: HashSet<[u8; 32]>,
+    start: Instant,
 }
 
 /// A share, where it was found.
 struct Found {
     rig: usize,
     at: Duration,
+    job_came: Duration,
     job: Arc<Job>,
 }
 
@@ -101,6 +104,7 @@ impl Whole {
             found: HashMap::new(),
             roots: HashMap::new(),
             paid: HashSet::new(),
+            start: Instant::now(),
         };
         let intent = Intent::new(troubles, drawn.clone());
         Self { farm, drawn, intent, seen, random: random.fork() }
@@ -191,7 +195,8 @@ impl Seen {
             let first = *self.roots.entry(root).or_insert(rig);
             assert_eq!(first, rig, "two miners work on the same: {:?}", ticket.worker);
             if ticket.fate == Fate::Submitted {
-                self.found.insert(ticket.hash, Found { rig, at: ticket.at, job: ticket.job });
+                let Ticket { at, job_came, job, hash, .. } = ticket;
+                self.found.insert(hash, Found { rig, at, job_came, job });
             }
         }
         for pool in 0..self.pools.len() {
@@ -199,18 +204,29 @@ impl Seen {
                 let Verdict::Accepted(accepted) = judged.verdict else { continue };
                 let hash = *accepted.hash.as_ref();
                 assert!(self.paid.insert(hash), "{hash:?} was paid twice");
-                self.check(intent, pool, &judged.user, hash);
+                let judged_at = judged.at.saturating_duration_since(self.start);
+                self.check(intent, (pool, judged.user.as_str(), judged_at), hash);
             }
         }
     }
 
-    fn check(&self, intent: &Intent, pool: usize, user: &str, hash: [u8; 32]) {
-        let Found { rig, at, job } = self.found.get(&hash).expect("some miner found it");
+    fn check(
+        &self,
+        intent: &Intent,
+        (pool, user, judged_at): (usize, &str, Duration),
+        hash: [u8; 32],
+    ) {
+        let found = self.found.get(&hash).expect("some miner found it");
+        let Found { rig, at, job_came, job } = found;
         let rig = &self.rigs[*rig];
-        let paid = Paid { rig, at: *at, coinb2: &job.coinb2, pool, user };
+        let (at, job_came, coinb2) = (*at, *job_came, &*job.coinb2);
+        let paid = Paid { rig, at, job_came, judged_at, coinb2, pool, user };
         if let Some(objection) = intent.objection(&paid) {
             let name = POOLS[pool];
-            panic!("{objection}: {rig:?} at {at:?} by {name} as {user}; {intent:?}");
+            let Rig { profile, worker, source, port, rate: _ } = rig;
+            let miner = format!("{worker} ({}) of {source} on {port}", profile.user_agent);
+            let times = format!("found at {at:?}, its job came at {job_came:?}");
+            panic!("{objection}: {miner}, by {name} as {user}, {times}, {judged_at:?}; {intent:?}");
         }
     }
 }
@@ -228,10 +244,13 @@ fn assert_books_agree_so_far(farm: &Farm) {
     let miners = MinerStatus::totals(&farm.rack().statuses());
     let all = &ledger.total;
     assert!(miners.accepted <= all.accepted, "{} were told yes: {all:?}", miners.accepted);
+    // Who is answered by its pool does not wait for a session that may come back.
+    let waiting = all.held + all.outstanding;
     let refused = total(&all.rejected)
         + total(&all.lost)
         + total(&all.pool_rejected)
-        + total(&all.unanswered);
+        + total(&all.unanswered)
+        + waiting;
     assert!(miners.rejected.total() <= refused, "{:?} were told no: {all:?}", miners.rejected);
 }
 

@@ -16,6 +16,8 @@ pub struct Ticket {
     pub worker: Arc<str>,
     /// Since the miner was powered on.
     pub at: Duration,
+    /// When its job came, likewise, in whole seconds.
+    pub job_came: Duration,
     /// As hashed.
     pub header: [u8; 80],
     /// In internal order: a little-endian number.

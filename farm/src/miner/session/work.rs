@@ -47,7 +47,7 @@ impl Session<'_> {
 
     fn found(&mut self, now: Instant, find: Find) {
         let Some(walk) = &self.walk else { return };
-        let job = std::sync::Arc::clone(&walk.order.job);
+        let (job, arrived) = (std::sync::Arc::clone(&walk.order.job), walk.order.arrived);
         let fate =
             if walk.order.target.is_met_by(&find.hash) { Fate::Submitted } else { Fate::Hidden };
         match fate {
@@ -62,6 +62,7 @@ impl Session<'_> {
         self.sink.ticket(Ticket {
             worker: self.setup.worker.as_str().into(),
             at: self.lasting.clock.since_power_on(now),
+            job_came: self.lasting.clock.since_unix(arrived),
             header: find.header,
             hash: find.hash,
             job,
