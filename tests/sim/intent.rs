@@ -74,6 +74,10 @@ impl Intent {
         Self { troubles, eras: vec![(Duration::ZERO, drawn)], skews: vec![(Duration::ZERO, 0)] }
     }
 
+    pub(crate) fn troubles(&self) -> Troubles {
+        self.troubles
+    }
+
     pub(crate) fn changed(&mut self, at: Duration, drawn: Drawn) {
         self.eras.push((at, drawn));
     }

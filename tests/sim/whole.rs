@@ -23,8 +23,12 @@ use super::farm::{
 use super::faults::{Fault, Plan};
 use super::intent::{Intent, Paid, Troubles};
 
-/// A step is no longer than this.
+/// A step is no longer than this; without troubles it is short against the time for which a job is good.
 const STEP: Duration = seconds(10);
+const QUIET_STEP: Duration = Duration::from_millis(500);
+
+/// From where it is found to its pool, verdict and all.
+const ARRIVES: Duration = Duration::from_millis(300);
 
 /// A farm, what it is meant to do, and what was seen of it.
 pub(crate) struct Whole {
@@ -34,6 +38,8 @@ pub(crate) struct Whole {
     seen: Seen,
     /// Of the changes to the documents.
     random: fastrand::Rng,
+    /// When the miners' connections were last cut.
+    cut_at: Duration,
 }
 
 /// What came out of the farm so far.
@@ -45,6 +51,8 @@ struct Seen {
     /// Who worked on each merkle root.
     roots: HashMap<[u8; 32], usize>,
     paid: HashSet<[u8; 32]>,
+    /// What was found of late, with its header and coinbase.
+    pending: Vec<(Duration, [u8; 80], Vec<u8>, [u8; 32])>,
     start: Instant,
 }
 
@@ -104,18 +112,26 @@ impl Whole {
             found: HashMap::new(),
             roots: HashMap::new(),
             paid: HashSet::new(),
+            pending: Vec::new(),
             start: Instant::now(),
         };
         let intent = Intent::new(troubles, drawn.clone());
-        Self { farm, drawn, intent, seen, random: random.fork() }
+        Self { farm, drawn, intent, seen, random: random.fork(), cut_at: Duration::ZERO }
     }
 
     /// Until so long after the start, in steps that are looked at.
     pub(crate) async fn mine_until(&mut self, at: Duration) {
         while self.farm.age() < at {
-            let step = (self.farm.age() + STEP).min(at);
+            let step = match self.intent.troubles() {
+                Troubles::None => QUIET_STEP,
+                Troubles::Some => STEP,
+            };
+            let step = (self.farm.age() + step).min(at);
             self.farm.mine_until(step).await;
             self.seen.look(&self.intent);
+            if self.intent.troubles() == Troubles::None {
+                self.seen.check_nothing_was_kept(self.cut_at, &self.intent);
+            }
             assert_books_agree_so_far(&self.farm);
         }
     }
@@ -131,7 +147,12 @@ impl Whole {
                 self.intent.skewed(self.farm.age(), *skew);
                 self.farm.suffer(fault).await;
             }
-            other => self.farm.suffer(other).await,
+            other => {
+                if *other == Fault::CutMiners {
+                    self.cut_at = self.farm.age();
+                }
+                self.farm.suffer(other).await;
+            }
         }
     }
 
@@ -152,7 +173,7 @@ impl Whole {
 
     /// All books at the end, the last shares looked at as the others.
     pub(crate) async fn finish(self, links: MinerLinks) -> Outcome {
-        let Self { farm, intent, mut seen, drawn: _, random: _ } = self;
+        let Self { farm, intent, mut seen, drawn: _, random: _, cut_at: _ } = self;
         let outcome = farm.finish(links).await;
         seen.look(&intent);
         outcome
@@ -195,8 +216,9 @@ impl Seen {
             let first = *self.roots.entry(root).or_insert(rig);
             assert_eq!(first, rig, "two miners work on the same: {:?}", ticket.worker);
             if ticket.fate == Fate::Submitted {
-                let Ticket { at, job_came, job, hash, .. } = ticket;
+                let Ticket { at, job_came, job, hash, header, coinbase, .. } = ticket;
                 self.found.insert(hash, Found { rig, at, job_came, job });
+                self.pending.push((at, header, coinbase, hash));
             }
         }
         for pool in 0..self.pools.len() {
@@ -206,6 +228,24 @@ impl Seen {
                 assert!(self.paid.insert(hash), "{hash:?} was paid twice");
                 let judged_at = judged.at.saturating_duration_since(self.start);
                 self.check(intent, (pool, judged.user.as_str(), judged_at), hash);
+            }
+        }
+    }
+
+    /// Where there are no troubles, what a pool would still pay is there by now. A job that is alive was so all the time.
+    fn check_nothing_was_kept(&mut self, cut_at: Duration, intent: &Intent) {
+        let now = self.start.elapsed();
+        let (old, young): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.pending).into_iter().partition(|(at, ..)| *at + ARRIVES < now);
+        self.pending = young;
+        for (at, header, coinbase, hash) in old {
+            let pays = |pool: &PoolControl| pool.would_pay(&header, &coinbase);
+            let is_kept = !self.paid.contains(&hash) && self.pools.iter().any(pays);
+            if is_kept && !(at..at + ARRIVES).contains(&cut_at) {
+                let Found { rig, job_came, .. } = &self.found[&hash];
+                let miner = &self.rigs[*rig].worker;
+                let times = format!("found at {at:?}, its job came at {job_came:?}");
+                panic!("a pool would pay what {miner} {times}; {intent:?}");
             }
         }
     }

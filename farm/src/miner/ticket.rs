@@ -22,6 +22,8 @@ pub struct Ticket {
     pub header: [u8; 80],
     /// In internal order: a little-endian number.
     pub hash: [u8; 32],
+    /// As hashed.
+    pub coinbase: Vec<u8>,
     /// As the miner was given it.
     pub job: Arc<Job>,
     /// What the miner did with it.
