@@ -6,6 +6,8 @@
 
 mod explain;
 mod origins;
+mod routes;
+mod rules;
 mod table;
 mod units;
 

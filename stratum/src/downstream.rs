@@ -208,6 +208,8 @@ struct Peer {
     opened: Instant,
     heard: Instant,
     workers: Vec<WorkerName>,
+    /// The place among them of the one that the latest submit named.
+    finder: u8,
     user_agent: Option<Box<str>>,
     /// Of its software, by the profiles that it was last looked up in.
     profile: Arc<Profile>,
@@ -278,6 +280,7 @@ impl Downstream {
                 opened: now.instant,
                 heard: now.instant,
                 workers: Vec::new(),
+                finder: 0,
                 user_agent: None,
                 profile: Arc::clone(profiles.of(None)),
                 profiles,
@@ -370,6 +373,17 @@ impl Downstream {
         self.peer.workers.first()
     }
 
+    /// The name that the latest submit gave, if the miner authorized it; else the first one. Several machines may share one
+    /// connection, and each names itself in what it submits.
+    pub fn finder(&self) -> Option<&WorkerName> {
+        self.peer.workers.get(usize::from(self.peer.finder)).or_else(|| self.worker())
+    }
+
+    /// Whether [`Self::finder`] is another than [`Self::worker`].
+    pub fn is_found_by_another(&self) -> bool {
+        self.peer.finder != 0
+    }
+
     fn line(&mut self, view: &View<'_>, line: &[u8], out: &mut Outbox) {
         self.peer.heard = view.now.instant;
         match message::parse_client(line) {
@@ -449,6 +463,13 @@ impl Peer {
             self.profiles = profiles.clone();
             self.called(self.user_agent.clone());
         }
+    }
+
+    /// Takes note of who submits; whether it is somebody who was authorized.
+    fn submits(&mut self, name: &str) -> bool {
+        let place = self.workers.iter().position(|worker| worker.matches(name));
+        self.finder = place.and_then(|place| u8::try_from(place).ok()).unwrap_or_default();
+        place.is_some()
     }
 
     fn called(&mut self, user_agent: Option<Box<str>>) {

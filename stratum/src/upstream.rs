@@ -8,7 +8,6 @@
 use std::time::{Duration, Instant};
 
 use crate::difficulty::Difficulty;
-use crate::extranonce::Layout;
 use crate::frame::FrameError;
 use crate::job::PoolContext;
 use crate::message::{self, Notify, PoolMisbehaved, ServerMessage, request};
@@ -541,13 +540,11 @@ impl<T> Upstream<T> {
     }
 }
 
-/// The layout that a pool's extranonce2 size allows, or why it allows none.
+/// Whether there is anything to work with. Whether it is enough, and for whom, is the route's to say.
 pub(crate) fn usable_size(extranonce2_size: u8) -> Result<(), String> {
-    match Layout::for_pool_size(extranonce2_size) {
-        Some(_) => Ok(()),
-        None => Err(format!(
-            "extranonce2 size {extranonce2_size} leaves no room to tell miners apart (at least 3 bytes are needed)"
-        )),
+    match extranonce2_size {
+        0 => Err("extranonce2 size 0 leaves nothing to a miner (at least a byte is needed)".to_owned()),
+        1.. => Ok(()),
     }
 }
 

@@ -209,13 +209,18 @@ impl DrawnRule {
     }
 }
 
-/// Whether a text is what a pattern says, in which `*` stands for any text.
+/// Whether a text is what a pattern says, in which `*` stands for any text and `?` for any character.
 fn fits(pattern: &str, text: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == text,
-        Some((start, rest)) => text.strip_prefix(start).is_some_and(|text| {
-            (0..=text.len()).any(|cut| text.get(cut..).is_some_and(|end| fits(rest, end)))
-        }),
+    let (mut pattern, mut rest) = (pattern.chars(), text.chars());
+    match pattern.next() {
+        None => text.is_empty(),
+        Some('*') => (0..=text.len())
+            .filter_map(|cut| text.get(cut..))
+            .any(|rest| fits(pattern.as_str(), rest)),
+        Some(wanted) => {
+            rest.next().is_some_and(|it| wanted == '?' || wanted == it)
+                && fits(pattern.as_str(), rest.as_str())
+        }
     }
 }
 

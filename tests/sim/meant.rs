@@ -1,12 +1,17 @@
 //! Scenarios with documents of which each share's way can be told: every step is checked against a second reading of them
 //! ([`super::intent`]), and the pools' books against what anybody would expect.
 
-use loka_farm::pool::PracticePool;
+use loka_farm::judge::Difficulty;
+use loka_farm::network::Conditions;
+use loka_farm::pool::{DifficultyPolicy, PoolSettings, PracticePool};
 use loka_farm::profile::Profile;
 use loka_tests::books::{MinerLinks, total};
 
 use super::drawn::{Drawn, DrawnEntry, DrawnPool, DrawnRoute, DrawnRule};
-use super::farm::{DIFFICULTY, Outcome, PORT, RATE, Rig, in_virtual_time, seconds, source};
+use super::farm::{
+    self, Change, DIFFICULTY, Outcome, PORT, RATE, Rig, Site, UNIX_START, in_virtual_time, seconds,
+    source,
+};
 use super::faults::Fault;
 use super::intent::Troubles;
 use super::whole::{self, Whole};
@@ -192,4 +197,38 @@ fn a_pool_that_begins_to_pay_somebody_else_is_left_with_the_job_that_does() {
         farm.mine_until(seconds(200)).await;
         assert!(accepted(farm, 0) > alpha + 100, "it is mined on again when it pays again");
     });
+}
+
+/// Shares of 15 ms of the farm's work, of pools at which nothing makes one stale but what we do ourselves.
+fn calm_pools() -> [PoolSettings; 2] {
+    [("a", 1), ("b", 2)].map(|(name, seed)| PoolSettings {
+        base_unix_time: UNIX_START,
+        block_interval: seconds(100_000),
+        clean_jobs_percent: 0,
+        difficulty: DifficultyPolicy::Fixed(Difficulty::rounded(DIFFICULTY / 5.0).unwrap()),
+        ..PoolSettings::new(name, seed)
+    })
+}
+
+#[test]
+fn what_was_found_before_a_connection_was_replaced_is_paid() {
+    const EACH_ON_ITS_OWN: Change =
+        Change(|config| config.routes[0].mode = loka_api::runtime_config::Mode::Dedicated);
+    for change in [Change(|_| {}), EACH_ON_ITS_OWN] {
+        let (conditions, rates) = (Conditions::ORDINARY, vec![RATE; MINERS as usize]);
+        let site = Site { seed: 29, conditions, settings: calm_pools(), rates, change };
+        let outcome = farm::play(site, MinerLinks::Whole, async |mut farm| {
+            for (at, account) in [(30, "second"), (45, "acct"), (60, "second"), (75, "acct")] {
+                farm.mine_until(seconds(at)).await;
+                farm.edit(|documents| documents.pools[0].account = account.to_owned()).await;
+            }
+            farm.mine_until(seconds(90)).await;
+            farm
+        });
+        whole::assert_books_agree(&outcome);
+        let all = &outcome.ledger.total;
+        assert!(all.due > 1000, "{all:?}");
+        assert_eq!(all.pool_accepted, all.due, "{all:?}");
+        assert_eq!(total(&all.rejected), 0, "{all:?}");
+    }
 }

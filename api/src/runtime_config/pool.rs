@@ -1,6 +1,8 @@
 //! Pools. Every default of a field that came later means what was done before it, and is not
 //! written.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::secrets::Secret;
@@ -12,6 +14,8 @@ pub use crate::stratum_pool::{ReconnectPolicy, SuggestDifficulty};
 const MINUTES_PER_DAY: u16 = 24 * 60;
 const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
 const DAYS_PER_WEEK: u64 = 7;
+
+const DAY_NAMES: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
 /// The first day of Unix time was a Thursday: three days after a Monday.
 const EPOCH_AFTER_MONDAY: u64 = 3;
@@ -168,6 +172,31 @@ impl Window {
             && self.to_minute > 0
             && self.to_minute <= MINUTES_PER_DAY
             && self.from_minute != self.to_minute
+    }
+
+    /// The days on which it begins, for people: `Mon-Fri, Sun`.
+    #[must_use]
+    pub fn day_names(&self) -> String {
+        let names: Vec<_> = DAY_NAMES.iter().zip(0..).collect();
+        let runs = names.chunk_by(|(_, a), (_, b)| self.begins_on(*a) == self.begins_on(*b));
+        let runs = runs.filter_map(|run| match run {
+            [(name, day)] => self.begins_on(*day).then(|| (*name).to_string()),
+            [(first, day), .., (last, _)] => {
+                self.begins_on(*day).then(|| format!("{first}-{last}"))
+            }
+            [] => None,
+        });
+        runs.collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl fmt::Display for Window {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { days: _, from_minute, to_minute } = *self;
+        let over_night = if to_minute <= from_minute { " (next day)" } else { "" };
+        let [from, to] =
+            [from_minute, to_minute].map(|it| format!("{:02}:{:02}", it / 60, it % 60));
+        write!(f, "{} {from} to {to}{over_night}", self.day_names())
     }
 }
 

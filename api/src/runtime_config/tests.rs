@@ -160,6 +160,14 @@ fn a_window_holds_its_days_and_minutes_also_over_midnight() {
 }
 
 #[test]
+fn a_window_is_told_in_days_and_hours() {
+    let told = |days, from_minute, to_minute| Window { days, from_minute, to_minute }.to_string();
+    assert_eq!(told(0b111_1111, 0, 1440), "Mon-Sun 00:00 to 24:00");
+    assert_eq!(told(0b001_1111, 1320, 360), "Mon-Fri 22:00 to 06:00 (next day)");
+    assert_eq!(told(0b110_0101, 485, 486), "Mon, Wed, Sat-Sun 08:05 to 08:06");
+}
+
+#[test]
 fn a_pool_without_windows_is_always_scheduled() {
     let mut pool = route().pools.remove(0);
     assert!(pool.is_scheduled(WEDNESDAY));

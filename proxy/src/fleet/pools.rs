@@ -48,8 +48,22 @@ impl RouteTask {
                 self.slots.push(slot);
             }
         }
-        for slot in former {
-            self.remove(&slot);
+        self.let_go(now, former);
+    }
+
+    /// What the configuration has no more goes at once, unless it is left in steps.
+    fn let_go(&mut self, now: Instant, former: Vec<Slot>) {
+        let is_left_in_steps = |slot: &&Slot| slot.further.is_none() && self.is_left_in_steps(slot);
+        let kept = former.iter().filter(is_left_in_steps).map(|slot| slot.handle.id);
+        let kept: Vec<PoolId> = kept.collect();
+        for mut slot in former {
+            let of = slot.further.map_or(slot.handle.id, |further| further.of);
+            if kept.contains(&of) {
+                slot.removed(now);
+                self.slots.push(slot);
+            } else {
+                self.remove(&slot);
+            }
         }
     }
 
@@ -88,7 +102,11 @@ impl RouteTask {
                 let is_left = slot.last_shares_until().is_some_and(|at| now >= at);
                 // A change in steps does not leave what works for what does not.
                 let is_over = now >= until && (!is_active || self.config.rollout.is_none());
-                (is_over || is_left) && !self.staging.keeps(slot.handle.id)
+                let is_kept = match slot.is_removed() {
+                    true => self.staging.holds(slot.handle.id),
+                    false => self.staging.keeps(slot.handle.id),
+                };
+                (is_over || is_left) && !is_kept
             })
         };
         let leaving: Vec<bool> = self.slots.iter().map(gone).collect();

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use loka_api::runtime_config::{NoPoolPolicy, Route};
+use loka_api::runtime_config::{Mode, NoPoolPolicy, Route};
 use loka_stratum::downstream::NoPool;
-use loka_stratum::extranonce::Layout;
+use loka_stratum::extranonce::{Layout, Sharing};
 use loka_stratum::types::VersionMask;
 
 use super::route::RouteTask;
@@ -77,6 +77,14 @@ pub(super) fn no_pool(config: &Route) -> NoPool {
         NoPoolPolicy::Close => {
             NoPool::Close { after: Duration::from_millis(config.on_no_pool.after_ms) }
         }
+    }
+}
+
+/// Whether several miners work on each connection to a pool.
+pub(super) fn sharing(config: &Route) -> Sharing {
+    match config.mode {
+        Mode::Aggregated => Sharing::Shared,
+        Mode::Dedicated => Sharing::Alone,
     }
 }
 

@@ -64,7 +64,9 @@ impl RouteTask {
         let mut board = WorkBoard::new(parts.first_serial, fixed_layout(&config));
         board.allow_banks(Self::BANKS);
         let name: Arc<str> = config.name.as_str().into();
-        let started = parts.seams.clock.now().instant;
+        let now = parts.seams.clock.now();
+        board.share(now, publish::sharing(&config));
+        let started = now.instant;
         let seating = Seating::new(started);
         let state = RouteState {
             name: Arc::clone(&name),
@@ -264,6 +266,7 @@ impl RouteTask {
     fn reconfigure(&mut self) {
         self.config = Arc::clone(&self.parts.config.borrow_and_update());
         self.board.fix_layout(fixed_layout(&self.config));
+        self.board.share(self.now(), publish::sharing(&self.config));
         let before = self.ranking();
         self.reconcile_pools();
         self.restage(&before);

@@ -87,6 +87,7 @@ pub(crate) struct Slot {
     outgoing_until: Option<Instant>,
     /// When its last shares have come, once it is mined on no more.
     last_shares_until: Option<Instant>,
+    is_removed: bool,
 }
 
 // === impl Slot ===
@@ -153,6 +154,7 @@ impl Slot {
             last_error: None,
             outgoing_until: None,
             last_shares_until: None,
+            is_removed: false,
         }
     }
 
@@ -192,6 +194,7 @@ impl Slot {
     pub(super) fn keep(&mut self, pool: &Pool) {
         self.outgoing_until = None;
         self.last_shares_until = None;
+        self.is_removed = false;
         if *self.pool != *pool {
             self.pool = Arc::new(pool.clone());
             self.handle.wants_names.store(pool.worker_names.is_some(), Ordering::Relaxed);
@@ -202,6 +205,20 @@ impl Slot {
     /// Its successor has been started.
     pub(super) fn outgoing(&mut self, now: Instant) {
         self.outgoing_until.get_or_insert(now + OUTGOING_MAX);
+        self.is_removed = false;
+    }
+
+    /// The configuration has it no more, and it is left in steps. Until the time is over, better successors than those
+    /// that are there are waited for.
+    pub(super) fn removed(&mut self, now: Instant) {
+        self.outgoing(now);
+        self.is_removed = true;
+        self.place = Place { tier: usize::MAX, group: usize::MAX, weight: 1 };
+    }
+
+    /// Whether the configuration has it no more.
+    pub(super) fn is_removed(&self) -> bool {
+        self.is_removed
     }
 
     pub(super) fn outgoing_until(&self) -> Option<Instant> {

@@ -12,7 +12,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
 
 use super::driver::Session;
-use super::{Answers, Feed};
+use super::{Answers, Feed, Stage};
 use crate::sink::blocks::{BlockOnItsWay, Found};
 use crate::sink::ledger::{Lost, Row, RowKey, Unanswered};
 use crate::telemetry::MinerEvent;
@@ -87,7 +87,8 @@ impl Session {
         };
         let record = self.record(&row, now, pool_difficulty);
         let handle = Arc::clone(&pool.handle);
-        let miner = handle.wants_names.load(Ordering::Relaxed).then(|| self.miner()).flatten();
+        let wants_name = handle.wants_names.load(Ordering::Relaxed);
+        let miner = wants_name.then(|| self.finder(feed, handle.id)).flatten();
         let (answer, verdict) = match feed.answers {
             Answers::WhenWritten => (Some(answer), None),
             Answers::ByThePool => (None, Some(answer)),
@@ -102,10 +103,13 @@ impl Session {
         }
     }
 
-    /// The name that the miner logged in under. Made for each due share that wants it, which is one in seconds: kept, it would
-    /// cost every session the room.
-    fn miner(&self) -> Option<Arc<str>> {
-        self.machine.worker().map(|worker| worker.as_str().into())
+    /// The name that the share was submitted under. Made for each due share that wants it, which is one in seconds: kept, it
+    /// would cost every session the room. None where the plain login is that of the miner's first name.
+    fn finder(&self, feed: &Feed, pool: PoolId) -> Option<Arc<str>> {
+        let is_of_one_miner = feed.stage == Stage::Private && feed.pool(pool).is_some();
+        let is_plain = is_of_one_miner && !self.machine.is_found_by_another();
+        let finder = self.machine.finder().filter(|_| !is_plain);
+        finder.map(|finder| finder.as_str().into())
     }
 
     fn record(&self, row: &Arc<Row>, now: Now, difficulty: f64) -> Option<Box<ShareRecord>> {
@@ -137,7 +141,7 @@ impl Session {
         self.context.telemetry.emit(MinerEvent::ShareRefused {
             listener: &self.context.listener,
             peer: self.peer.address,
-            worker: self.machine.worker().map_or("", |worker| worker.as_str()),
+            worker: self.machine.finder().map_or("", |worker| worker.as_str()),
             reason: reject.label(),
             trace: self.peer.trace,
         });
@@ -147,7 +151,7 @@ impl Session {
         let row = self.row(feed, Some(share.job().source));
         row.block_candidate();
         let RowKey { listener, route, pool, account, class: _ } = row.key();
-        let worker = self.machine.worker().map_or("", |worker| worker.as_str());
+        let worker = self.machine.finder().map_or("", |worker| worker.as_str());
         let hash = share.hash();
         let telemetry = &self.context.telemetry;
         telemetry.emit(MinerEvent::BlockFound { listener, route, pool, worker, hash: &hash });

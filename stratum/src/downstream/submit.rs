@@ -50,12 +50,13 @@ impl Downstream {
 
     fn judge(&mut self, view: &View<'_>, submit: &Submit<'_>) -> Judgement {
         let refused = |reject| Judgement::Refused(reject, None, None);
+        let is_known = self.peer.submits(&submit.worker);
         let mining = match &mut self.phase {
             Phase::Mining(mining) => mining,
             Phase::Fresh(_) | Phase::Waiting(_) => return refused(Reject::NotSubscribed),
             Phase::Subscribed(_) => return refused(Reject::Unauthorized),
         };
-        if !self.peer.workers.iter().any(|worker| worker.matches(&submit.worker)) {
+        if !is_known {
             return refused(Reject::Unauthorized);
         }
         let Some(serial) = JobSerial::parse(&submit.job_id) else {

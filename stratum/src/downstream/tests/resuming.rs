@@ -191,7 +191,7 @@ fn the_nearer_word_on_the_first_difficulty_counts() {
         (None, None, Some("1e-12"), None, "1e-10"),
     ] {
         let mut bench = Bench::new();
-        let mut profile = Profile::new("t", vec![crate::firmware::Glob::new("t/*")]);
+        let mut profile = Profile::new("t", vec![crate::glob::Glob::of_any_case("t/*")]);
         profile.initial_difficulty = firmware.map(difficulty);
         bench.terms.firmware = Profiles::new(vec![profile]);
         bench.registry.remembered.set(remembered.map(difficulty));
@@ -218,7 +218,7 @@ fn nobody_goes_below_the_minimum_of_password_or_firmware() {
     assert_eq!(bench.wait(Duration::from_secs(400)), [""; 0], "not even in silence");
     let said = bench.say(r#"{"id":3,"method":"mining.suggest_difficulty","params":[1e-9]}"#);
     assert_eq!(said, ["3: true"]);
-    let mut profile = Profile::new("t", vec![crate::firmware::Glob::new("t/*")]);
+    let mut profile = Profile::new("t", vec![crate::glob::Glob::of_any_case("t/*")]);
     profile.min_difficulty = Some(difficulty("6e-9"));
     bench.terms.firmware = Profiles::new(vec![profile]);
     bench.job_of(POOL, Clean::No);
