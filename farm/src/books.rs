@@ -23,8 +23,14 @@ pub struct Ledger {
 /// A row of the ledger.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Row {
+    /// What the miners took.
+    #[serde(default)]
+    pub route: String,
     /// Empty when the shares named no known job.
     pub pool: String,
+    /// Who is paid there.
+    #[serde(default)]
+    pub account: String,
     /// What was counted.
     #[serde(flatten)]
     pub counts: Counts,
