@@ -26,8 +26,10 @@ mod connection;
 mod facts;
 mod held;
 mod names;
+mod pulse;
 mod record;
 mod sequel;
+mod socks5;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -36,6 +38,7 @@ mod wishes;
 
 pub(crate) use self::facts::Facts;
 pub(crate) use self::held::{HOLD_MAX, give_up};
+pub(crate) use self::pulse::{Pulse, Spent, Stay};
 pub(crate) use self::record::ShareRecord;
 pub(crate) use self::sequel::Sequel;
 pub(crate) use self::task::{PoolTask, TaskParts};
@@ -60,6 +63,8 @@ pub(crate) struct PoolHandle {
     pub(crate) submits: mpsc::Sender<Handoff>,
     /// Whether it is told miners' names. Changes with the configuration; only a hint, for the task decides.
     pub(crate) wants_names: AtomicBool,
+    /// When it was last heard of.
+    pub(crate) pulse: Arc<Pulse>,
 }
 
 // === impl PoolHandle ===

@@ -353,6 +353,12 @@ impl Downstream {
         matches!(&self.phase, Phase::Mining(state) if state.was_sent_a_job())
     }
 
+    /// The lane whose job the miner had last on this connection.
+    pub fn lane_told(&self) -> Option<LaneId> {
+        let Phase::Mining(state) = &self.phase else { return None };
+        state.lane_told()
+    }
+
     /// The name that the miner was told its session by, once it was.
     pub fn session(&self) -> Option<SessionToken> {
         self.miner_id().map(|_| self.token)

@@ -160,7 +160,8 @@ impl RouteTask {
         let lingering = self.lingering.values().min().copied();
         // One that a change in steps still keeps is past its time.
         let outgoing = self.slots.iter().filter_map(Slot::outgoing_until);
-        let outgoing = outgoing.filter(|at| *at > now).min();
+        let last_shares = self.slots.iter().filter_map(Slot::last_shares_until);
+        let outgoing = outgoing.chain(last_shares).filter(|at| *at > now).min();
         let judging = self.judge_at(now);
         let staging = self.staging.due_at(now);
         let crowd = self.crowd_due_at();

@@ -327,6 +327,7 @@ fn play_within(allowed: AllowedPools, pool: Pool, script: impl AsyncFnOnce(Bench
             settings: settings_out,
             wanted: wanted_out,
             facts: facts_in,
+            pulse: Arc::new(Pulse::new(tokio::time::Instant::now().into_std())),
             version_mask: VersionMask::ALL,
             submits: submits_out,
             updates: updates_in,

@@ -135,6 +135,11 @@ impl Mining {
         self.told.is_some()
     }
 
+    /// The lane of the last job that it was sent.
+    pub(super) fn lane_told(&self) -> Option<LaneId> {
+        self.told.map(|last| last.lane)
+    }
+
     /// On a new connection, after `away`: it was neither silent nor slow, and is yet to be sent a job.
     pub(super) fn come_back(&mut self, away: Duration, mask: Option<VersionMask>) {
         self.told = None;

@@ -193,6 +193,7 @@ impl Connection<'_> {
             }
             (Err(reason), Time::Again) => return self.refused_again(token, reason),
         };
+        self.task.parts.pulse.answered(self.now().instant, token.written);
         let difficulty = token.share.job().pool_difficulty.as_f64();
         self.task.measures.verdict(verdict.map_err(|_| difficulty), after);
         if let (Err(PoolReject::Unauthorized), Some(login)) = (verdict, &token.login) {
@@ -237,6 +238,9 @@ impl Connection<'_> {
     pub(super) fn settle(self, end: &End) {
         let Self { task, machine, batch, broken, .. } = self;
         let now = task.parts.clock.now().instant;
+        if let PoolDownReason::SubmitTimeout | PoolDownReason::JobSilence = end.reason {
+            task.parts.pulse.is_missed();
+        }
         let reason = match end.reason {
             PoolDownReason::SubmitTimeout => Unanswered::TimedOut,
             PoolDownReason::Stopped => Unanswered::Shutdown,
