@@ -281,8 +281,18 @@ impl WorkBoard {
         let place = |active: &Active| sources.iter().position(|source| *source == active.source);
         self.active.retain(|active| place(active).is_some());
         self.active.sort_by_key(place);
+        self.leave_narrow();
         self.picture();
         misfits
+    }
+
+    /// Takes back a narrow layout once no pool that is mined on needs it.
+    fn leave_narrow(&mut self) {
+        let is_left = self.work.layout.is_some_and(|layout| !self.is_kept(layout));
+        let Some(first) = self.active.first().filter(|_| is_left) else { return };
+        let offer = self.offers.iter().find(|offer| offer.source == first.source);
+        let layout = offer.and_then(|offer| self.layout_for(&offer.context).ok());
+        self.work.layout = layout.or(self.work.layout);
     }
 
     /// A pool session has ended for good: its jobs are worth nothing. If the route has moved on, miners were told to
