@@ -17,5 +17,7 @@ mod no_pool;
 mod operations;
 mod otlp;
 mod pod;
+mod protection;
+mod proxied;
 mod soak;
 mod tls;

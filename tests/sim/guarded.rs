@@ -58,6 +58,28 @@ fn a_flood_is_slowed_down_and_every_line_of_it_is_answered_in_order() {
     assert!(ledger >= FLOOD, "{ledger} shares received");
 }
 
+/// Its queue is far from full: what it leaves unread is a little more than a socket holds.
+#[test]
+fn a_miner_that_stops_reading_is_closed_after_a_minute() {
+    let (closed, outcome) = in_virtual_time(12, async {
+        let mut farm = Farm::with(12, Conditions::ORDINARY, unlike_pools(), 2).await;
+        farm.mine_until(seconds(10)).await;
+        let mut lines = LineStream::new(farm.connect().await);
+        let id = "x".repeat(200);
+        let said = format!("{}\n", json!({"id": id, "method": "no.such", "params": []}));
+        for _ in 0..1200 {
+            lines.send(said.as_bytes()).await.expect("the proxy reads");
+        }
+        // Twenty lines a second are answered, and then nothing but jobs comes.
+        farm.mine_until(seconds(110)).await;
+        let still = lines.send(said.as_bytes()).await.is_ok();
+        farm.mine_until(seconds(180)).await;
+        (still && lines.send(said.as_bytes()).await.is_err(), farm.finish(MinerLinks::Whole).await)
+    });
+    assert!(closed, "open for ever, or closed before its time");
+    outcome.assert_books_agree_but_for_strangers();
+}
+
 #[test]
 fn a_share_that_is_held_for_a_pool_which_stays_away_is_given_up_in_two_seconds() {
     let outcome = play(unlike_pools(), async |mut farm| {

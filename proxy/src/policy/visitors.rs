@@ -176,7 +176,7 @@ impl Book {
         if let (Some(per_minute), false) = (self.terms.connects_per_minute, is_exempt) {
             // There is one: an address that has none left was not admitted.
             let bucket = visitor.connects.get_or_insert(TokenBucket::new(now, per_minute));
-            drop(bucket.take_of_a_minute(now, per_minute));
+            bucket.take_of_a_minute(now, per_minute).ok();
         }
         visitor.connected += 1;
         visitor.greeting += 1;
@@ -306,9 +306,7 @@ impl Visitor {
         if let (Some(per_minute), Some(bucket)) = (terms.connects_per_minute, self.connects) {
             // Of a copy: who is refused takes nothing, and the address does not starve by its own attempts.
             let mut bucket = bucket;
-            bucket
-                .take_of_a_minute(now, per_minute)
-                .map_err(|_| NotAdmitted::AddressConnects)?;
+            bucket.take_of_a_minute(now, per_minute).map_err(|_| NotAdmitted::AddressConnects)?;
         }
         Ok(())
     }

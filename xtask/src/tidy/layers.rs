@@ -26,6 +26,7 @@ const LAYERS: [(&str, &[&str]); 19] = [
         &[
             "fleet",
             "session",
+            "policy",
             "router",
             "seats",
             "sink",

@@ -89,11 +89,8 @@ fn of_ipv6_the_first_64_bits_count() {
 
 #[test]
 fn handshakes_are_bounded_in_total_and_by_address_and_a_miner_makes_room() {
-    let some = DoorTerms {
-        handshakes_max: Some(3),
-        handshakes_per_address_max: Some(2),
-        ..terms()
-    };
+    let some =
+        DoorTerms { handshakes_max: Some(3), handshakes_per_address_max: Some(2), ..terms() };
     let mut door = Door::new(some);
     door.come(A).unwrap();
     door.come(A).unwrap();

@@ -21,6 +21,7 @@ impl Metrics {
             job_delivery,
             jobs_received,
             listener_failures,
+            miner_bans,
             miner_closed,
             miner_coinbase_too_long,
             miner_connections,
@@ -67,6 +68,7 @@ impl Metrics {
             one.inc(["a"]);
         }
         for two in [
+            miner_bans,
             miner_closed,
             miner_coinbase_too_long,
             miner_refused,
