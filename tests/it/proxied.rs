@@ -138,7 +138,10 @@ async fn whoever_is_not_the_load_balancer_or_sends_no_header_is_closed_at_once()
     assert_eq!(site.refused("proxy_untrusted").await, 1.0);
     let long = [b"PROXY UNKNOWN ", &[b'x'; 200][..], b"\r\n"].concat();
     for (header, reason) in [
-        (&b"{\"id\":1,\"method\":\"mining.subscribe\",\"params\":[]}\n"[..], "proxy_header_missing"),
+        (
+            &b"{\"id\":1,\"method\":\"mining.subscribe\",\"params\":[]}\n"[..],
+            "proxy_header_missing",
+        ),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\0", "proxy_header_missing"),
         (&long, "proxy_header_too_long"),
         (&v2(0x21, 0x11, &[0; 521]), "proxy_header_too_long"),

@@ -238,9 +238,7 @@ async fn a_handshake_of_tls_counts_among_those_under_way() {
 async fn a_load_balancers_header_comes_before_tls() {
     let (pools, pair) = (Pools::start().await, Pair::new());
     let mut documents = documents(&pools).await;
-    documents
-        .listener
-        .push_str("      proxyProtocol: { mode: Required, from: [127.0.0.1/32] }\n");
+    documents.listener.push_str("      proxyProtocol: { mode: Required, from: [127.0.0.1/32] }\n");
     let proxy = Process::start(&pair.shown_by(&documents)).await;
     let dial = TlsDial::new(documents.port, &[&pair]);
     let address = SocketAddr::from(([127, 0, 0, 1], documents.port));

@@ -113,6 +113,8 @@ struct Visitor {
     offended: Instant,
     banned_until: Option<Instant>,
     vouched_until: Option<Instant>,
+    /// When somebody last came.
+    came: Instant,
     /// When somebody last came or went.
     seen: Instant,
 }
@@ -180,7 +182,7 @@ impl Book {
         }
         visitor.connected += 1;
         visitor.greeting += 1;
-        visitor.seen = now;
+        (visitor.came, visitor.seen) = (now, now);
         Ok(())
     }
 
@@ -289,6 +291,7 @@ impl Visitor {
             offended: now,
             banned_until: None,
             vouched_until: None,
+            came: now,
             seen: now,
         }
     }
@@ -337,7 +340,7 @@ impl Visitor {
         let since = |at: Instant| now.saturating_duration_since(at);
         self.worth(now) == Worth::Counts
             && (self.offences == 0 || since(self.offended) >= OFFENCES_WITHIN)
-            && (self.connects.is_none() || since(self.seen) >= MINUTE)
+            && (self.connects.is_none() || since(self.came) >= MINUTE)
     }
 
     fn worth(&self, now: Instant) -> Worth {
