@@ -15,8 +15,8 @@ mod rule;
 
 pub use firmware::FirmwareProfile;
 pub use pool::{
-    Endpoint, Health, Payout, Pool, PoolTimeouts, ReconnectPolicy, SuggestDifficulty, Window,
-    WorkerNames,
+    ClientCertificate, Endpoint, Health, Payout, Pool, PoolTimeouts, PoolTls, ReconnectPolicy,
+    Socks5, Socks5Login, SuggestDifficulty, Window, WorkerNames,
 };
 pub use protection::{Ban, ProxyProtocol};
 pub use route::{ExtranonceLayout, Mode, OnNoPool, Rollout, RolloutStep, Route};
@@ -39,8 +39,9 @@ const SCHEMA_TLS: u32 = 2;
 /// is told: a proxy that ignored it would mine elsewhere than it is meant to.
 const SCHEMA_FLEET: u32 = 3;
 
-/// With limits for single addresses, bans, or a load balancer's word for where miners are from: a
-/// proxy that ignored it would let in whom it is to refuse, or take every header for garbage.
+/// With TLS or SOCKS towards a pool: a proxy that ignored it would send the login in the clear. With
+/// limits for single addresses, bans, or a load balancer's word for where miners are from: it would
+/// let in whom it is to refuse, or take every header for garbage.
 const SCHEMA_PROTECTION: u32 = 4;
 
 /// Bytes of the hash that are kept: enough to tell the configs of one farm apart.
@@ -180,7 +181,10 @@ impl RuntimeConfig {
     /// The lowest schema that can run this config.
     #[must_use]
     pub fn schema_needed(&self) -> u32 {
-        if self.listeners.iter().any(Listener::is_protected) {
+        let mut pools = self.routes.iter().flat_map(|route| &route.pools);
+        if self.listeners.iter().any(Listener::is_protected)
+            || pools.any(Pool::is_reached_otherwise)
+        {
             return SCHEMA_PROTECTION;
         }
         let has_rules = !self.rules.is_empty() || !self.firmware.is_empty();

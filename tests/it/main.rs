@@ -11,13 +11,17 @@
 mod allow_list;
 mod bad_input;
 mod client;
+mod hostile_pool;
+mod kept;
 mod live_changes;
 mod mining;
 mod no_pool;
 mod operations;
 mod otlp;
 mod pod;
+mod pool_tls;
 mod protection;
 mod proxied;
 mod soak;
+mod socks;
 mod tls;

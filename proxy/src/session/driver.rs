@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use loka_stratum::downstream::{
-    Downstream, Event, Input, Outbox, Registry as _, Remains, SessionToken, View,
+    Downstream, Event, Forward, Input, Outbox, Registry as _, Remains, SessionToken, View,
 };
 use loka_stratum::frame::FrameError;
 use loka_stratum::types::LaneId;
@@ -79,11 +79,8 @@ pub(crate) struct Session {
     /// Among those of the route that feeds it.
     seats: Arc<Seats>,
     pub(super) seat: Arc<Seat>,
-    /// The due share that is on its way to its pool.
-    pub(super) handoff: Option<oneshot::Receiver<HandOver>>,
+    pub(super) pause: Pause,
     bucket: TokenBucket,
-    /// Nothing is read before, because the miner sends faster than it may.
-    throttled_until: Option<Instant>,
     pub(super) opened: Instant,
     pub(super) credited: u64,
     /// A whole line may be waiting in the decoder.
@@ -99,6 +96,17 @@ pub(crate) struct Session {
     claim: Option<Arc<Claim>>,
 }
 
+/// Why nothing is read from a miner.
+pub(super) enum Pause {
+    /// It is read.
+    No,
+    /// It sends faster than it may.
+    TooFast { until: Instant },
+    /// Its due share is on its way to the pool, and its answer is owed: the pool's task gives it, or where it is the pool's
+    /// verdict, the time that a miner waits for one.
+    HandingOver { answer: oneshot::Receiver<HandOver>, until: Option<Instant> },
+}
+
 /// What woke a session.
 enum Wake {
     Claimed,
@@ -110,6 +118,27 @@ enum Wake {
 
 /// Whether a session goes on.
 type Verdict = Result<(), CloseReason>;
+
+// === impl Pause ===
+
+impl Pause {
+    fn until(&self) -> Option<Instant> {
+        match self {
+            Self::No => None,
+            Self::TooFast { until } => Some(*until),
+            Self::HandingOver { answer: _, until } => *until,
+        }
+    }
+
+    /// The answer of the pool's task, or never when no share is on its way.
+    async fn answered(&mut self) -> HandOver {
+        match self {
+            // A task that drops the share without an answer has lost it, and has booked it so.
+            Self::HandingOver { answer, until: _ } => answer.await.unwrap_or(HandOver::Lost),
+            Self::No | Self::TooFast { .. } => std::future::pending().await,
+        }
+    }
+}
 
 // === impl Session ===
 
@@ -129,9 +158,8 @@ impl Session {
             seat,
             wire: Wire::new(io, line_bytes_max),
             machine: Downstream::new(now, MOVE_WINDOW.mul_f32(peer.spread), token),
-            handoff: None,
+            pause: Pause::No,
             bucket: TokenBucket::new(now.instant, pace.burst),
-            throttled_until: None,
             opened: now.instant,
             credited: 0,
             lines_pending: false,
@@ -172,7 +200,7 @@ impl Session {
 
     async fn wait(&mut self) -> Wake {
         let terms_timer = self.machine.poll_timeout(&self.feed.borrow().terms);
-        let timers = [terms_timer, self.throttled_until, self.unread_until()];
+        let timers = [terms_timer, self.pause.until(), self.unread_until()];
         let timer = timers.into_iter().flatten().min();
         let far = self.opened + Duration::from_secs(86_400 * 365);
         let interest = match self.may_read() {
@@ -184,20 +212,20 @@ impl Session {
             tokio::task::yield_now().await;
             return Wake::Timer;
         }
-        let Self { feed, wire, handoff, claim, .. } = self;
+        let Self { feed, wire, pause, claim, .. } = self;
         tokio::select! {
             // Whoever wants this session's place stands still; then work, then what a miner waits for.
             biased;
             () = poll_fn(|cx| poll_raised(claim.as_deref(), cx)) => Wake::Claimed,
             changed = feed.changed() => Wake::Feed(changed),
-            result = answered(handoff) => Wake::HandedOver(result),
+            result = pause.answered() => Wake::HandedOver(result),
             progress = poll_fn(|cx| wire.poll(cx, interest)) => Wake::Io(progress),
             () = sleep_until(at(timer.unwrap_or(far))) => Wake::Timer,
         }
     }
 
     fn may_read(&self) -> bool {
-        self.machine.accepts_lines() && self.throttled_until.is_none()
+        self.machine.accepts_lines() && matches!(self.pause, Pause::No)
     }
 
     /// One wake, without waiting: everything in it happens at once or not at all.
@@ -264,8 +292,10 @@ impl Session {
 
     fn react(&mut self, feed: &Feed, now: Now, wake: Wake, out: &mut Outbox) -> Verdict {
         self.wire.set_line_limit(feed.line_bytes_max);
-        if self.throttled_until.is_some_and(|until| until <= now.instant) {
-            self.throttled_until = None;
+        if self.pause.until().is_some_and(|until| until <= now.instant)
+            && let Pause::HandingOver { .. } = std::mem::replace(&mut self.pause, Pause::No)
+        {
+            self.machine_step(feed, now, Input::HandedOver(HandOver::Unanswered), out)?;
         }
         match wake {
             Wake::Claimed => return Err(CloseReason::Superseded),
@@ -274,7 +304,7 @@ impl Session {
                 self.machine_step(feed, now, Input::Work, out)?;
             }
             Wake::HandedOver(result) => {
-                self.handoff = None;
+                self.pause = Pause::No;
                 self.machine_step(feed, now, Input::HandedOver(result), out)?;
             }
             Wake::Io(progress) => match progress.map_err(|_| CloseReason::ConnectionLost)? {
@@ -311,7 +341,7 @@ impl Session {
             }
             if let Err(wait) = self.bucket.take(now.instant, feed.pace.per_second, feed.pace.burst)
             {
-                self.throttled_until = Some(now.instant + wait);
+                self.pause = Pause::TooFast { until: now.instant + wait };
                 return Ok(());
             }
             let shared = Shared { context: &self.context, now: now.instant };
@@ -321,9 +351,14 @@ impl Session {
                 Ok(Some(line)) => self.machine.handle(&view, Input::Line(line), out),
                 Ok(None) => {
                     self.lines_pending = false;
+                    self.bucket.give_back();
                     return Ok(());
                 }
                 Err(FrameError::LineTooLong { .. }) => return Err(CloseReason::LineTooLong),
+            }
+            // What a pool pays is never slowed down, however low it has set its difficulty.
+            if matches!(out.forward, Some(Forward::Due(_))) {
+                self.bucket.give_back();
             }
             self.carry_out(feed, now, out)?;
         }
@@ -402,7 +437,7 @@ impl Session {
     fn check_greeting(&self) -> Verdict {
         match self.wire.greeting() {
             Some(Greeting::Stratum) | None => Ok(()),
-            Some(Greeting::Foreign) => Err(CloseReason::NotStratum),
+            Some(Greeting::Foreign | Greeting::TlsAlert) => Err(CloseReason::NotStratum),
             Some(Greeting::Http) => Err(CloseReason::Http),
             Some(Greeting::ProxyHeader) => Err(CloseReason::ProxyHeaderForbidden),
             Some(Greeting::Tls) => Err(CloseReason::TlsOnPlainPort),
@@ -532,15 +567,6 @@ const fn offence(reason: CloseReason) -> Option<Offence> {
 /// Until the session is to give way; never while its miner has no name for it.
 fn poll_raised(claim: Option<&Claim>, cx: &mut Context<'_>) -> Poll<()> {
     claim.map_or(Poll::Pending, |claim| claim.poll_raised(cx))
-}
-
-/// The answer of the pool's task, or never when no share is on its way.
-async fn answered(handoff: &mut Option<oneshot::Receiver<HandOver>>) -> HandOver {
-    match handoff {
-        // A task that drops the share without an answer has lost it, and has booked it so.
-        Some(answer) => answer.await.unwrap_or(HandOver::Lost),
-        None => std::future::pending().await,
-    }
 }
 
 /// What a session sees at one moment.

@@ -1,8 +1,11 @@
-//! What somebody is who connects, by the first bytes that came: a miner, or one who has the wrong port. A guess from a look,
-//! and only ever a reason to close at once what could not have mined.
+//! What the other side is, by the first bytes that came: one who speaks Stratum, or one who has the wrong port. A guess from a
+//! look, and only ever a reason to close at once what could not have mined.
 
 /// How a TLS connection begins: a record of the handshake, and the first byte of its version.
 const TLS: &[u8] = b"\x16\x03";
+
+/// What a TLS server says to whoever does not speak TLS begins with this byte, and nothing in Stratum does.
+const TLS_ALERT: u8 = 0x15;
 
 /// How version 2 of the PROXY protocol begins, where no line of a miner does.
 const PROXY_V2: &[u8] = b"\r\n\r\n\0";
@@ -21,6 +24,8 @@ pub(crate) enum Greeting {
     /// JSON, or blanks before it.
     Stratum,
     Tls,
+    /// TLS has nothing to say to us.
+    TlsAlert,
 }
 
 // === impl Greeting ===
@@ -37,6 +42,7 @@ impl Greeting {
         }
         match bytes.first() {
             Some(b'{' | b'[' | b' ' | b'\t' | b'\r' | b'\n') | None => Self::Stratum,
+            Some(first) if *first == TLS_ALERT => Self::TlsAlert,
             Some(_) if HTTP.iter().any(|verb| bytes.starts_with(verb)) => Self::Http,
             Some(_) => Self::Foreign,
         }
@@ -64,6 +70,7 @@ mod tests {
             (b"PROXY TCP4 ", Greeting::ProxyHeader),
             (b"\r\n\r\n\0\r\nQUIT\n", Greeting::ProxyHeader),
             (b"SSH-2.0-x", Greeting::Foreign),
+            (b"\x15\x03\x03\x00\x02\x02", Greeting::TlsAlert),
             (b"\0", Greeting::Foreign),
         ] {
             assert_eq!(Greeting::of(bytes), expected, "{bytes:?}");
