@@ -8,10 +8,10 @@ use loka_farm::miner::rack::Rack;
 use loka_tests::books::Books as _;
 use loka_tests::documents::Documents;
 use loka_tests::process::{PATIENCE, Process, eventually};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, interval, timeout};
 
 use super::client::Client;
 use loka_tests::rig::{Pools, RATE, miners_by};
@@ -62,26 +62,10 @@ impl Site {
         eventually("the honest miners mine on", || self.pools.accepted()[0] >= before + 3).await;
     }
 
-    /// What a counter of the listener has come to, by reason.
-    async fn count(&self, metric: &str, reason: &str) -> u64 {
-        let (_, page) = self.proxy.page("/metrics").await;
-        let start = format!("{metric}_total{{listener=\"v1\",reason=\"{reason}\"}} ");
-        let found = page.lines().find_map(|line| line.strip_prefix(&start)?.parse().ok());
-        found.unwrap_or_default()
-    }
-
-    /// Waits until it is this: an end may be seen before it is counted.
+    /// Waits until a counter of the listener is this: an end may be seen before it is counted.
     async fn counts(&self, metric: &str, reason: &str, expected: u64) {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let found = self.count(metric, reason).await;
-            if found == expected {
-                return;
-            }
-            assert!(found < expected, "{metric} {reason}: {found} instead of {expected}");
-            assert!(Instant::now() < deadline, "{metric} {reason}: {found} of {expected}");
-            sleep(Duration::from_millis(20)).await;
-        }
+        let line = format!("{metric}_total{{listener=\"v1\",reason=\"{reason}\"}} {expected}");
+        self.proxy.says("/metrics", &line, |page| page.lines().any(|it| it == line)).await;
     }
 
     /// So many newcomers were refused for this reason.
@@ -101,17 +85,13 @@ impl Site {
         client.closed().await;
     }
 
-    /// Waits until the listener has so many miners.
+    /// Waits until `/status` has this number at the listener.
     pub(crate) async fn has(&self, field: &str, count: u64) {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let status = self.proxy.status().await;
-            if status["listeners"][0][field] == count {
-                return;
-            }
-            assert!(Instant::now() < deadline, "{field} is not {count}: {status:#}");
-            sleep(Duration::from_millis(20)).await;
-        }
+        let is_it = |page: &str| {
+            let status: Value = serde_json::from_str(page).expect("a status");
+            status["listeners"][0][field] == count
+        };
+        self.proxy.says("/status", &format!("{field} {count}"), is_it).await;
     }
 
     /// The honest miners had no trouble, and the books agree.
@@ -287,12 +267,13 @@ async fn a_handshake_that_trickles_in_is_closed_by_the_handshake_timeout_in_tota
     let before = Instant::now();
     let line = b"{\"id\":1,\"method\":\"mining.subscribe\",\"params\":[\"";
     let bytes = line.iter().copied().chain(std::iter::repeat(b'x'));
+    let mut pace = interval(Duration::from_millis(20));
     for byte in bytes {
+        pace.tick().await;
         if stream.write_all(&[byte]).await.is_err() {
             break;
         }
         assert!(before.elapsed() < PATIENCE, "it may go on for ever");
-        sleep(Duration::from_millis(20)).await;
     }
     assert!(before.elapsed() >= Duration::from_secs(2), "{:?}", before.elapsed());
     site.closed("handshake_timeout", 1).await;
