@@ -74,7 +74,6 @@ async fn a_socks_server_that_changes_is_gone_by_first_and_the_old_one_left_then(
 
 #[tokio::test]
 async fn what_a_socks_server_does_not_do_is_told_with_what_it_says() {
-    let connected = |pools: &Pools| Answer::Connected(pools.addresses[0]);
     let cases = [
         (
             None,
