@@ -6,6 +6,9 @@
 
 mod explain;
 mod origins;
+mod reaching;
+mod routes;
+mod rules;
 mod table;
 mod units;
 

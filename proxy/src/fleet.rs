@@ -95,8 +95,8 @@ pub(crate) struct FleetSeams {
     pub(crate) serials: Arc<AtomicU64>,
 }
 
-/// Job serials that a route has for itself, from its first on: at one each five seconds, half a week of them.
-const SERIALS_OF_A_ROUTE: u64 = 1 << 16;
+/// Job serials that a route has for itself, from its first on: at one a second, half a year of them.
+const SERIALS_OF_A_ROUTE: u64 = 1 << 24;
 
 // === impl FleetSeams ===
 
@@ -104,7 +104,7 @@ impl FleetSeams {
     /// Where the serials of a process begin: they grow with time, so that none repeats what a miner may remember of an
     /// earlier run.
     pub(crate) fn first_serials(unix: UnixTime) -> Arc<AtomicU64> {
-        Arc::new(AtomicU64::new(u64::from(unix.0) << 24))
+        Arc::new(AtomicU64::new(u64::from(unix.0) << 32))
     }
 
     /// The first serial of a new route. Routes do not share any: a miner that changes routes has shares for both.

@@ -8,13 +8,11 @@ use std::sync::Arc;
 
 use loka_api::runtime_config::Rule;
 use loka_api::values::Cidr;
+use loka_stratum::glob::Glob;
 
-mod pattern;
 mod range;
 #[cfg(test)]
 mod tests;
-
-use self::pattern::Pattern;
 
 /// What is known of a miner when its handshake is complete.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +34,7 @@ pub(crate) struct Rules {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Compiled {
-    workers: Vec<Pattern>,
+    workers: Vec<Glob>,
     sources: Vec<Option<Cidr>>,
     firmware: Vec<Box<str>>,
     route: Arc<str>,
@@ -83,7 +81,7 @@ impl Compiled {
     fn new(rule: &Rule) -> Self {
         let Rule { name: _, listeners: _, workers, sources, firmware, route } = rule;
         Self {
-            workers: workers.iter().map(|text| Pattern::new(text)).collect(),
+            workers: workers.iter().map(|text| Glob::of_its_case(text)).collect(),
             sources: sources.iter().map(|text| range::parse(text)).collect(),
             firmware: firmware.iter().map(|name| name.as_str().into()).collect(),
             route: route.as_str().into(),
@@ -94,7 +92,7 @@ impl Compiled {
     fn matches(&self, newcomer: &Newcomer<'_>) -> bool {
         let Self { workers, sources, firmware, route: _ } = self;
         let by_name =
-            |pattern: &Pattern| newcomer.worker.is_some_and(|worker| pattern.matches(worker));
+            |pattern: &Glob| newcomer.worker.is_some_and(|worker| pattern.matches(worker));
         let by_source = |range: &Option<Cidr>| {
             range.as_ref().is_some_and(|range| range.contains(newcomer.source))
         };

@@ -71,7 +71,23 @@ pub enum NoPool {
     Close {
         /// How long they are held first.
         after: Duration,
+        /// Since when there has been nothing to mine on; none while there is. Who comes later is not held for as long again.
+        since: Option<Instant>,
     },
+}
+
+// === impl NoPool ===
+
+impl NoPool {
+    /// When a miner is let go that has waited since `waiting`.
+    fn closes_at(self, waiting: Instant) -> Option<Instant> {
+        match self {
+            Self::Hold | Self::Wait => None,
+            Self::Close { after, since } => {
+                Some(since.map_or(waiting, |since| since.min(waiting)) + after)
+            }
+        }
+    }
 }
 
 /// What the machine may look at while it works.
@@ -208,6 +224,8 @@ struct Peer {
     opened: Instant,
     heard: Instant,
     workers: Vec<WorkerName>,
+    /// The place among them of the one that the latest submit named.
+    finder: u8,
     user_agent: Option<Box<str>>,
     /// Of its software, by the profiles that it was last looked up in.
     profile: Arc<Profile>,
@@ -278,6 +296,7 @@ impl Downstream {
                 opened: now.instant,
                 heard: now.instant,
                 workers: Vec::new(),
+                finder: 0,
                 user_agent: None,
                 profile: Arc::clone(profiles.of(None)),
                 profiles,
@@ -376,6 +395,17 @@ impl Downstream {
         self.peer.workers.first()
     }
 
+    /// The name that the latest submit gave, if the miner authorized it; else the first one. Several machines may share one
+    /// connection, and each names itself in what it submits.
+    pub fn finder(&self) -> Option<&WorkerName> {
+        self.peer.workers.get(usize::from(self.peer.finder)).or_else(|| self.worker())
+    }
+
+    /// Whether [`Self::finder`] is another than [`Self::worker`].
+    pub fn is_found_by_another(&self) -> bool {
+        self.peer.finder != 0
+    }
+
     fn line(&mut self, view: &View<'_>, line: &[u8], out: &mut Outbox) {
         self.peer.heard = view.now.instant;
         match message::parse_client(line) {
@@ -393,9 +423,11 @@ impl Downstream {
                 let wanted = password.difficulty().or(wishes.wanted);
                 let floor = password.minimum().or(wishes.floor);
                 self.peer.wish(Wishes { wanted, floor });
+                let is_first = self.peer.workers.is_empty();
                 self.authorize(view, id, worker, out);
-                // A miner that was given work before it authorized; for any other this changes nothing.
-                if let Some(wanted) = wanted {
+                // A miner that was given work before it authorized, or says more with a further name.
+                if let Some(wanted) = wanted.filter(|_| is_first || password.difficulty().is_some())
+                {
                     self.suggest(view, wanted, out);
                 }
             }
@@ -455,6 +487,13 @@ impl Peer {
             self.profiles = profiles.clone();
             self.called(self.user_agent.clone());
         }
+    }
+
+    /// Takes note of who submits; whether it is somebody who was authorized.
+    fn submits(&mut self, name: &str) -> bool {
+        let place = self.workers.iter().position(|worker| worker.matches(name));
+        self.finder = place.and_then(|place| u8::try_from(place).ok()).unwrap_or_default();
+        place.is_some()
     }
 
     fn called(&mut self, user_agent: Option<Box<str>>) {

@@ -30,8 +30,18 @@ pub struct Layout {
     miner_len: u8,
 }
 
-/// One byte is too few for any machine of today between two jobs; two suffice with version rolling.
+/// What every firmware takes; cgminer and what descends from it take no less.
 const MINER_LEN_MIN: u8 = 2;
+
+/// Who works on the connection to a pool.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Sharing {
+    /// One miner: all that the pool leaves can be its own.
+    Alone,
+    /// Miners, each of which needs a part of its own.
+    #[default]
+    Shared,
+}
 
 /// More than eight is refused by some firmware and of use to none.
 const MINER_LEN_MAX: u8 = 8;
@@ -66,6 +76,53 @@ impl Layout {
             8.. => (4, 4),
         };
         Some(Self { id_len, miner_len })
+    }
+
+    /// The layout for a pool that leaves too little for any other, of which some firmware takes none: a byte of id and one
+    /// of the miner's; for a miner alone, no id and all that there is.
+    #[must_use]
+    pub fn narrow(extranonce2_size: u8, sharing: Sharing) -> Option<Self> {
+        match (extranonce2_size, sharing) {
+            (2, Sharing::Shared) => Some(Self { id_len: 1, miner_len: 1 }),
+            (1..=2, Sharing::Alone) => Some(Self { id_len: 0, miner_len: extranonce2_size }),
+            (_, Sharing::Alone | Sharing::Shared) => None,
+        }
+    }
+
+    /// Whether it is one of [`Self::narrow`].
+    #[must_use]
+    pub fn is_narrow(self) -> bool {
+        self.id_len == 0 || self.miner_len < MINER_LEN_MIN
+    }
+
+    /// Whether it knows one miner only, who must be alone on its connection to the pool.
+    #[must_use]
+    pub fn is_for_one(self) -> bool {
+        self.id_len == 0
+    }
+
+    /// The version bits that a miner must be let roll so that its bytes last it for a minute.
+    ///
+    /// A machine of 200 TH/s, the largest of today, tries 1.2e16 headers in a minute, which is less than 2^54: of those it
+    /// has 32 bits in the nonce and 8 in each byte. With two bytes and more, time is made good use of as well: the next
+    /// second has headers of its own, and without any version bits it comes soon enough.
+    #[must_use]
+    pub fn version_bits_needed(self) -> u32 {
+        const SPACE_BITS: u32 = 54;
+        const NONCE_BITS: u32 = 32;
+        match self.miner_len {
+            0..MINER_LEN_MIN => SPACE_BITS - NONCE_BITS - 8 * u32::from(self.miner_len),
+            MINER_LEN_MIN.. => 0,
+        }
+    }
+
+    /// Of these lengths, if there is such a layout.
+    fn of(id_len: u8, miner_len: u8) -> Option<Self> {
+        let narrow = [Sharing::Alone, Sharing::Shared]
+            .into_iter()
+            .filter_map(|sharing| Self::narrow(id_len.checked_add(miner_len)?, sharing));
+        let wanted = Self { id_len, miner_len };
+        Self::new(id_len, miner_len).or_else(|| narrow.into_iter().find(|it| *it == wanted))
     }
 
     /// Bytes of the id, which is the miner's extranonce1.

@@ -7,13 +7,11 @@ use std::sync::{Arc, LazyLock};
 
 use crate::difficulty::Difficulty;
 use crate::extranonce::Layout;
+use crate::glob::Glob;
 
 mod defaults;
-mod glob;
 #[cfg(test)]
 mod tests;
-
-pub use glob::Glob;
 
 /// The class of a miner that no profile is for.
 pub const OTHER: &str = "other";
@@ -77,8 +75,7 @@ impl Profile {
     /// one that the firmware can work with. The route's if there is none: it may work all the same.
     #[must_use]
     pub fn layout(&self, layout: Layout) -> Layout {
-        if self.extranonce2_sizes.is_empty() || self.extranonce2_sizes.contains(&layout.miner_len())
-        {
+        if self.takes(layout.miner_len()) {
             return layout;
         }
         let within = |size: &u8| {
@@ -86,6 +83,12 @@ impl Profile {
             Layout::new(id_len.min(Layout::ID_LEN_MAX), *size)
         };
         self.extranonce2_sizes.iter().find_map(within).unwrap_or(layout)
+    }
+
+    /// Whether it can work with an extranonce2 of so many bytes, as far as is known.
+    #[must_use]
+    pub fn takes(&self, extranonce2_size: u8) -> bool {
+        self.extranonce2_sizes.is_empty() || self.extranonce2_sizes.contains(&extranonce2_size)
     }
 
     /// Whether a coinbase of this length is more than it can hold.

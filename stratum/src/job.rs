@@ -18,7 +18,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::difficulty::{Difficulty, Target};
-use crate::extranonce::{Bank, MinerId};
+use crate::extranonce::{Bank, MinerId, Sharing};
 use crate::message::Notify;
 use crate::types::{Extranonce, JobSerial, NTime, Nonce, SourceId, UnixTime, Version, VersionMask};
 
@@ -43,6 +43,8 @@ pub struct Job {
     pub extranonce2_size: u8,
     /// Which miners it is for.
     pub bank: Bank,
+    /// Whether several miners work on the connection to its pool.
+    pub sharing: Sharing,
     /// The pool's difficulty when it sent the job.
     pub pool_difficulty: Difficulty,
     /// The target of that difficulty: at it or below, a share is paid.
@@ -75,17 +77,43 @@ pub struct PoolContext {
     pub received_at: UnixTime,
 }
 
-/// A pool that leaves too few bytes for the layout.
+/// A pool that leaves too few bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error(
-    "the pool leaves {given} bytes of extranonce2 and the layout needs {needed}: \
-     choose a smaller layout for the route, or take this pool out of it"
-)]
-pub struct LayoutMisfit {
-    /// What the layout needs.
-    pub needed: u8,
-    /// What the pool leaves.
-    pub given: u8,
+pub enum LayoutMisfit {
+    /// For the layout of the route.
+    #[error(
+        "the pool leaves {given} bytes of extranonce2 and the layout needs {needed}: \
+         choose a smaller layout for the route, or take this pool out of it"
+    )]
+    Layout {
+        /// What the layout needs.
+        needed: u8,
+        /// What the pool leaves.
+        given: u8,
+    },
+    /// To share them out.
+    #[error(
+        "the pool leaves {given} byte(s) of extranonce2, and 2 are the least that miners can share: \
+         give it a route of mode Dedicated, or take it out of this one"
+    )]
+    Sharing {
+        /// What the pool leaves.
+        given: u8,
+    },
+    /// For what a large miner does between two jobs.
+    #[error(
+        "the pool leaves {given} byte(s) of extranonce2 and lets {bits} version bits roll: with less than {needed} bits \
+         a miner of 200 TH/s is through with a job within a minute; have the pool allow version rolling, or take it \
+         out of the route"
+    )]
+    Space {
+        /// What the pool leaves.
+        given: u8,
+        /// The version bits that roll.
+        bits: u32,
+        /// How many would do.
+        needed: u32,
+    },
 }
 
 /// Whether a miner is told to drop its earlier jobs.
@@ -115,6 +143,7 @@ impl Job {
             source,
             extranonce2_size: pool.extranonce2_size,
             bank,
+            sharing: Sharing::Shared,
             pool_difficulty: pool.difficulty,
             pool_target: pool.difficulty.target(),
             network_target: Target::from_nbits(notify.nbits),
@@ -137,6 +166,7 @@ impl Job {
             notify: Notify { ntime, clean: false, ..self.notify.clone() },
             extranonce2_size: self.extranonce2_size,
             bank: self.bank,
+            sharing: self.sharing,
             pool_difficulty: self.pool_difficulty,
             pool_target: self.pool_target,
             network_target: self.network_target,
@@ -151,7 +181,8 @@ impl Job {
     /// Whether a miner can work on it: its layout fits, and the job is for its bank.
     #[must_use]
     pub fn serves(&self, miner: MinerId) -> bool {
-        miner.bank(self.extranonce2_size) == Some(self.bank)
+        let may = self.sharing == Sharing::Alone || !miner.layout().is_for_one();
+        may && miner.bank(self.extranonce2_size) == Some(self.bank)
     }
 
     /// Bytes of a miner's coinbase.

@@ -16,6 +16,7 @@ pub mod downstream;
 pub mod extranonce;
 pub mod firmware;
 pub mod frame;
+pub mod glob;
 pub mod hashrate;
 pub mod hex;
 pub mod job;

@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::extranonce::{Bank, Layout, MinerId};
+use crate::extranonce::{Bank, Layout, MinerId, Sharing};
 use crate::job::{Job, JobTable, LayoutMisfit, PoolContext};
 use crate::message::Notify;
 use crate::types::{JobSerial, LaneId, NTime, SourceId, UnixTime};
@@ -95,6 +95,7 @@ pub struct WorkBoard {
     active: Vec<Active>,
     /// Connections that were opened for further miners of a pool.
     further: Vec<Further>,
+    sharing: Sharing,
 }
 
 /// A connection for further miners of a pool that has another already.
@@ -160,6 +161,7 @@ impl WorkBoard {
             offers: Vec::new(),
             active: Vec::new(),
             further: Vec::new(),
+            sharing: Sharing::Shared,
         }
     }
 
@@ -176,6 +178,21 @@ impl WorkBoard {
     /// How many connections to one pool may be opened, the first included.
     pub fn allow_banks(&mut self, banks: Banks) {
         self.work.banks = Banks(banks.0.max(1));
+    }
+
+    /// Says whether several miners work on each connection to a pool. What is mined on is handed out anew if that changes.
+    pub fn share(&mut self, now: Now, sharing: Sharing) {
+        if std::mem::replace(&mut self.sharing, sharing) == sharing {
+            return;
+        }
+        let active: Vec<SourceId> = self.active().collect();
+        for source in active {
+            self.raise_epoch(source);
+            if self.publish_offer(now, source).is_err() {
+                self.unpublish(source);
+            }
+        }
+        self.picture();
     }
 
     /// Makes `lane` a further connection to the pool of lane `pool`, for the miners of this bank. To be said before its
@@ -212,7 +229,7 @@ impl WorkBoard {
             self.work.jobs = self.work.jobs.outdate(source, now.instant);
         }
         self.keep_offer(now, source, notify, context);
-        self.make_room(context.extranonce2_size);
+        self.make_room(&context);
         let retired = self.work.jobs.live_count() < live;
         if !self.is_active(source) {
             return Ok(());
@@ -357,13 +374,14 @@ impl WorkBoard {
         let Some(offer) = self.offers.iter().find(|offer| offer.source == source) else {
             return Ok(());
         };
-        let layout = self.layout_for(offer.context.extranonce2_size)?;
+        let layout = self.layout_for(&offer.context)?;
         let serial = JobSerial(self.next_serial);
         let bank = self.further(source.lane()).map_or(Bank(0), |further| further.bank);
         let mut job = Job::new(serial, source, offer.notify.clone(), &offer.context, bank);
         // Work that was handed out before, or might have been, is not handed out again as it was: miners would start
         // over on the very headers that they have hashed.
         job.notify.ntime = offer.ntime_at(now);
+        job.sharing = self.sharing;
         self.next_serial += 1;
         self.work.layout = Some(layout);
         self.publish(now, job);
@@ -373,29 +391,52 @@ impl WorkBoard {
     /// What a miner that subscribes from now on is given: the layout in use where it fits, else the best one for all
     /// sessions known. Miners have the layout that they were given; those that do not fit this pool keep off it, or are
     /// given another.
-    fn layout_for(&self, extranonce2_size: u8) -> Result<Layout, LayoutMisfit> {
-        match self.fixed_layout.or(self.work.layout) {
-            Some(layout) if layout.fits(extranonce2_size) => Ok(layout),
-            Some(layout) if self.fixed_layout.is_some() => {
-                Err(LayoutMisfit { needed: layout.total(), given: extranonce2_size })
-            }
-            layout => {
-                let sizes = self.offers.iter().map(|offer| offer.context.extranonce2_size);
-                sizes
-                    .filter_map(Layout::for_pool_size)
-                    .filter(|layout| layout.fits(extranonce2_size))
-                    .min_by_key(|layout| layout.total())
-                    .ok_or_else(|| LayoutMisfit {
-                        needed: layout.unwrap_or(Layout::CONSERVATIVE).total(),
-                        given: extranonce2_size,
-                    })
-            }
+    fn layout_for(&self, context: &PoolContext) -> Result<Layout, LayoutMisfit> {
+        let given = context.extranonce2_size;
+        if let Some(layout) = self.fixed_layout {
+            let needed = layout.total();
+            return layout
+                .fits(given)
+                .then_some(layout)
+                .ok_or(LayoutMisfit::Layout { needed, given });
+        }
+        let in_use = self.work.layout.filter(|layout| layout.fits(given) && self.is_kept(*layout));
+        let sizes = || self.offers.iter().map(|offer| offer.context.extranonce2_size);
+        let best = || {
+            let layouts = sizes().filter_map(Layout::for_pool_size);
+            layouts.filter(|layout| layout.fits(given)).min_by_key(|layout| layout.total())
+        };
+        match in_use.or_else(best) {
+            Some(layout) => Ok(layout),
+            None => self.narrow_layout(context),
         }
     }
 
-    /// A pool that may be moved to later: who subscribes from now on shall fit it as well.
-    fn make_room(&mut self, extranonce2_size: u8) {
-        let smaller = self.layout_for(extranonce2_size).ok();
+    /// Whether a layout that is in use stays: a narrow one, which not all firmware takes, only while it is needed.
+    fn is_kept(&self, layout: Layout) -> bool {
+        let needs_it = |offer: &Offer| {
+            self.is_active(offer.source)
+                && Layout::for_pool_size(offer.context.extranonce2_size).is_none()
+        };
+        !layout.is_narrow() || self.offers.iter().any(needs_it)
+    }
+
+    fn narrow_layout(&self, context: &PoolContext) -> Result<Layout, LayoutMisfit> {
+        let given = context.extranonce2_size;
+        let bits = context.version_mask.0.count_ones();
+        let Some(layout) = Layout::narrow(given, self.sharing) else {
+            return Err(LayoutMisfit::Sharing { given });
+        };
+        match layout.version_bits_needed() {
+            needed if bits < needed => Err(LayoutMisfit::Space { given, bits, needed }),
+            _ => Ok(layout),
+        }
+    }
+
+    /// A pool that may be moved to later: who subscribes from now on shall fit it as well, unless that costs the firmware
+    /// that takes no narrow layout the pools that there are.
+    fn make_room(&mut self, context: &PoolContext) {
+        let smaller = self.layout_for(context).ok().filter(|layout| !layout.is_narrow());
         if self.work.layout.is_some() {
             self.work.layout = smaller.or(self.work.layout);
         }

@@ -11,6 +11,7 @@
 mod allow_list;
 mod bad_input;
 mod client;
+mod hostile_pool;
 mod kept;
 mod live_changes;
 mod mining;
@@ -18,5 +19,7 @@ mod no_pool;
 mod operations;
 mod otlp;
 mod pod;
+mod pool_tls;
 mod soak;
+mod socks;
 mod tls;

@@ -28,14 +28,17 @@ fn pools() -> [PoolSettings; 2] {
     [pool("a", 1), pool("b", 2)]
 }
 
-fn play<F: Future<Output = Farm>>(change: Change, scenario: impl FnOnce(Farm) -> F) -> Outcome {
+pub(super) fn play<F: Future<Output = Farm>>(
+    change: Change,
+    scenario: impl FnOnce(Farm) -> F,
+) -> Outcome {
     let (conditions, rates) = (Conditions::ORDINARY, vec![RATE; MINERS]);
     let site = Site { seed: 13, conditions, settings: pools(), rates, change };
     farm::play(site, MinerLinks::Whole, scenario)
 }
 
 /// A hundredth for a minute, a tenth for a minute, then all; fit for tests.
-fn in_steps(config: &mut RuntimeConfig) {
+pub(super) fn in_steps(config: &mut RuntimeConfig) {
     let steps = [(1, 60), (10, 60), (100, 30)];
     let step = |(percent, s): (u8, u64)| RolloutStep { percent, for_ms: s * 1000 };
     config.routes[0].rollout = Some(Rollout {
@@ -60,20 +63,20 @@ fn in_steps_as(config: &mut RuntimeConfig, account: &str) {
     (pool.account, pool.user) = (account.to_owned(), format!("{account}.farm"));
 }
 
-fn credited(ledger: &Ledger, pool: &str) -> f64 {
+pub(super) fn credited(ledger: &Ledger, pool: &str) -> f64 {
     let rows = ledger.rows.iter().filter(|row| row.pool == pool);
     rows.map(|row| row.counts.pool_accepted_difficulty).sum()
 }
 
 /// The part of the work since `before` that beta was credited with.
-fn part_of_beta(before: &Ledger, after: &Ledger) -> f64 {
+pub(super) fn part_of_beta(before: &Ledger, after: &Ledger) -> f64 {
     let [alpha, beta] =
         ["alpha", "beta"].map(|pool| credited(after, pool) - credited(before, pool));
     beta / (alpha + beta)
 }
 
 #[track_caller]
-fn assert_between(part: f64, least: f64, most: f64) {
+pub(super) fn assert_between(part: f64, least: f64, most: f64) {
     assert!((least..=most).contains(&part), "{part} is not between {least} and {most}");
 }
 

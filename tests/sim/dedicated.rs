@@ -98,6 +98,29 @@ fn a_pool_that_dies_is_left_by_each_miner_and_by_none_of_its_links() {
     assert!(alpha.accepted > 100 && beta.accepted > 50, "{alpha:?} {beta:?}");
 }
 
+/// The answers of its miners are the pool's, so one that gives none must not be waited for: neither by the miner, which
+/// finds more, nor once its route has moved on.
+#[test]
+fn a_pool_that_stops_answering_submits_holds_up_no_miner() {
+    let outcome = play(dedicated, async |mut farm| {
+        farm.mine_until(seconds(60)).await;
+        let before = farm.pool(1).counts().accepted;
+        farm.suffer(&Fault::WithholdVerdicts(0)).await;
+        farm.mine_until(seconds(80)).await;
+        let paid = farm.pool(1).counts().accepted - before;
+        // Some miners find their first share for the silent pool late in this; those who were heard mine elsewhere.
+        assert!(paid > 40, "{paid} shares in 20 s at the pool that answers");
+        farm.suffer(&Fault::Revive(0)).await;
+        farm.mine_until(seconds(180)).await;
+        farm
+    });
+    outcome.ledger.assert_balanced();
+    for miner in &outcome.miners {
+        assert_eq!(miner.traps, [], "{}", miner.profile);
+        assert_eq!(miner.counts.connects, 1, "{} reconnected", miner.profile);
+    }
+}
+
 #[test]
 fn a_share_that_the_pool_refuses_is_refused_to_its_miner() {
     let outcome = play(dedicated, async |mut farm| {

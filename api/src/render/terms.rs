@@ -32,13 +32,14 @@ fn window(draft: &mut Draft<'_, StratumProxySpec>, at: &At, wanted: &ScheduleWin
         0 => EVERY_DAY,
         days => days,
     };
-    draft.text(&at.field("days"), &days.to_string());
     let from_minute = minute(draft, &at.renamed("from", "fromMinute"), from);
     let to_minute = match minute(draft, &at.renamed("to", "toMinute"), to) {
         0 => MINUTES_PER_DAY,
         minute => minute,
     };
-    Window { days, from_minute, to_minute }
+    let window = Window { days, from_minute, to_minute };
+    draft.text(&at.field("days"), &window.day_names());
+    window
 }
 
 fn minute(draft: &mut Draft<'_, StratumProxySpec>, at: &At, text: &str) -> u16 {
@@ -117,6 +118,6 @@ fn permille(draft: &mut Draft<'_, StratumProxySpec>, at: &At, text: &str) -> u16
         draft.refuse_value(&at.from, text, "is no part", remedy);
         return 0;
     };
-    draft.text(at, &permille.to_string());
+    draft.text(at, text);
     permille
 }

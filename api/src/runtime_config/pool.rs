@@ -1,17 +1,21 @@
 //! Pools. Every default of a field that came later means what was done before it, and is not
 //! written.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::secrets::Secret;
 
-use super::{VersionRolling, is_default};
+use super::{TlsVersion, VersionRolling, is_default};
 
 pub use crate::stratum_pool::{ReconnectPolicy, SuggestDifficulty};
 
 const MINUTES_PER_DAY: u16 = 24 * 60;
 const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
 const DAYS_PER_WEEK: u64 = 7;
+
+const DAY_NAMES: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
 /// The first day of Unix time was a Thursday: three days after a Monday.
 const EPOCH_AFTER_MONDAY: u64 = 3;
@@ -59,6 +63,12 @@ pub struct Pool {
     /// Where its `client.reconnect` may lead.
     #[serde(default, skip_serializing_if = "is_default")]
     pub reconnect: ReconnectPolicy,
+    /// TLS. Absent: in the clear.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<PoolTls>,
+    /// The SOCKS5 server that it is reached by. Absent: directly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub socks5: Option<Socks5>,
 }
 
 /// Host and port of a pool.
@@ -69,6 +79,60 @@ pub struct Endpoint {
     pub host: String,
     /// TCP port.
     pub port: u16,
+}
+
+/// TLS towards a pool. Certificates are no secrets, but come out of Secrets.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PoolTls {
+    /// The name that the pool's certificate must be for. Absent: the host that is connected to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_name: Option<String>,
+    /// The authorities, in PEM. Absent: the public ones, unless there are pins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_pem: Option<Secret>,
+    /// What the pool is shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_certificate: Option<ClientCertificate>,
+    /// The SHA-256 of certificates or of their public keys, 64 digits in lower case: the pool's
+    /// must be one of them. Without authorities of our own that is all that is looked at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pins: Vec<String>,
+    /// The oldest version that is spoken.
+    pub min_version: TlsVersion,
+}
+
+/// What a pool is shown of us.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClientCertificate {
+    /// The chain, our own certificate first.
+    pub certificate_pem: Secret,
+    /// The private key of the first certificate.
+    pub key_pem: Secret,
+}
+
+/// A SOCKS5 server by which a pool is reached. It resolves the pool's name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Socks5 {
+    /// Host name or address, without brackets.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// The login there. Absent: there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<Socks5Login>,
+}
+
+/// A login at a SOCKS5 server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Socks5Login {
+    /// Who.
+    pub username: Secret,
+    /// The password.
+    pub password: Secret,
 }
 
 /// How long a pool may take.
@@ -169,6 +233,31 @@ impl Window {
             && self.to_minute <= MINUTES_PER_DAY
             && self.from_minute != self.to_minute
     }
+
+    /// The days on which it begins, for people: `Mon-Fri, Sun`.
+    #[must_use]
+    pub fn day_names(&self) -> String {
+        let names: Vec<_> = DAY_NAMES.iter().zip(0..).collect();
+        let runs = names.chunk_by(|(_, a), (_, b)| self.begins_on(*a) == self.begins_on(*b));
+        let runs = runs.filter_map(|run| match run {
+            [(name, day)] => self.begins_on(*day).then(|| (*name).to_string()),
+            [(first, day), .., (last, _)] => {
+                self.begins_on(*day).then(|| format!("{first}-{last}"))
+            }
+            [] => None,
+        });
+        runs.collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl fmt::Display for Window {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { days: _, from_minute, to_minute } = *self;
+        let over_night = if to_minute <= from_minute { " (next day)" } else { "" };
+        let [from, to] =
+            [from_minute, to_minute].map(|it| format!("{:02}:{:02}", it / 60, it % 60));
+        write!(f, "{} {from} to {to}{over_night}", self.day_names())
+    }
 }
 
 // === impl Health ===
@@ -186,6 +275,12 @@ impl Pool {
     #[must_use]
     pub fn is_scheduled(&self, unix_seconds: u64) -> bool {
         self.schedule.is_empty() || self.schedule.iter().any(|it| it.contains(unix_seconds))
+    }
+
+    /// Whether it is not to be spoken to as by a proxy that does not know TLS and SOCKS: that would
+    /// send the login in the clear, or past the server that it is to go by.
+    pub(super) const fn is_reached_otherwise(&self) -> bool {
+        self.tls.is_some() || self.socks5.is_some()
     }
 
     /// Whether it needs more than one login, mined on whenever it is healthy.
@@ -206,6 +301,8 @@ impl Pool {
             health,
             suggest_difficulty,
             reconnect,
+            tls: _,
+            socks5: _,
         } = self;
         weight.is_some()
             || !schedule.is_empty()

@@ -133,7 +133,15 @@ fn each_thing_that_says_where_work_goes_needs_the_schema_that_knows_it() {
     for (index, change) in changes.into_iter().enumerate() {
         assert_eq!(needed(change), 3, "change {index}");
     }
-    assert_eq!(SCHEMA, 3, "the highest that is understood");
+    let socks5 = Socks5 { host: "a".into(), port: 1, login: None };
+    let reached: [&dyn Fn(&mut RuntimeConfig); 2] =
+        [&|it| it.routes[0].pools[0].tls = Some(PoolTls::default()), &|it| {
+            it.routes[0].pools[0].socks5 = Some(socks5.clone())
+        }];
+    for (index, change) in reached.into_iter().enumerate() {
+        assert_eq!(needed(change), 4, "change {index}");
+    }
+    assert_eq!(SCHEMA, 4, "the highest that is understood");
 }
 
 /// 2026-11-25 is a Wednesday.
@@ -157,6 +165,14 @@ fn a_window_holds_its_days_and_minutes_also_over_midnight() {
     assert!(at(night, 22, 0) && at(night, 24 + 5, 59) && !at(night, 24 + 6, 0));
     let sunday = Window { days: 1 << 6, ..night };
     assert!(sunday.contains(WEDNESDAY + 5 * DAY), "into Monday");
+}
+
+#[test]
+fn a_window_is_told_in_days_and_hours() {
+    let told = |days, from_minute, to_minute| Window { days, from_minute, to_minute }.to_string();
+    assert_eq!(told(0b111_1111, 0, 1440), "Mon-Sun 00:00 to 24:00");
+    assert_eq!(told(0b001_1111, 1320, 360), "Mon-Fri 22:00 to 06:00 (next day)");
+    assert_eq!(told(0b110_0101, 485, 486), "Mon, Wed, Sat-Sun 08:05 to 08:06");
 }
 
 #[test]

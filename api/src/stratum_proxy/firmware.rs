@@ -19,7 +19,7 @@ pub struct FirmwareProfile {
     pub name: String,
 
     /// Patterns of the user agent that the miner subscribes with, 1 to 16, of any case; `*` stands
-    /// for any text.
+    /// for any text, `?` for any character.
     #[schemars(length(min = 1, max = 16))]
     #[schemars(inner(length(min = 1, max = 64)))]
     #[schemars(extend("x-kubernetes-validations" = rules([(

@@ -21,7 +21,8 @@ pub struct Rule {
     #[schemars(inner(length(max = 15)))]
     pub listeners: Vec<String>,
 
-    /// Patterns of the name that the miner authorizes with, at most 16; `*` stands for any text.
+    /// Patterns of the name that the miner authorizes with, at most 16; `*` stands for any
+    /// text, `?` for any character, and case counts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[schemars(inner(length(min = 1, max = 64)))]

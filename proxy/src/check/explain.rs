@@ -2,12 +2,11 @@
 
 use std::io::{self, Write};
 
-use loka_api::runtime_config::{
-    Listener, ListenerTls, NoPoolPolicy, Observability, OnNoPool, Pool, Route, RuntimeConfig,
-    TlsVersion, VersionRolling,
-};
+use loka_api::runtime_config::{Listener, ListenerTls, Observability, RuntimeConfig, TlsVersion};
 
 use super::origins::origins;
+use super::routes::explain_route;
+use super::rules::{firmware, rules};
 use super::table::table;
 use super::units::duration;
 use crate::config::Loaded;
@@ -16,6 +15,8 @@ pub(super) fn explain(loaded: &Loaded, out: &mut dyn Write) -> io::Result<()> {
     let Loaded { config, hash, explained, secrets } = loaded;
     writeln!(out, "StratumProxy {} is valid (configuration {hash}).", config.name)?;
     listeners(&config.listeners, out)?;
+    rules(&config.rules, out)?;
+    firmware(&config.firmware, out)?;
     for route in &config.routes {
         explain_route(route, config, out)?;
     }
@@ -71,60 +72,6 @@ const fn encryption(listener: &Listener) -> &'static str {
         None => "no, in the clear",
         Some(ListenerTls { min_version: TlsVersion::Tls12, .. }) => "1.2 or newer",
         Some(ListenerTls { min_version: TlsVersion::Tls13, .. }) => "1.3",
-    }
-}
-
-fn explain_route(route: &Route, config: &RuntimeConfig, out: &mut dyn Write) -> io::Result<()> {
-    let users = config.listeners.iter().filter(|listener| listener.route == route.name);
-    let users: Vec<_> = users.map(|listener| listener.name.as_str()).collect();
-    let users = if users.is_empty() { "no listener".to_owned() } else { users.join(", ") };
-    writeln!(out, "\nRoute {} (used by {users}): the first of these pools that works", route.name)?;
-    let rows: Vec<_> =
-        route.pools.iter().enumerate().map(|(index, pool)| address(index, pool, route)).collect();
-    table(["#", "POOL", "HOST:PORT", "PRIORITY", "VERSION ROLLING"], &rows, out)?;
-    // Who is paid is what matters, and accounts are long: they get lines of their own.
-    for paid in route.pools.chunk_by(|a, b| (&a.account, &a.user) == (&b.account, &b.user)) {
-        let names: Vec<_> = paid.iter().map(|pool| pool.name.as_str()).collect();
-        if let Some(pool) = paid.first() {
-            writeln!(out, "  account paid by {}: {}", names.join(", "), pool.account)?;
-            writeln!(out, "    under the login {}", pool.user)?;
-        }
-    }
-    let failback = duration(route.failback_after_ms);
-    writeln!(out, "  back to a better pool after {failback} of its health; {}", no_pool(route))?;
-    writeln!(out, "  a job at least every {}", duration(route.job_keep_alive_ms))?;
-    if let Some(layout) = &route.extranonce {
-        let (id, miner) = (layout.id_bytes, layout.miner_bytes);
-        writeln!(out, "  extranonce: {id} bytes tell miners apart, {miner} are the miner's")?;
-    }
-    Ok(())
-}
-
-fn address(index: usize, pool: &Pool, route: &Route) -> [String; 5] {
-    [
-        (index + 1).to_string(),
-        pool.name.clone(),
-        format!("{}:{}", pool.endpoint.host, pool.endpoint.port),
-        pool.priority.to_string(),
-        rolling(pool.version_rolling, route.version_mask).to_owned(),
-    ]
-}
-
-const fn rolling(pool: VersionRolling, mask: u32) -> &'static str {
-    match (pool, mask) {
-        (_, 0) => "off for the route",
-        (VersionRolling::Enabled, _) => "as the pool allows",
-        (VersionRolling::Disabled, _) => "off",
-    }
-}
-
-fn no_pool(route: &Route) -> String {
-    let OnNoPool { policy, after_ms } = &route.on_no_pool;
-    match policy {
-        NoPoolPolicy::Hold => "without any, miners are held".to_owned(),
-        NoPoolPolicy::Close => {
-            format!("without any, miners are let go after {}", duration(*after_ms))
-        }
     }
 }
 

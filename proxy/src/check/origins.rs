@@ -11,6 +11,9 @@ use super::units::duration;
 /// Paths of the rendered config that are in milliseconds end in this.
 const MILLISECONDS: &str = "Ms";
 
+/// Ends of paths that name a unit; values are shown as people write them.
+const UNITS: [&str; 3] = [MILLISECONDS, "Minute", "Permille"];
+
 /// The values of one origin.
 struct Group {
     title: String,
@@ -37,7 +40,7 @@ fn groups(explained: &[Explained], secrets: &[(String, String)]) -> Vec<Group> {
     for value in explained {
         let Explained { path, value: _, origin } = value;
         let is = readable(value);
-        let path = path.strip_suffix(MILLISECONDS).unwrap_or(path).to_owned();
+        let path = UNITS.iter().find_map(|unit| path.strip_suffix(unit)).unwrap_or(path).to_owned();
         match origin {
             Origin::Document { document, path: field } => {
                 add(&mut documents, document.clone(), [field.clone(), is]);

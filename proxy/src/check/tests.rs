@@ -37,8 +37,8 @@ fn the_sample_is_told_as_pools_accounts_and_origins() {
     for line in [
         "StratumProxy mining/farm-east is valid (configuration ",
         "  v1        3333  main   8192        512 to 16000000  a share per 6s  no, in the clear\n",
-        "  1  primary    eu.primary-pool.example.com:3333    0         as the pool allows\n",
-        "  3  backup     stratum.backup-pool.example.com:25  10        as the pool allows\n",
+        "  1  primary    eu.primary-pool.example.com:3333    0         all   as the pool allows\n",
+        "  3  backup     stratum.backup-pool.example.com:25  10        all   as the pool allows\n",
         "  account paid by primary, primary/2: acme-mining\n    under the login acme-mining.farm-east\n",
         "  account paid by backup: bc1qexampleexampleexampleexampleexample0000\n",
         "  back to a better pool after 2m of its health; without any, miners are held\n",
@@ -46,6 +46,33 @@ fn the_sample_is_told_as_pools_accounts_and_origins() {
         "    routes[main].pools[primary].user  acme-mining.farm-east\n",
         "  Secret mining/primary-credentials key password, taken from a Secret document\n",
         "    routes[main].pools[backup].timeouts.submit       1m\n",
+    ] {
+        assert!(text.contains(line), "{line:?} is not in\n{text}");
+    }
+}
+
+#[test]
+fn a_fleet_is_told_with_rules_parts_hours_names_and_steps() {
+    let fleet = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/samples/fleet/fleet.yaml");
+    let inputs = Inputs { files: vec![fleet], ..Inputs::default() };
+    let (exit, text) = text(&inputs, &Environment::default());
+    assert_eq!(exit, Exit::Done, "{text}");
+    for line in [
+        "  2  test-benches  guests  any       acme.test-*, *.bench  any          any\n",
+        "  hall-2-stock  acme-stock/1.*  4 bytes      700 bytes  -           64000     disabled\n",
+        "Route main (used by v1): the first priority with a pool that works, its pools by their part\n",
+        "  1  north        north.pool.example.com:3333  0         30 %  as the pool allows\n",
+        "  3  last-resort  solo.pool.example.com:3333   10        all   as the pool allows\n",
+        "  account paid by north: acme\n    under acme.{worker}, 64 logins at most\n    beyond them under acme.fleet\n",
+        "  account paid by south: acme\n    under the login acme.fleet\n",
+        "  last-resort only with jobs that pay at least 98 % to\n    bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4\n",
+        "Route hall-2 (by the rules hall-2): the first of these pools that works\n",
+        "  south only in its hours, UTC: Mon-Fri 22:00 to 06:00 (next day); Sat-Sun 00:00 to 24:00\n",
+        "  to another pool in steps of the hashrate: 1 % for 10m, 10 % for 10m, 100 % for 5m\n",
+        "    taken back if it accepts less than 98 %, answers later than 1s, or its job is older than 90s\n",
+        "Route guests (used by guests; by the rules test-benches, rented): last-resort, pinned, whenever it works; else",
+        "    spec.routes[1].pools[0].schedule[1].days  Sat-Sun\n",
+        "    spec.routes[1].rollout.minAcceptance      0.98\n",
     ] {
         assert!(text.contains(line), "{line:?} is not in\n{text}");
     }
@@ -89,6 +116,32 @@ fn a_listener_with_tls_is_told_with_the_place_of_its_certificate_and_without_its
         "a share per 6s  1.3\n",
         "Secret mining/miners-tls key tls.crt, taken from the secrets directory, miners-tls/tls.crt\n    listeners[v1].tls.certificatePem  (secret)\n",
         "Secret mining/miners-tls key tls.key, taken from the secrets directory, miners-tls/tls.key\n    listeners[v1].tls.keyPem  (secret)\n",
+    ] {
+        assert!(said.contains(line), "{line:?} is not in\n{said}");
+    }
+    let lines = key.lines().filter(|line| !line.starts_with("-----"));
+    assert!(lines.into_iter().all(|line| !said.contains(line)), "{said}");
+}
+
+#[test]
+fn how_a_pool_is_reached_is_told_with_what_its_certificate_is_checked_by() {
+    let (certificate, key) = crate::tls::tests::pair();
+    let disk = OnDisk::empty();
+    let terms = "spec:\n  tls: {caSecretRef: {name: t, key: tls.crt}, clientCertificateSecretRef: {name: t}, minVersion: TLS1_3}\n  proxy: {socks5: 'socks.test:1080'}\n";
+    let farm = FARM.replace("stratum+tcp://pool.example", "stratum+ssl://pool.example");
+    assert!(farm.contains("stratum+ssl://"), "{FARM}");
+    let at =
+        farm.find("kind: StratumPool").and_then(|at| farm[at..].find("spec:\n").map(|it| at + it));
+    let (before, after) = farm.split_at(at.expect("a pool"));
+    disk.write("farm.yaml", format!("{before}{terms}{}", &after["spec:\n".len()..]));
+    disk.write("s/t/tls.crt", certificate);
+    disk.write("s/t/tls.key", &key);
+    let inputs = Inputs { secrets_dir: Some(disk.path("s")), ..disk.inputs(&["farm.yaml"]) };
+    let said = all_said(&inputs, &with_password("x"));
+    for line in [
+        "  primary over TLS 1.3, with a certificate for pool.example.com by the authorities of caSecretRef; it is shown one of ours\n",
+        "  primary by way of the SOCKS5 server socks.test:1080, with no login, which resolves its name\n",
+        "spec.tls.minVersion ",
     ] {
         assert!(said.contains(line), "{line:?} is not in\n{said}");
     }

@@ -42,11 +42,12 @@ impl RouteTask {
                     Some((self.slots.get(*index)?.handle.id, f64::from(*weight)))
                 })
                 .collect();
-            if wanted.is_empty() {
+            let mined = self.staged(wanted);
+            if mined.is_empty() {
                 self.close_hours(now);
                 break;
             }
-            self.weights = self.staged(wanted);
+            self.weights = mined;
             if self.mine_on(now) == Moved::Yes {
                 break;
             }
@@ -182,7 +183,8 @@ impl RouteTask {
 
     fn candidate(&self, slot: &Slot, now: Now, failback_after: Duration) -> Candidate {
         let fitness = match slot.ready_since() {
-            Some(_) if slot.further.is_some() => Fitness::Unable,
+            // Nothing leads to what the configuration has no more; what becomes of it is decided by the steps.
+            Some(_) if slot.further.is_some() || slot.is_removed() => Fitness::Unable,
             Some(_) if self.staging.is_refused(slot.handle.id) => Fitness::Suspect,
             since => fitness(slot, since, now, failback_after),
         };

@@ -154,12 +154,12 @@ impl PrivateRoute {
     }
 }
 
-/// The miner's own login takes the place of further ones, and there is no hashrate to change pools in steps with.
+/// The miner's own login takes the place of the plain one; further ones are for other names on its connection. There is no hashrate to change pools in steps with.
 fn for_miner(route: &Route, who: &Who) -> Route {
     let mut route = route.clone();
     route.rollout = None;
     for pool in &mut route.pools {
-        let Some(names) = pool.worker_names.take() else { continue };
+        let Some(names) = &pool.worker_names else { continue };
         let miner = Miner { name: &who.name, listener: &who.listener };
         if let Some(login) = login(&pool.account, &names.template, miner) {
             pool.user = login;

@@ -1,11 +1,11 @@
 //! What a route's task publishes: the work for sessions, and the view of itself for status pages.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use loka_api::runtime_config::{NoPoolPolicy, Route};
+use loka_api::runtime_config::{Mode, NoPoolPolicy, Route};
 use loka_stratum::downstream::NoPool;
-use loka_stratum::extranonce::Layout;
+use loka_stratum::extranonce::{Layout, Sharing};
 use loka_stratum::types::VersionMask;
 
 use super::route::RouteTask;
@@ -20,13 +20,17 @@ use crate::upstream::PoolId;
 impl RouteTask {
     /// Publishes what is offered now; sessions are woken only if something of it matters to them.
     pub(super) fn publish(&mut self) {
+        self.starved_since = match self.board.work().lanes.is_empty() {
+            true => self.starved_since.or(Some(self.now().instant)),
+            false => None,
+        };
         let state = RouteState {
             name: Arc::clone(&self.name),
             work: self.board.work().clone(),
             seats: Arc::clone(self.seating.seats()),
             seating: self.seating.version(),
             pools: self.slots.iter().map(|slot| Arc::clone(&slot.handle)).collect(),
-            no_pool: no_pool(&self.config),
+            no_pool: no_pool(&self.config, self.starved_since),
             version_mask: VersionMask(self.config.version_mask),
         };
         self.publish_view(&state);
@@ -65,18 +69,27 @@ impl RouteTask {
     fn starved(&self, state: &RouteState) {
         let (action, after) = match state.no_pool {
             NoPool::Hold | NoPool::Wait => (NoPoolAction::Hold, Duration::ZERO),
-            NoPool::Close { after } => (NoPoolAction::Close, after),
+            NoPool::Close { after, since: _ } => (NoPoolAction::Close, after),
         };
         self.parts.seams.telemetry.emit(RouteEvent::NoPool { route: &self.name, action, after });
     }
 }
 
-pub(super) fn no_pool(config: &Route) -> NoPool {
+/// What becomes of miners that have had nothing to mine on `since` then.
+pub(super) fn no_pool(config: &Route, since: Option<Instant>) -> NoPool {
     match config.on_no_pool.policy {
         NoPoolPolicy::Hold => NoPool::Hold,
         NoPoolPolicy::Close => {
-            NoPool::Close { after: Duration::from_millis(config.on_no_pool.after_ms) }
+            NoPool::Close { after: Duration::from_millis(config.on_no_pool.after_ms), since }
         }
+    }
+}
+
+/// Whether several miners work on each connection to a pool.
+pub(super) fn sharing(config: &Route) -> Sharing {
+    match config.mode {
+        Mode::Aggregated => Sharing::Shared,
+        Mode::Dedicated => Sharing::Alone,
     }
 }
 

@@ -50,6 +50,8 @@ pub(crate) struct RouteTask {
     pub(super) staging: Staging,
     /// No pool is left, and it has been said.
     pub(super) is_starved: bool,
+    /// Since when nothing has been mined on.
+    pub(super) starved_since: Option<Instant>,
     pub(super) state: watch::Sender<Arc<RouteState>>,
     pub(super) view: watch::Sender<Arc<RouteView>>,
 }
@@ -64,7 +66,9 @@ impl RouteTask {
         let mut board = WorkBoard::new(parts.first_serial, fixed_layout(&config));
         board.allow_banks(Self::BANKS);
         let name: Arc<str> = config.name.as_str().into();
-        let started = parts.seams.clock.now().instant;
+        let now = parts.seams.clock.now();
+        board.share(now, publish::sharing(&config));
+        let started = now.instant;
         let seating = Seating::new(started);
         let state = RouteState {
             name: Arc::clone(&name),
@@ -72,7 +76,7 @@ impl RouteTask {
             seats: Arc::clone(seating.seats()),
             seating: seating.version(),
             pools: Arc::default(),
-            no_pool: publish::no_pool(&config),
+            no_pool: publish::no_pool(&config, Some(started)),
             version_mask: VersionMask(config.version_mask),
         };
         let (state, state_out) = watch::channel(Arc::new(state));
@@ -94,6 +98,7 @@ impl RouteTask {
             weights: Vec::new(),
             staging: Staging::default(),
             is_starved: false,
+            starved_since: Some(started),
             state,
             view,
         };
@@ -147,7 +152,8 @@ impl RouteTask {
         let lingering = self.lingering.values().min().copied();
         // One that a change in steps still keeps is past its time.
         let outgoing = self.slots.iter().filter_map(Slot::outgoing_until);
-        let outgoing = outgoing.filter(|at| *at > now).min();
+        let last_shares = self.slots.iter().filter_map(Slot::last_shares_until);
+        let outgoing = outgoing.chain(last_shares).filter(|at| *at > now).min();
         let judging = self.judge_at(now);
         let staging = self.staging.due_at(now);
         [keep_alive, settle, assume, lingering, outgoing, self.again_at, judging, staging]
@@ -263,6 +269,7 @@ impl RouteTask {
     fn reconfigure(&mut self) {
         self.config = Arc::clone(&self.parts.config.borrow_and_update());
         self.board.fix_layout(fixed_layout(&self.config));
+        self.board.share(self.now(), publish::sharing(&self.config));
         let before = self.ranking();
         self.reconcile_pools();
         self.restage(&before);

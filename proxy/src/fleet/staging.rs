@@ -1,6 +1,7 @@
 //! A change of the pool that is mined on, where the route wants it made in steps: when it begins, what it is judged by, and
 //! what becomes of it. Only a change that the configuration asks for is made so, and only while the pools that are
-//! mined on are well; what is lost is left at once.
+//! mined on are well; what is lost is left at once. A pool that the configuration has no more is held until its
+//! successors have proven themselves.
 
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,9 @@ pub(super) struct Staging {
     /// Pools that the latest configuration has brought, or put before those that are mined on.
     promoted: Vec<PoolId>,
     under_way: Option<Staged>,
+    /// What is mined on, with its weights, although the configuration has some of it no more: until a change from it begins,
+    /// and when one was taken back. Empty where nothing is held.
+    held: Vec<(PoolId, f64)>,
     /// Pools that failed at a gate: not tried again until the configuration changes.
     refused: Vec<PoolId>,
     /// Why.
@@ -56,8 +60,13 @@ impl Staging {
 
     /// Whether `pool` is what a change began from, or was taken back to.
     pub(super) fn keeps(&self, pool: PoolId) -> bool {
-        let began = self.under_way.iter().any(|it| it.old.iter().any(|(old, _)| *old == pool));
-        began || !self.refused.is_empty()
+        self.holds(pool) || !self.refused.is_empty()
+    }
+
+    /// Whether `pool` is mined on by what is under way alone.
+    pub(super) fn holds(&self, pool: PoolId) -> bool {
+        let began = self.under_way.iter().any(|staged| is_among(&staged.old, pool));
+        began || is_among(&self.held, pool)
     }
 
     pub(super) fn due_at(&self, now: Instant) -> Option<Instant> {
@@ -77,7 +86,11 @@ impl Staging {
             let old = staged.old.iter().map(|(pool, _)| pool);
             old.chain(&staged.new).all(|pool| exists(*pool))
         };
-        self.under_way = self.under_way.take().filter(is_whole);
+        if let Some(broken) = self.under_way.take_if(|staged| !is_whole(staged)) {
+            // Back to what it came from, as far as that is there.
+            self.held = broken.old;
+        }
+        self.held.retain(|(pool, _)| exists(*pool));
     }
 
     /// What is mined on is nothing to be staged any more.
@@ -105,7 +118,30 @@ impl RouteTask {
         self.staging.reconfigured(promoted, |pool| known.contains(&pool));
         if self.config.rollout.is_none() {
             self.staging.under_way = None;
+            self.staging.held.clear();
+        } else if self.staging.under_way.is_none() && self.staging.held.is_empty() {
+            let active = self.active_pools().into_iter();
+            self.staging.held = active.map(|pool| (pool, self.weight_of(pool))).collect();
         }
+        self.hold_removed();
+    }
+
+    /// Holds nothing that the configuration takes care of by itself.
+    fn hold_removed(&mut self) {
+        let is_removed = |pool: PoolId| self.slot(pool).is_some_and(Slot::is_removed);
+        if !self.staging.held.iter().any(|(pool, _)| is_removed(*pool)) {
+            self.staging.held.clear();
+        }
+    }
+
+    /// Whether a pool that the configuration has no more is left in steps: what is mined on and well, and what a change that
+    /// is under way came from. What such a change leads to is left at once.
+    pub(super) fn is_left_in_steps(&self, slot: &Slot) -> bool {
+        let pool = slot.handle.id;
+        let is_new = self.staging.under_way.iter().any(|staged| staged.new.contains(&pool));
+        let is_mined = self.board.active().any(|source| PoolId::of(source) == pool);
+        let is_old = is_mined || self.staging.holds(pool);
+        self.config.rollout.is_some() && is_old && !is_new && is_sound(slot, self.now())
     }
 
     /// Those that are new since `before`, or that stand before what is mined on and did not.
@@ -145,17 +181,48 @@ impl RouteTask {
     pub(super) fn staged(&mut self, wanted: Vec<(PoolId, f64)>) -> Vec<(PoolId, f64)> {
         let active = self.active_pools();
         self.staging.settle(&active);
+        let is_wanted = |new: &PoolId| is_among(&wanted, *new);
+        self.staging.under_way.take_if(|staged| !staged.new.iter().any(is_wanted));
+        if let Some(held) = self.held(&wanted) {
+            return held;
+        }
         self.begin_staging(&active, &wanted);
         let Some(staged) = &self.staging.under_way else { return wanted };
-        if !staged.new.iter().any(|new| wanted.iter().any(|(pool, _)| pool == new)) {
-            self.staging.under_way = None;
-            return wanted;
-        }
         let plain = |pools: &[(PoolId, f64)]| -> Vec<(u32, f64)> {
             pools.iter().map(|(pool, weight)| (pool.0, *weight)).collect()
         };
         let mixed = mixed(&plain(&staged.old), &plain(&wanted), staged.rollout.percent());
         mixed.into_iter().map(|(pool, weight)| (PoolId(pool), weight)).collect()
+    }
+
+    /// What is mined on still, while there is nothing for which it may be left.
+    fn held(&mut self, wanted: &[(PoolId, f64)]) -> Option<Vec<(PoolId, f64)>> {
+        if self.staging.under_way.is_some() || self.staging.held.is_empty() {
+            return None;
+        }
+        let is_well = |pools: &[(PoolId, f64)]| pools.iter().all(|(pool, _)| self.is_well(*pool));
+        let can_begin = !wanted.is_empty()
+            && is_well(wanted)
+            && self.staging.refused.is_empty()
+            && !self.is_better_awaited(wanted);
+        if is_well(&self.staging.held) && !can_begin {
+            return Some(self.staging.held.clone());
+        }
+        self.staging.held.clear();
+        None
+    }
+
+    /// Whether a pool that comes before those `wanted` has not had its say yet, and its time is not over.
+    fn is_better_awaited(&self, wanted: &[(PoolId, f64)]) -> bool {
+        let now = self.now().instant;
+        let removed = self.slots.iter().filter(|slot| slot.is_removed());
+        if removed.filter_map(Slot::outgoing_until).all(|until| until <= now) {
+            return false;
+        }
+        let wanted = wanted.iter().filter_map(|(pool, _)| self.slot(*pool));
+        let Some(best) = wanted.map(|slot| slot.place.tier).min() else { return true };
+        let is_better = |slot: &&Slot| slot.further.is_none() && slot.place.tier <= best;
+        self.slots.iter().filter(is_better).any(|slot| !slot.has_reported())
     }
 
     fn begin_staging(&mut self, active: &[PoolId], wanted: &[(PoolId, f64)]) {
@@ -223,11 +290,13 @@ impl RouteTask {
             to: self.name_of(staged.new.iter().copied()),
             end,
         });
-        // Done or not, what comes after this is no change that was asked for.
-        self.staging.promoted.clear();
+        // Done or not, to come to them again is no change that was asked for.
+        self.staging.promoted.retain(|pool| !staged.new.contains(pool));
         if end != RolloutEnd::Done {
             self.staging.refusal = Some(end);
             self.staging.refused = staged.new;
+            self.staging.held = staged.old;
+            self.hold_removed();
         }
     }
 
@@ -236,6 +305,10 @@ impl RouteTask {
         let first = pools.into_iter().next().and_then(|pool| self.slot(pool));
         first.map_or("", |slot| &*slot.handle.name)
     }
+}
+
+fn is_among(pools: &[(PoolId, f64)], pool: PoolId) -> bool {
+    pools.iter().any(|(other, _)| *other == pool)
 }
 
 fn end_of(refusal: Refusal) -> RolloutEnd {

@@ -214,7 +214,9 @@ fn entry_feed(
 ) -> Feed {
     let routes = orders.routes.iter().map(|route| Arc::clone(&route.state.borrow()));
     let layouts: Option<Vec<Layout>> = routes.clone().map(|route| route.work.layout).collect();
-    let layout = layouts.and_then(|all| all.into_iter().min_by_key(|layout| layout.total()));
+    // One that not all firmware takes only where no route can do with another.
+    let smallest = |layout: &Layout| (layout.is_narrow(), layout.total());
+    let layout = layouts.and_then(|all| all.into_iter().min_by_key(smallest));
     // An id is one that each of them can serve.
     let banks = routes.clone().map(|route| route.work.banks).min_by_key(|banks| banks.0);
     let banks = banks.unwrap_or_default();

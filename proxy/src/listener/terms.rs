@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use loka_api::runtime_config::{DifficultyRange, FirmwareProfile, SetExtranonce};
 use loka_stratum::difficulty::Difficulty;
-use loka_stratum::firmware::{self, Glob, Profile, Profiles};
+use loka_stratum::firmware::{self, Profile, Profiles};
+use loka_stratum::glob::Glob;
 use loka_stratum::vardiff::VardiffSettings;
 
 /// The range as configured. Each text was checked when the configuration was loaded; one that is no difficulty all the
@@ -41,7 +42,7 @@ fn profile(own: &FirmwareProfile) -> Profile {
     let read = |text: &Option<String>| Difficulty::parse(text.as_deref()?).ok();
     Profile {
         name: name.as_str().into(),
-        user_agents: user_agents.iter().map(|pattern| Glob::new(pattern)).collect(),
+        user_agents: user_agents.iter().map(|pattern| Glob::of_any_case(pattern)).collect(),
         extranonce2_sizes: extranonce2_size.iter().copied().collect(),
         coinbase_bytes_max: coinbase_bytes_max.and_then(|bytes| usize::try_from(bytes).ok()),
         min_difficulty: read(min_difficulty),

@@ -94,33 +94,6 @@ fn ranges_are_those_of_the_address_that_a_socket_means() {
     }
 }
 
-/// As the definition has it, letter by letter, in exponential time.
-fn by_definition(pattern: &[u8], name: &[u8]) -> bool {
-    match pattern.split_first() {
-        None => name.is_empty(),
-        Some((b'*', rest)) => (0..=name.len()).any(|skip| by_definition(rest, &name[skip..])),
-        Some((letter, rest)) => name.first() == Some(letter) && by_definition(rest, &name[1..]),
-    }
-}
-
-#[test]
-fn patterns_match_as_their_definition_has_it() {
-    let mut random = fastrand::Rng::with_seed(7);
-    let text = |random: &mut fastrand::Rng, letters: &[u8]| {
-        let length = random.usize(0..8);
-        let letters = (0..length).map(|_| char::from(letters[random.usize(0..letters.len())]));
-        letters.collect::<String>()
-    };
-    let mut matched = 0;
-    for _ in 0..50_000 {
-        let (pattern, name) = (text(&mut random, b"ab**"), text(&mut random, b"ab"));
-        let wanted = by_definition(pattern.as_bytes(), name.as_bytes());
-        assert_eq!(Pattern::new(&pattern).matches(&name), wanted, "{name} by {pattern}");
-        matched += u32::from(wanted);
-    }
-    assert!(matched > 5_000, "only {matched} matched");
-}
-
 #[test]
 fn ranges_hold_what_shares_their_first_bits() {
     let mut random = fastrand::Rng::with_seed(7);

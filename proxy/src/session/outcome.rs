@@ -2,22 +2,26 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use loka_ops::said::cut;
 use loka_stratum::downstream::{Event, Forward};
 use loka_stratum::share::{Reject, VerifiedShare};
 use loka_stratum::types::SourceId;
 use loka_stratum::work::Now;
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
 
-use super::driver::Session;
-use super::{Answers, Feed};
+use super::driver::{Pause, Session};
+use super::{Answers, Feed, Stage};
 use crate::sink::blocks::{BlockOnItsWay, Found};
 use crate::sink::ledger::{Lost, Row, RowKey, Unanswered};
 use crate::telemetry::MinerEvent;
 use crate::telemetry::traces::{HandshakeTrace, ShareOutcome, ShareTrace};
-use crate::upstream::{Handoff, PoolId, Sequel, ShareRecord};
+use crate::upstream::{Handoff, PoolId, Sequel, ShareRecord, give_up};
+
+/// How long a miner with a pool connection of its own waits for the pool's verdict, and is read no further: a pool that is
+/// slower is about to be left, and what the miner finds meanwhile must not wait behind it.
+const VERDICT_WAIT: Duration = Duration::from_secs(2);
 
 // === impl Session ===
 
@@ -62,8 +66,8 @@ impl Session {
                     let sequel = Sequel { verdict: None, block };
                     let (due, miner, answer, record) = (None, None, None, None);
                     let handoff = Handoff { share, due, miner, answer, sequel, record };
-                    // Refused already and booked so: a full queue loses nothing that was promised.
-                    drop(pool.handle.submits.try_send(handoff));
+                    // Refused already and booked so: a queue that is full of blocks loses nothing that was promised.
+                    drop(pool.handle.hand_over(handoff));
                 }
             }
             Forward::Due(share) => self.due(feed, now, share),
@@ -74,7 +78,11 @@ impl Session {
         let block = share.block_candidate().then(|| self.block_found(feed, now, &share));
         self.credited += 1;
         let (answer, answered) = oneshot::channel();
-        self.handoff = Some(answered);
+        let until = match feed.answers {
+            Answers::WhenWritten => None,
+            Answers::ByThePool => Some(now.instant + VERDICT_WAIT),
+        };
+        self.pause = Pause::HandingOver { answer: answered, until };
         let credited = share.credited().as_f64();
         let pool_difficulty = share.job().pool_difficulty.as_f64();
         let pool = self.pool(feed, PoolId::of(share.job().source));
@@ -87,25 +95,27 @@ impl Session {
         };
         let record = self.record(&row, now, pool_difficulty);
         let handle = Arc::clone(&pool.handle);
-        let miner = handle.wants_names.load(Ordering::Relaxed).then(|| self.miner()).flatten();
+        let wants_name = handle.wants_names.load(Ordering::Relaxed);
+        let miner = wants_name.then(|| self.finder(feed, handle.id)).flatten();
         let (answer, verdict) = match feed.answers {
             Answers::WhenWritten => (Some(answer), None),
             Answers::ByThePool => (None, Some(answer)),
         };
         let sequel = Sequel { verdict, block };
         let handoff = Handoff { share, due: Some(due), miner, answer, sequel, record };
-        if let Err(TrySendError::Full(handoff) | TrySendError::Closed(handoff)) =
-            handle.submits.try_send(handoff)
-            && let Some(due) = handoff.due
-        {
-            due.abandoned(Unanswered::ConnectionLost, Lost::Backlog);
+        if let Err(refused) = handle.hand_over(handoff) {
+            let (reason, handoff) = *refused;
+            give_up(handoff, reason);
         }
     }
 
-    /// The name that the miner logged in under. Made for each due share that wants it, which is one in seconds: kept, it would
-    /// cost every session the room.
-    fn miner(&self) -> Option<Arc<str>> {
-        self.machine.worker().map(|worker| worker.as_str().into())
+    /// The name that the share was submitted under. Made for each due share that wants it, which is one in seconds: kept, it
+    /// would cost every session the room. None where the plain login is that of the miner's first name.
+    fn finder(&self, feed: &Feed, pool: PoolId) -> Option<Arc<str>> {
+        let is_of_one_miner = feed.stage == Stage::Private && feed.pool(pool).is_some();
+        let is_plain = is_of_one_miner && !self.machine.is_found_by_another();
+        let finder = self.machine.finder().filter(|_| !is_plain);
+        finder.map(|finder| finder.as_str().into())
     }
 
     fn record(&self, row: &Arc<Row>, now: Now, difficulty: f64) -> Option<Box<ShareRecord>> {
@@ -137,7 +147,7 @@ impl Session {
         self.context.telemetry.emit(MinerEvent::ShareRefused {
             listener: &self.context.listener,
             peer: self.peer.address,
-            worker: self.machine.worker().map_or("", |worker| worker.as_str()),
+            worker: self.machine.finder().map_or("", |worker| worker.as_str()),
             reason: reject.label(),
             trace: self.peer.trace,
         });
@@ -147,7 +157,7 @@ impl Session {
         let row = self.row(feed, Some(share.job().source));
         row.block_candidate();
         let RowKey { listener, route, pool, account, class: _ } = row.key();
-        let worker = self.machine.worker().map_or("", |worker| worker.as_str());
+        let worker = self.machine.finder().map_or("", |worker| worker.as_str());
         let hash = share.hash();
         let telemetry = &self.context.telemetry;
         telemetry.emit(MinerEvent::BlockFound { listener, route, pool, worker, hash: &hash });

@@ -2,7 +2,7 @@
 
 use super::mining::{CoinbaseWarning, Mining};
 use super::{Downstream, Event, Outbox, Peer, Phase, View};
-use crate::extranonce::MinerId;
+use crate::extranonce::{Layout, MinerId};
 use crate::work::Lane;
 
 /// What becomes of a miner, given what there is to mine on.
@@ -72,9 +72,13 @@ impl Peer {
     /// An id that the job of a lane serves; none if no layout fits, or all are taken.
     fn id_for(&self, view: &View<'_>, lane: &Lane) -> Option<MinerId> {
         let size = lane.job.extranonce2_size;
-        let best = crate::extranonce::Layout::for_pool_size(size)?;
-        let layout = view.work.layout.filter(|layout| layout.fits(size)).unwrap_or(best);
+        let narrow = || Layout::narrow(size, lane.job.sharing);
+        let best = || Layout::for_pool_size(size).or_else(narrow);
+        let layout = view.work.layout.filter(|layout| layout.fits(size)).or_else(best)?;
         let layout = self.profile.layout(layout);
+        if layout.is_narrow() && !self.profile.takes(layout.miner_len()) {
+            return None;
+        }
         view.registry.allocate(layout, lane.job.bank.of_layout(layout, size))
     }
 

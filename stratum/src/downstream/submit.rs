@@ -50,12 +50,13 @@ impl Downstream {
 
     fn judge(&mut self, view: &View<'_>, submit: &Submit<'_>) -> Judgement {
         let refused = |reject| Judgement::Refused(reject, None, None);
+        let is_known = self.peer.submits(&submit.worker);
         let mining = match &mut self.phase {
             Phase::Mining(mining) => mining,
             Phase::Fresh(_) | Phase::Waiting(_) => return refused(Reject::NotSubscribed),
             Phase::Subscribed(_) => return refused(Reject::Unauthorized),
         };
-        if !self.peer.workers.iter().any(|worker| worker.matches(&submit.worker)) {
+        if !is_known {
             return refused(Reject::Unauthorized);
         }
         let Some(serial) = JobSerial::parse(&submit.job_id) else {
@@ -129,7 +130,9 @@ impl Mining {
             let claim = Claim { submit, miner: face.id, mask, assigned, standing };
             let this = verify(job, &claim);
             let is_good = this.is_ok();
-            if is_good || verdict.is_none() {
+            // Of several refusals the first one counts, unless a later one shows a block.
+            let is_block = matches!(&this, Err(Refusal { candidate: Some(_), .. }));
+            if is_good || is_block || verdict.is_none() {
                 verdict = Some(this);
             }
             if is_good {

@@ -35,13 +35,16 @@ impl MinerId {
     /// The id with this number in a layout; higher bytes than the layout has are cut off.
     #[must_use]
     pub fn new(layout: Layout, id: u32) -> Self {
-        let ids = u64::from(u32::MAX >> (32 - 8 * u32::from(layout.id_len().clamp(1, 4))));
+        let ids = (1_u64 << (8 * u32::from(layout.id_len().min(Layout::ID_LEN_MAX)))) - 1;
         Self { layout, value: u64::from(id) & ids }
     }
 
     /// The same id in a bank of its layout.
     #[must_use]
     pub fn in_bank(self, bank: u32) -> Self {
+        if self.layout.is_for_one() {
+            return self;
+        }
         let bank = u64::from(bank.min(BANKS_MAX - 1)) << (8 * u32::from(self.layout.id_len()));
         Self { value: u64::from(self.id()) | bank, ..self }
     }
@@ -104,7 +107,7 @@ impl MinerId {
     pub fn unpack(packed: u64) -> Option<Self> {
         let [miner_len, id_len, ..] = packed.to_be_bytes();
         let value = packed & ((1 << PACKED_ID_LEN) - 1);
-        Layout::new(id_len, miner_len).map(|layout| Self { layout, value })
+        Layout::of(id_len, miner_len).map(|layout| Self { layout, value })
     }
 
     /// Where its part begins, of all that any pool could leave.

@@ -69,6 +69,10 @@ impl IdPool {
 
     /// An id of its own in one of these banks, the first that has one; none if all are held or resting.
     pub fn allocate(&mut self, now: Instant, layout: Layout, banks: Range<u32>) -> Option<MinerId> {
+        if layout.is_for_one() {
+            // Nobody else is on its connection, so there is nobody to be told from.
+            return Some(MinerId::new(layout, 0));
+        }
         self.end_quarantines(now);
         if self.taken.len() >= IDS_MAX {
             return None;

@@ -16,7 +16,9 @@ fn small() -> Layout {
 }
 
 fn any_layout() -> impl Strategy<Value = Layout> {
-    (1..=4_u8, 2..=8_u8).prop_map(|(id, miner)| Layout::new(id, miner).unwrap())
+    let narrow = Layout::narrow(2, Sharing::Shared).unwrap();
+    let usual = (1..=4_u8, 2..=8_u8).prop_map(|(id, miner)| Layout::new(id, miner).unwrap());
+    prop_oneof![1 => Just(narrow), 9 => usual]
 }
 
 #[test]
@@ -46,6 +48,20 @@ fn layouts_that_no_miner_could_work_with_do_not_exist() {
     for (id, miner) in [(0, 4), (5, 4), (4, 0), (4, 1), (4, 9), (255, 255)] {
         assert_eq!(Layout::new(id, miner), None);
     }
+}
+
+#[test]
+fn a_miner_alone_needs_no_number() {
+    let now = Instant::now();
+    let mut ids = IdPool::new(7, DEFAULT_QUARANTINE);
+    let layout = Layout::narrow(2, Sharing::Alone).unwrap();
+    let [one, two] = [0, 1].map(|_| ids.allocate(now, layout, 0..1).unwrap());
+    assert_eq!((one, one.to_string().as_str(), one.in_bank(3)), (two, "", one));
+    assert_eq!(MinerId::unpack(one.pack()), Some(one));
+    // Nobody else's number is taken back with it.
+    let other = ids.allocate(now, Layout::new(4, 4).unwrap(), 0..1).unwrap();
+    ids.release(now, one);
+    assert_ne!(ids.allocate(now, Layout::new(4, 4).unwrap(), 0..1), Some(other));
 }
 
 #[test]

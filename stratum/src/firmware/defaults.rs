@@ -2,7 +2,8 @@
 
 use crate::difficulty::Difficulty;
 
-use super::{Glob, Profile, SetExtranonce};
+use super::{Profile, SetExtranonce};
+use crate::glob::Glob;
 
 /// A row of the table, without what only a farm can say of its own machines; what is 0 or empty is not known or does not matter.
 struct Row {
@@ -120,7 +121,7 @@ impl Row {
         } = self;
         Profile {
             name: (*name).into(),
-            user_agents: user_agents.iter().map(|pattern| Glob::new(pattern)).collect(),
+            user_agents: user_agents.iter().map(|pattern| Glob::of_any_case(pattern)).collect(),
             extranonce2_sizes: extranonce2_sizes.to_vec(),
             coinbase_bytes_max: Some(*coinbase_bytes_max).filter(|max| *max > 0),
             min_difficulty: Difficulty::parse(min_difficulty).ok(),

@@ -22,10 +22,11 @@ struct Sent {
     id: &'static str,
     clean: bool,
     size: u8,
+    mask: VersionMask,
 }
 
-const JOB: Sent = Sent { id: "1", clean: false, size: 8 };
-const CLEAN: Sent = Sent { id: "1", clean: true, size: 8 };
+const JOB: Sent = Sent { id: "1", clean: false, size: 8, mask: VersionMask::ALL };
+const CLEAN: Sent = Sent { clean: true, ..JOB };
 
 impl Bench {
     fn new() -> Self {
@@ -53,7 +54,7 @@ impl Bench {
             extranonce1: extranonce1(source),
             extranonce2_size: sent.size,
             difficulty,
-            version_mask: VersionMask::ALL,
+            version_mask: sent.mask,
             received_at: self.now.unix,
         };
         self.board.offer(self.now, source, notify, context)
@@ -136,13 +137,13 @@ fn the_layout_fits_the_smallest_pool_that_is_known() {
     let mut bench = Bench::new();
     bench.offer(A, JOB).unwrap();
     bench.offer(B, Sent { size: 5, ..JOB }).unwrap();
-    bench.offer(C, Sent { size: 2, ..JOB }).unwrap();
+    bench.offer(C, Sent { size: 1, ..JOB }).unwrap();
     bench.activate(A).unwrap();
     assert_eq!(bench.board.work().layout, layout(3, 2));
     bench.activate(B).unwrap();
     assert_eq!(bench.board.work().layout, layout(3, 2), "so a move changes no layout");
     let misfit = bench.activate(C).unwrap_err();
-    assert_eq!((misfit.needed, misfit.given), (5, 2));
+    assert_eq!(misfit, LayoutMisfit::Sharing { given: 1 });
     assert_eq!(bench.active(), Some(B), "the route stays where it is");
 }
 
@@ -312,7 +313,7 @@ fn a_configured_layout_is_never_given_up() {
     assert_eq!(bench.board.work().layout, layout(2, 4));
     bench.offer(A, Sent { size: 5, ..JOB }).unwrap();
     let misfit = bench.activate(A).unwrap_err();
-    assert_eq!((misfit.needed, misfit.given), (6, 5));
+    assert_eq!(misfit, LayoutMisfit::Layout { needed: 6, given: 5 });
     bench.offer(B, JOB).unwrap();
     bench.activate(B).unwrap();
     assert_eq!((bench.current(), bench.board.work().layout), (Some((B, 100, 0)), layout(2, 4)));
@@ -339,9 +340,9 @@ fn a_pool_that_shrinks_below_the_layout_leaves_no_worthless_job() {
     let mut bench = Bench::with_layout(layout(4, 4));
     bench.offer(A, JOB).unwrap();
     bench.activate(A).unwrap();
-    bench.offer(A, Sent { id: "2", size: 4, clean: false }).unwrap_err();
+    bench.offer(A, Sent { id: "2", size: 4, clean: false, ..JOB }).unwrap_err();
     assert_eq!(bench.current(), Some((A, 100, 0)), "still worth something");
-    bench.offer(A, Sent { id: "3", size: 4, clean: true }).unwrap_err();
+    bench.offer(A, Sent { id: "3", size: 4, clean: true, ..JOB }).unwrap_err();
     assert_eq!((bench.current(), bench.standing(100)), (None, "stale"));
     bench.offer(A, Sent { id: "4", ..CLEAN }).unwrap();
     assert_eq!(bench.current(), Some((A, 101, 0)));
@@ -474,4 +475,65 @@ fn what_a_clean_job_ends_is_late_for_a_moment_and_what_is_gone_is_not() {
     assert_eq!(bench.standing_at(101, just_before), "stale", "its id names other work now");
     bench.board.withdraw(A);
     assert_eq!(bench.standing_at(102, just_before), "stale", "its session is over");
+}
+
+#[test]
+fn a_pool_that_leaves_two_bytes_is_shared_where_enough_version_bits_roll() {
+    // 14 bits, the byte and the nonce are 2^54 headers: a minute of 200 TH/s and more.
+    for (mask, fits) in [(0x1fff_e000, true), (0x07ff_e000, true), (0x03ff_e000, false), (0, false)]
+    {
+        let mut bench = Bench::new();
+        bench.offer(A, Sent { size: 2, mask: VersionMask(mask), ..JOB }).unwrap();
+        let activated = bench.activate(A);
+        let bits = mask.count_ones();
+        match fits {
+            true => assert_eq!(bench.board.work().layout, Layout::narrow(2, Sharing::Shared)),
+            false => assert_eq!(
+                activated,
+                Err(LayoutMisfit::Space { given: 2, bits, needed: 14 }),
+                "{mask:x}"
+            ),
+        }
+        assert_eq!(bench.active(), fits.then_some(A));
+    }
+}
+
+#[test]
+fn a_miner_alone_has_all_that_its_pool_leaves_and_is_served_nowhere_else() {
+    for size in 1..=2 {
+        let mut bench = Bench::new();
+        bench.board.share(bench.now, Sharing::Alone);
+        bench.offer(A, Sent { size, ..JOB }).unwrap();
+        bench.activate(A).unwrap();
+        let work = bench.board.work();
+        let layout = work.layout.unwrap();
+        assert_eq!((layout.id_len(), layout.miner_len()), (0, size));
+        let miner = MinerId::new(layout, 7);
+        assert!(work.lane(None).unwrap().job.serves(miner));
+        assert_eq!(miner.head(size).map(|head| head.len()), Some(0));
+        // Others work there now, and all of them would fill in the same bytes.
+        bench.board.share(bench.now, Sharing::Shared);
+        let served = bench.board.work().lane(None).is_some_and(|lane| lane.job.serves(miner));
+        assert!(!served, "{size}");
+    }
+    let mut bench = Bench::new();
+    bench.board.share(bench.now, Sharing::Alone);
+    bench.offer(A, Sent { size: 1, mask: VersionMask(0x2000), ..JOB }).unwrap();
+    let misfit = bench.activate(A).unwrap_err();
+    assert_eq!(misfit, LayoutMisfit::Space { given: 1, bits: 1, needed: 14 });
+}
+
+#[test]
+fn a_narrow_layout_is_given_out_only_while_it_is_needed() {
+    let mut bench = Bench::new();
+    bench.offer(A, JOB).unwrap();
+    bench.offer(B, Sent { size: 2, ..JOB }).unwrap();
+    bench.activate(A).unwrap();
+    assert_eq!(bench.board.work().layout, layout(4, 4), "not for the sake of a stand-by");
+    bench.activate(B).unwrap();
+    assert_eq!(bench.board.work().layout, Layout::narrow(2, Sharing::Shared));
+    bench.offer(A, JOB).unwrap();
+    assert_eq!(bench.board.work().layout, Layout::narrow(2, Sharing::Shared), "it is mined on");
+    bench.activate(A).unwrap();
+    assert_eq!(bench.board.work().layout, layout(4, 4));
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use loka_api::runtime_config::WorkerNames;
 use loka_stratum::downstream::HandOver;
 use loka_stratum::message::request::PoolSubmit;
-use loka_stratum::upstream::PoolReject;
+use loka_stratum::upstream::{PoolReject, Worth};
 use tokio::sync::oneshot;
 
 use super::{BATCH_MAX, Connection, End};
@@ -57,6 +57,13 @@ impl Connection<'_> {
         waiting: &mut Vec<Option<oneshot::Sender<HandOver>>>,
     ) {
         let now = self.now();
+        let worth = match handoff.share.block_candidate() {
+            true => Worth::Block,
+            false => Worth::Share,
+        };
+        if !self.machine.takes(worth) {
+            return give_up(handoff, Lost::Backlog);
+        }
         // Booked as written before the write: if that fails half way, the pool may have the share.
         if let Some(due) = &mut handoff.due {
             due.written();

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::extranonce::Bank;
-use crate::firmware::{Glob, SetExtranonce};
+use crate::firmware::SetExtranonce;
+use crate::glob::Glob;
 
 /// The lanes of both pools, the first of them on `POOL`.
 const LANES: [LaneId; 2] = [LaneId(1), LaneId(2)];
@@ -162,7 +163,7 @@ fn a_job_that_was_sent_under_two_extranonces_takes_shares_of_either() {
 #[test]
 fn firmware_that_does_not_follow_is_never_told_another_extranonce() {
     let mut bench = Bench::new();
-    let mut deaf = Profile::new("deaf", vec![Glob::new("deaf*")]);
+    let mut deaf = Profile::new("deaf", vec![Glob::of_any_case("deaf*")]);
     deaf.set_extranonce = SetExtranonce::Forbidden;
     bench.terms.firmware = Profiles::new(vec![deaf]);
     bench.shake_hands("Deaf/1");
@@ -175,7 +176,7 @@ fn firmware_that_does_not_follow_is_never_told_another_extranonce() {
     // Whoever changes the profile while it waits is heard.
     let mut bench = Bench::that_does_not_fit();
     bench.follow_set_extranonce();
-    let mut other = Profile::new("mine", vec![Glob::new("t/*")]);
+    let mut other = Profile::new("mine", vec![Glob::of_any_case("t/*")]);
     other.set_extranonce = SetExtranonce::Forbidden;
     bench.terms.firmware = Profiles::new(vec![other]);
     bench.job_of(OTHER_POOL, Clean::No);
@@ -253,7 +254,7 @@ fn a_bank_is_told_in_the_pad_where_there_is_room() {
 #[test]
 fn a_coinbase_that_the_software_cannot_hold_is_said_once_and_no_reason_to_refuse_work() {
     let mut bench = Bench::new();
-    let mut small = Profile::new("small", vec![Glob::new("small*")]);
+    let mut small = Profile::new("small", vec![Glob::of_any_case("small*")]);
     small.coinbase_bytes_max = Some(100);
     bench.terms.firmware = Profiles::new(vec![small]);
     let said = bench.shake_hands("small/1");
@@ -270,7 +271,7 @@ fn a_coinbase_that_the_software_cannot_hold_is_said_once_and_no_reason_to_refuse
 fn a_lane_whose_coinbase_fits_is_taken_before_one_whose_does_not() {
     // Two bytes of extranonce2 less are two bytes of coinbase less.
     let mut bench = Bench::two_lanes([8, 6]);
-    let mut small = Profile::new("small", vec![Glob::new("small*")]);
+    let mut small = Profile::new("small", vec![Glob::of_any_case("small*")]);
     small.coinbase_bytes_max = Some(119);
     bench.terms.firmware = Profiles::new(vec![small]);
     bench.shake_hands("small/1");
@@ -282,7 +283,7 @@ fn a_lane_whose_coinbase_fits_is_taken_before_one_whose_does_not() {
 #[test]
 fn firmware_is_given_a_size_that_it_can_work_with() {
     let mut bench = Bench::new();
-    let mut odd = Profile::new("odd", vec![Glob::new("odd*")]);
+    let mut odd = Profile::new("odd", vec![Glob::of_any_case("odd*")]);
     odd.extranonce2_sizes = vec![3];
     bench.terms.firmware = Profiles::new(vec![odd]);
     let said = bench.say(r#"{"id":1,"method":"mining.subscribe","params":["odd"]}"#);

@@ -165,6 +165,29 @@ fn every_refusal_has_its_code() {
 }
 
 #[test]
+fn a_share_is_of_the_worker_that_its_submit_names() {
+    let mut bench = Bench::mining();
+    let finder = |bench: &Bench| bench.machine.finder().map(ToString::to_string);
+    bench.say(r#"{"id":9,"method":"mining.authorize","params":["acct.v","x"]}"#);
+    for (name, other) in
+        [("acct.w", false), ("acct.v", true), ("acct.\\u0007v", true), ("acct.w", false)]
+    {
+        let share = bench.mine_below_pool(&bench.current()).replace("acct.w", name);
+        assert_eq!(bench.say(&share), ["4: true"], "{name}");
+        assert_eq!(finder(&bench).as_deref(), Some(if other { "acct.v" } else { "acct.w" }));
+        assert_eq!(bench.machine.is_found_by_another(), other, "{name}");
+    }
+    let share = bench.mine_below_pool(&bench.current());
+    bench.say(&share.replace("acct.w", "acct.v"));
+    // The names are compared whole, and case counts.
+    for name in ["acct.x", "acct", "acct.W", "acct.vv", ""] {
+        assert_eq!(bench.say(&share.replace("acct.w", name)), ["4: error 24"], "{name}");
+        assert_eq!(finder(&bench).as_deref(), Some("acct.w"), "nobody's is put down to the last");
+    }
+    assert_eq!(bench.machine.worker().map(ToString::to_string).as_deref(), Some("acct.w"));
+}
+
+#[test]
 fn a_share_before_its_time_is_told_what_is_missing() {
     let share = r#"{"id":4,"method":"mining.submit","params":["acct.w","10","00000000","0","0"]}"#;
     let mut bench = Bench::new();
@@ -276,6 +299,20 @@ fn a_stale_block_is_refused_and_sent_to_its_pool_once() {
     assert_eq!(bench.say(&block), ["4: error 21"]);
     assert!(bench.forward.is_none());
     assert_eq!(bench.drain_events(), ["refused stale of 1"; 2]);
+}
+
+#[test]
+fn a_stale_block_is_sent_whichever_of_two_masks_it_was_found_under() {
+    let mut bench = Bench::rolling();
+    with_blocks(&mut bench, POOL);
+    let job = bench.current();
+    let block = bench.mine(&job, Some(0x0000_a000), |hash| job.network_target.is_met_by(hash));
+    bench.say(&configure("00000000"));
+    bench.job_of(POOL, Clean::Yes);
+    bench.give(Input::Work);
+    bench.wait(crate::job::LATE);
+    bench.say(&block);
+    assert!(matches!(bench.forward, Some(Forward::Candidate(_))), "{:?}", bench.forward);
 }
 
 #[test]

@@ -134,9 +134,9 @@ fn a_subscription_is_read_in_every_form() {
 }
 
 #[test]
-fn a_subscription_that_cannot_be_shared_is_refused_with_the_reason() {
+fn a_subscription_that_cannot_be_worked_with_is_refused_with_the_reason() {
     for (reply, reason) in [
-        (r#"{"id":2,"result":[[],"08000002",2],"error":null}"#, "at least 3 bytes"),
+        (r#"{"id":2,"result":[[],"08000002",0],"error":null}"#, "at least a byte"),
         (r#"{"id":2,"result":[[],"zz",4],"error":null}"#, "extranonce1"),
         (r#"{"id":2,"result":true,"error":null}"#, "result"),
     ] {
