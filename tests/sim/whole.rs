@@ -27,8 +27,8 @@ use super::intent::{Intent, Paid, Troubles};
 const STEP: Duration = seconds(10);
 const QUIET_STEP: Duration = Duration::from_millis(500);
 
-/// From where it is found to its pool, verdict and all.
-const ARRIVES: Duration = Duration::from_millis(300);
+/// From where it is found to its pool, after others of its miner whose verdicts are awaited first.
+const ARRIVES: Duration = Duration::from_millis(1500);
 
 /// A farm, what it is meant to do, and what was seen of it.
 pub(crate) struct Whole {
@@ -137,22 +137,17 @@ impl Whole {
     }
 
     pub(crate) async fn suffer(&mut self, fault: &Fault) {
-        match fault {
-            Fault::Reconfigure => {
-                let mut drawn = self.drawn.clone();
-                drawn.edit(&mut self.random);
-                self.change(drawn).await;
-            }
-            Fault::ClockJump(skew) => {
-                self.intent.skewed(self.farm.age(), *skew);
-                self.farm.suffer(fault).await;
-            }
-            other => {
-                if *other == Fault::CutMiners {
-                    self.cut_at = self.farm.age();
-                }
-                self.farm.suffer(other).await;
-            }
+        let now = self.farm.age();
+        self.intent.suffered(now, fault);
+        if *fault == Fault::CutMiners {
+            self.cut_at = now;
+        }
+        if *fault == Fault::Reconfigure {
+            let mut drawn = self.drawn.clone();
+            drawn.edit(&mut self.random);
+            self.change(drawn).await;
+        } else {
+            self.farm.suffer(fault).await;
         }
     }
 
