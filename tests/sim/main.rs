@@ -31,6 +31,7 @@ mod named;
 mod names;
 mod narrow;
 mod outcome;
+mod pools;
 mod replaced;
 mod routing;
 mod seeds;
