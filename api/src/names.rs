@@ -54,7 +54,8 @@ pub const CONFIG_SEQUENCE_ANNOTATION: &str = "stratum.loka.dev/config-sequence";
 pub const REPLICAS_FIELD_MANAGER: &str = "stratum-operator-replicas";
 /// Container of the proxy in its pods.
 pub const CONTAINER: &str = "proxy";
-/// Key of the ConfigMap that holds the certificates by which a proxy knows its operator.
+/// Key of certificates of authorities: in the ConfigMap by which a proxy knows its operator, and in
+/// a Secret by which it knows a pool where the reference names no key.
 pub const CA_KEY: &str = "ca.crt";
 
 /// Key of the allow-list in the ConfigMap that an installation names for it.
@@ -82,6 +83,8 @@ pub fn control_config_map(proxy: &str) -> String {
 pub const SNAPSHOT_FILE: &str = "snapshot.json";
 /// Key of a Secret that is read when a reference names none.
 pub const PASSWORD_KEY: &str = "password";
+/// Key of the name in a Secret of type kubernetes.io/basic-auth.
+pub const USERNAME_KEY: &str = "username";
 /// Key of the certificates in a Secret of type kubernetes.io/tls.
 pub const TLS_CERTIFICATE_KEY: &str = "tls.crt";
 /// Key of the private key in a Secret of type kubernetes.io/tls.

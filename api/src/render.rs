@@ -7,6 +7,7 @@ mod listeners;
 mod miners;
 mod origin;
 mod pools;
+mod reaching;
 mod routes;
 mod secret;
 mod terms;

@@ -14,8 +14,8 @@ mod rule;
 
 pub use firmware::FirmwareProfile;
 pub use pool::{
-    Endpoint, Health, Payout, Pool, PoolTimeouts, ReconnectPolicy, SuggestDifficulty, Window,
-    WorkerNames,
+    ClientCertificate, Endpoint, Health, Payout, Pool, PoolTimeouts, PoolTls, ReconnectPolicy,
+    Socks5, Socks5Login, SuggestDifficulty, Window, WorkerNames,
 };
 pub use route::{ExtranonceLayout, Mode, OnNoPool, Rollout, RolloutStep, Route};
 pub use rule::Rule;
@@ -25,7 +25,7 @@ pub use crate::stratum_proxy::{NoPoolPolicy, SetExtranonce, TlsVersion, VersionR
 /// The highest shape of this document that is understood. A proxy refuses a higher one; a writer
 /// names the lowest that can run the config, [`RuntimeConfig::schema_needed`], so that an older
 /// proxy goes on with what it understands.
-pub const SCHEMA: u32 = SCHEMA_FLEET;
+pub const SCHEMA: u32 = SCHEMA_POOL_TLS;
 
 /// What every proxy understands.
 const SCHEMA_FIRST: u32 = 1;
@@ -36,6 +36,9 @@ const SCHEMA_TLS: u32 = 2;
 /// With anything that says where work goes beyond the order of pools, or what a pool or a firmware
 /// is told: a proxy that ignored it would mine elsewhere than it is meant to.
 const SCHEMA_FLEET: u32 = 3;
+
+/// With TLS or SOCKS towards a pool: a proxy that ignored it would send the login in the clear.
+const SCHEMA_POOL_TLS: u32 = 4;
 
 /// Bytes of the hash that are kept: enough to tell the configs of one farm apart.
 const HASH_BYTES: usize = 6;
@@ -153,6 +156,10 @@ impl RuntimeConfig {
     /// The lowest schema that can run this config.
     #[must_use]
     pub fn schema_needed(&self) -> u32 {
+        let mut pools = self.routes.iter().flat_map(|route| &route.pools);
+        if pools.any(Pool::is_reached_otherwise) {
+            return SCHEMA_POOL_TLS;
+        }
         let has_rules = !self.rules.is_empty() || !self.firmware.is_empty();
         if has_rules || self.routes.iter().any(Route::is_beyond_the_order) {
             return SCHEMA_FLEET;

@@ -3,8 +3,10 @@
 //! only the password is a Secret.
 
 mod terms;
+mod transport;
 
 pub use terms::{Health, PoolTimeouts, ReconnectPolicy, SuggestDifficulty, Verify};
+pub use transport::{CaSecretRef, ClientCertificateRef, PoolProxy, PoolTls, ProxyCredentialsRef};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,7 +17,7 @@ use crate::{
     reserved::Reserved,
     rules::{object_name, only, reserved, rules},
     stratum_proxy::{Protocol, VersionRolling},
-    values::POOL_URL_PATTERN,
+    values::{HOST_PORT_PATTERN, POOL_SCHEME_PATTERN},
 };
 
 /// A pool and the account that is paid there.
@@ -55,6 +57,10 @@ use crate::{
 )]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = rules([(
+    "!has(self.tls) || !self.endpoints.exists(e, e.url.startsWith('stratum+tcp://'))",
+    "tls is given, and an endpoint is in the clear; write stratum+ssl:// for every endpoint, or \
+     remove tls",
+), (
     "!has(self.maxLogins) || (has(self.workerName) && self.workerName.contains('{'))",
     "maxLogins means nothing while all work goes under one login; remove it, or write {worker}, \
      {name} or {listener} into workerName",
@@ -139,12 +145,14 @@ pub struct StratumPoolSpec {
     #[schemars(with = "Protocol")]
     pub protocol: Option<Protocol>,
 
-    /// Reserved: TLS towards the pool.
+    /// What the certificate of a stratum+ssl:// endpoint is checked by. Absent: it must be for the
+    /// endpoint's host, by a public authority.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-kubernetes-validations" = reserved(
-        "TLS towards pools is not spoken yet"
-    )))]
-    pub tls: Option<Reserved>,
+    pub tls: Option<PoolTls>,
+
+    /// By way of whom the pool is reached. Absent: it is connected to directly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<PoolProxy>,
 
     /// Reserved: who may use this pool from another namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -158,8 +166,9 @@ pub struct StratumPoolSpec {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Endpoint {
-    /// Where the pool listens: `stratum+tcp://HOST:PORT`, with the host as a name, an IPv4 address
-    /// or an IPv6 address in brackets.
+    /// Where the pool listens: `stratum+tcp://HOST:PORT`, or with TLS `stratum+ssl://HOST:PORT`
+    /// (`stratum+tls://` is the same), with the host as a name, an IPv4 address or an IPv6 address
+    /// in brackets.
     #[schemars(length(min = 1, max = 280))]
     #[schemars(extend("x-kubernetes-validations" = url_rules()))]
     pub url: String,
@@ -175,20 +184,14 @@ pub struct Endpoint {
 
 fn url_rules() -> serde_json::Value {
     let shape = format!(
-        "self.startsWith('stratum+ssl://') || (self.matches('{POOL_URL_PATTERN}') && isURL(self) \
-         && int(url(self).getPort()) >= 1 && int(url(self).getPort()) <= 65535)"
+        "self.matches('^{POOL_SCHEME_PATTERN}{HOST_PORT_PATTERN}$') && isURL(self) && \
+         int(url(self).getPort()) >= 1 && int(url(self).getPort()) <= 65535"
     );
-    rules([
-        (
-            "!self.startsWith('stratum+ssl://')",
-            "reserved: TLS towards pools is not spoken yet; use the pool's stratum+tcp:// address",
-        ),
-        (
-            &shape,
-            "must be stratum+tcp://HOST:PORT with a port from 1 to 65535 and nothing after it; \
-             write it like stratum+tcp://pool.example.com:3333",
-        ),
-    ])
+    rules([(
+        &shape,
+        "must be stratum+tcp://HOST:PORT or stratum+ssl://HOST:PORT with a port from 1 to 65535 \
+         and nothing after it; write it like stratum+tcp://pool.example.com:3333",
+    )])
 }
 
 /// A key of a Secret in the namespace of the StratumPool.
@@ -213,6 +216,45 @@ pub struct SecretKeyRef {
 
 fn default_key() -> String {
     names::PASSWORD_KEY.to_owned()
+}
+
+/// A key of a Secret that a StratumPool refers to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SecretUse<'a> {
+    /// The field that refers, as in `spec.passwordSecretRef`.
+    pub field: &'static str,
+    /// Name of the Secret, in the namespace of the StratumPool.
+    pub name: &'a str,
+    /// The key in its data.
+    pub key: &'a str,
+}
+
+impl StratumPoolSpec {
+    /// Every key of a Secret that it refers to.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<SecretUse<'_>> {
+        let mut all = Vec::new();
+        if let Some(SecretKeyRef { name, key }) = &self.password_secret_ref {
+            all.push(SecretUse { field: "spec.passwordSecretRef", name, key });
+        }
+        let tls = self.tls.as_ref();
+        if let Some(CaSecretRef { name, key }) = tls.and_then(|tls| tls.ca_secret_ref.as_ref()) {
+            all.push(SecretUse { field: "spec.tls.caSecretRef", name, key });
+        }
+        let certificate = tls.and_then(|tls| tls.client_certificate_secret_ref.as_ref());
+        if let Some(ClientCertificateRef { name }) = certificate {
+            let field = "spec.tls.clientCertificateSecretRef";
+            let keys = [names::TLS_CERTIFICATE_KEY, names::TLS_PRIVATE_KEY_KEY];
+            all.extend(keys.map(|key| SecretUse { field, name, key }));
+        }
+        let credentials = self.proxy.as_ref().and_then(|it| it.credentials_secret_ref.as_ref());
+        if let Some(ProxyCredentialsRef { name }) = credentials {
+            let field = "spec.proxy.credentialsSecretRef";
+            let keys = [names::USERNAME_KEY, names::PASSWORD_KEY];
+            all.extend(keys.map(|key| SecretUse { field, name, key }));
+        }
+        all
+    }
 }
 
 /// What the operator observed.

@@ -1,5 +1,5 @@
-//! The little languages inside string fields: durations, quantities, pool URLs, ranges of addresses
-//! and Bitcoin addresses.
+//! The little languages inside string fields: durations, quantities, pool URLs, fingerprints, ranges of
+//! addresses and Bitcoin addresses.
 //! Owns their grammar, once for the CEL rules (as regular expressions) and once for the proxy (as
 //! parsers); a test holds the two together. Does not know which field may hold how much.
 
@@ -7,16 +7,18 @@ mod address;
 mod cidr;
 mod duration;
 mod endpoint;
+mod pin;
 mod quantity;
 
 pub use cidr::Cidr;
 pub use duration::DurationText;
-pub use endpoint::PoolUrl;
+pub use endpoint::{HostPort, PoolScheme, PoolUrl};
 pub use quantity::{Quantity, QuantityText};
 
 pub(crate) use address::{ADDRESS_PATTERN, script_of};
 pub(crate) use duration::DURATION_PATTERN;
-pub(crate) use endpoint::POOL_URL_PATTERN;
+pub(crate) use endpoint::{HOST_PORT_PATTERN, POOL_SCHEME_PATTERN};
+pub(crate) use pin::{PIN_PATTERN, pin};
 pub(crate) use quantity::QUANTITY_PATTERN;
 
 use std::borrow::Cow;
@@ -36,7 +38,7 @@ pub enum ValueError {
     /// Not a quantity.
     #[error("not a quantity")]
     Quantity,
-    /// Not `stratum+tcp://HOST:PORT`.
+    /// Not `stratum+tcp://HOST:PORT`, or with `ssl` or `tls`.
     #[error("not a pool URL")]
     PoolUrl,
     /// Not `ADDRESS/BITS`.

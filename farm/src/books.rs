@@ -50,6 +50,7 @@ pub struct Counts {
     pub pool_rejected: BTreeMap<String, u64>,
     pub unanswered: BTreeMap<String, u64>,
     pub lost: BTreeMap<String, u64>,
+    pub accepted_difficulty: f64,
     pub due_difficulty: f64,
     pub pool_accepted_difficulty: f64,
 }
@@ -206,6 +207,7 @@ impl Counts {
             pool_rejected,
             unanswered,
             lost,
+            accepted_difficulty,
             due_difficulty,
             pool_accepted_difficulty,
         } = other;
@@ -220,6 +222,7 @@ impl Counts {
         merge(&mut self.pool_rejected, pool_rejected);
         merge(&mut self.unanswered, unanswered);
         merge(&mut self.lost, lost);
+        self.accepted_difficulty += accepted_difficulty;
         self.due_difficulty += due_difficulty;
         self.pool_accepted_difficulty += pool_accepted_difficulty;
         self

@@ -6,6 +6,7 @@
 
 mod explain;
 mod origins;
+mod reaching;
 mod routes;
 mod rules;
 mod table;

@@ -1,5 +1,5 @@
-//! TLS towards miners: from the PEM of a listener to what a handshake needs. Owns what makes a pair of certificate and key
-//! usable. It opens nothing: handshakes are the listener's.
+//! TLS: from the PEM of a listener, or of a pool, to what a handshake needs. Owns what makes a pair of certificate and key
+//! usable, and how a pool's certificate is judged. It opens nothing: connections are the callers'.
 //!
 //! No error repeats what it was given: one half of that is a private key.
 
@@ -13,6 +13,7 @@ use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio_rustls::rustls::version::{TLS12, TLS13};
 use tokio_rustls::rustls::{Error, InconsistentKeys, ServerConfig, SupportedProtocolVersion};
 
+pub(crate) mod pool;
 mod validity;
 
 /// Certificates of a chain: more than any issuer has between itself and a root.
@@ -26,21 +27,31 @@ pub(crate) struct Terms {
     pub(crate) not_after: Option<u64>,
 }
 
-/// Why certificate and key cannot be served.
+/// Why certificates and keys cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TlsError {
+    #[error("a certificate of the authorities cannot be used: {0}")]
+    Authorities(String),
     #[error("the certificate cannot be used: {0}")]
     Certificate(String),
     #[error("the private key cannot be used")]
     Key,
     #[error("tls.crt holds more than {CHAIN_MAX} certificates")]
     LongChain,
+    #[error("there are more than 512 authorities")]
+    ManyAuthorities,
     #[error("the private key does not match the certificate")]
     Mismatch,
+    #[error("there is no certificate of an authority in PEM")]
+    NoAuthority,
     #[error("tls.crt holds no certificate in PEM")]
     NoCertificate,
     #[error("tls.key holds no private key in PEM")]
     NoKey,
+    #[error("a pin is not 64 hex digits")]
+    Pin,
+    #[error("is no name that a certificate can be for")]
+    ServerName,
 }
 
 // === impl TlsError ===
@@ -48,15 +59,24 @@ pub(crate) enum TlsError {
 impl TlsError {
     pub(crate) const fn remedy(&self) -> &'static str {
         match self {
+            Self::Authorities(_) => {
+                "give the certificate of the authority itself, of version 3; a pool's own certificate is pinned in tls.pins"
+            }
             Self::Certificate(_) => "give a certificate of version 3, as every issuer makes them",
             Self::Key => "give an RSA, ECDSA or Ed25519 key",
             Self::LongChain => "leave out the certificates that do not lead to the issuer",
+            Self::ManyAuthorities => "give only those that the pool's certificate may come from",
             Self::Mismatch => {
                 "put the key of the first certificate of tls.crt into tls.key; both change together"
+            }
+            Self::NoAuthority => {
+                "put the whole text under the key, from -----BEGIN CERTIFICATE----- on"
             }
             Self::NoCertificate => {
                 "put the whole text into tls.crt, from -----BEGIN CERTIFICATE----- on"
             }
+            Self::Pin => "write sha256: and what `openssl x509 -noout -fingerprint -sha256` shows",
+            Self::ServerName => "write a host name or an address",
             Self::NoKey => {
                 "put the whole text into tls.key, from -----BEGIN PRIVATE KEY----- on, without a pass phrase"
             }

@@ -11,11 +11,16 @@
 mod allow_list;
 mod bad_input;
 mod client;
+mod hostile_pool;
+mod kept;
 mod live_changes;
+mod live_fields;
 mod mining;
 mod no_pool;
 mod operations;
 mod otlp;
 mod pod;
+mod pool_tls;
 mod soak;
+mod socks;
 mod tls;

@@ -19,6 +19,7 @@ use loka_farm::profile::Profile;
 use loka_proxy::admin::StatusSource as _;
 use loka_proxy::admin::status::{PoolStatus, RouteStatus};
 use loka_proxy::app::{App, Seams, StatusReader};
+use loka_proxy::books::Books;
 use loka_proxy::clock::Clock;
 use loka_proxy::config::Applied;
 use loka_proxy::control::{ConfigFeed, Offered, Publisher};
@@ -509,6 +510,7 @@ async fn start_app(
         telemetry,
         address: IpAddr::V4(Ipv4Addr::LOCALHOST),
         seed,
+        books: Books::default(),
     };
     App::start(seams, feed).await.expect("a free name")
 }

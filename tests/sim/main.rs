@@ -17,6 +17,7 @@
 
 mod banks;
 mod changes;
+mod crowd_steps;
 mod dedicated;
 mod differential;
 mod drawn;
@@ -24,6 +25,7 @@ mod farm;
 mod faults;
 mod guarded;
 mod health;
+mod hostile_pool;
 mod hub;
 mod intent;
 mod meant;

@@ -31,6 +31,8 @@ pub struct PoolDocument {
     pub name: &'static str,
     /// `host:port`.
     pub address: String,
+    /// How it is spoken to: `tcp` or `ssl`.
+    pub scheme: &'static str,
     /// The account that is paid.
     pub account: String,
     /// Further lines of its spec.
@@ -105,18 +107,19 @@ impl PoolDocument {
     /// Pool `name` at `address`, which pays `account`.
     pub fn new(name: &'static str, address: impl Into<String>, account: &str) -> Self {
         let (address, account) = (address.into(), account.to_owned());
-        Self { name, address, account, spec: String::new(), in_route: String::new() }
+        let (spec, in_route) = (String::new(), String::new());
+        Self { name, address, scheme: "tcp", account, spec, in_route }
     }
 
     fn text(&self) -> String {
-        let Self { name, address, account, spec, in_route: _ } = self;
+        let Self { name, address, scheme, account, spec, in_route: _ } = self;
         format!(
             "---\n\
              apiVersion: stratum.loka.dev/v1alpha1\n\
              kind: StratumPool\n\
              metadata: {{ name: {name}, namespace: test }}\n\
              spec:\n\
-             \x20 endpoints: [{{ url: \"stratum+tcp://{address}\" }}]\n\
+             \x20 endpoints: [{{ url: \"stratum+{scheme}://{address}\" }}]\n\
              \x20 account: {account}\n{spec}"
         )
     }

@@ -15,3 +15,5 @@ pub mod process;
 pub mod rig;
 pub mod seams;
 pub mod secured;
+pub mod socks;
+pub mod terminator;

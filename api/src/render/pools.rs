@@ -7,13 +7,13 @@ use crate::{
     secrets::{Secret, SecretRef, SecretSource},
     stratum_pool::{self as spec, StratumPoolSpec},
     stratum_proxy::StratumProxySpec,
-    values::{PoolUrl, script_of},
+    values::{HostPort, PoolScheme, PoolUrl, script_of},
 };
 
 use super::{
     draft::{At, Draft, Notes},
     origin::Origin,
-    secret,
+    reaching, secret,
 };
 
 /// The longest password that is sent to a pool.
@@ -39,7 +39,7 @@ impl Login<'_> {
     ) -> Vec<Pool> {
         let draft = &mut Draft::new(pool, notes);
         let at = At::new("spec", to);
-        let endpoints: Vec<_> = endpoints(draft, to);
+        let endpoints = endpoints(draft, to);
         let account = draft.text(&at.field("account"), &pool.spec.account);
         let user = self.user(draft, &at);
         let password = self.password(draft, &at);
@@ -53,12 +53,18 @@ impl Login<'_> {
         draft.text(&at.field("suggestDifficulty"), &format!("{suggest_difficulty:?}"));
         let reconnect = pool.spec.reconnect;
         draft.text(&at.field("reconnect"), &format!("{reconnect:?}"));
+        // Explained once, at the first address that it is for.
+        let encrypted = endpoints.iter().find(|it| it.scheme == PoolScheme::Tls);
+        let tls = encrypted.map(|first| reaching::tls(draft, self.secrets, &first.to));
+        let socks5 = reaching::socks5(draft, self.secrets, &at);
         endpoints
             .into_iter()
-            .map(|(name, endpoint)| Pool {
+            .map(|Address { name, to: _, scheme, endpoint }| Pool {
                 name,
                 priority: 0,
                 endpoint,
+                tls: tls.clone().filter(|_| scheme == PoolScheme::Tls),
+                socks5: socks5.clone(),
                 user: user.clone(),
                 account: account.clone(),
                 password: password.clone(),
@@ -114,7 +120,16 @@ impl Login<'_> {
     }
 }
 
-fn endpoints(draft: &mut Draft<'_, StratumPoolSpec>, to: &str) -> Vec<(String, Endpoint)> {
+/// One endpoint, as a pool of its own.
+struct Address {
+    name: String,
+    /// Its pool's place in the config.
+    to: String,
+    scheme: PoolScheme,
+    endpoint: Endpoint,
+}
+
+fn endpoints(draft: &mut Draft<'_, StratumPoolSpec>, to: &str) -> Vec<Address> {
     let pool = draft.document;
     let endpoints = pool.spec.endpoints.iter().enumerate();
     endpoints
@@ -124,22 +139,30 @@ fn endpoints(draft: &mut Draft<'_, StratumPoolSpec>, to: &str) -> Vec<(String, E
                 _ => format!("{}/{}", pool.name, index + 1),
             };
             let to = match index {
-                0 => format!("{to}.endpoint"),
-                _ => format!("{}/{}].endpoint", to.trim_end_matches(']'), index + 1),
+                0 => to.to_owned(),
+                _ => format!("{}/{}]", to.trim_end_matches(']'), index + 1),
             };
-            (name, endpoint(draft, &At::new(format!("spec.endpoints[{index}].url"), to), wanted))
+            let at = At::new(format!("spec.endpoints[{index}].url"), format!("{to}.endpoint"));
+            let (scheme, endpoint) = endpoint(draft, &at, wanted);
+            Address { name, to, scheme, endpoint }
         })
         .collect()
 }
 
-fn endpoint(draft: &mut Draft<'_, StratumPoolSpec>, at: &At, wanted: &spec::Endpoint) -> Endpoint {
+fn endpoint(
+    draft: &mut Draft<'_, StratumPoolSpec>,
+    at: &At,
+    wanted: &spec::Endpoint,
+) -> (PoolScheme, Endpoint) {
     draft.text(at, &wanted.url);
     match PoolUrl::parse(&wanted.url) {
-        Ok(PoolUrl { host, port }) => Endpoint { host, port },
+        Ok(PoolUrl { scheme, address: HostPort { host, port } }) => {
+            (scheme, Endpoint { host, port })
+        }
         Err(_) => {
             let remedy = "write it like stratum+tcp://pool.example.com:3333";
-            draft.refuse_value(&at.from, &wanted.url, "is not stratum+tcp://HOST:PORT", remedy);
-            Endpoint { host: String::new(), port: 0 }
+            draft.refuse_value(&at.from, &wanted.url, "is no address of a pool", remedy);
+            (PoolScheme::Tcp, Endpoint { host: String::new(), port: 0 })
         }
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::secrets::Secret;
 
-use super::{VersionRolling, is_default};
+use super::{TlsVersion, VersionRolling, is_default};
 
 pub use crate::stratum_pool::{ReconnectPolicy, SuggestDifficulty};
 
@@ -63,6 +63,12 @@ pub struct Pool {
     /// Where its `client.reconnect` may lead.
     #[serde(default, skip_serializing_if = "is_default")]
     pub reconnect: ReconnectPolicy,
+    /// TLS. Absent: in the clear.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<PoolTls>,
+    /// The SOCKS5 server that it is reached by. Absent: directly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub socks5: Option<Socks5>,
 }
 
 /// Host and port of a pool.
@@ -73,6 +79,60 @@ pub struct Endpoint {
     pub host: String,
     /// TCP port.
     pub port: u16,
+}
+
+/// TLS towards a pool. Certificates are no secrets, but come out of Secrets.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PoolTls {
+    /// The name that the pool's certificate must be for. Absent: the host that is connected to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_name: Option<String>,
+    /// The authorities, in PEM. Absent: the public ones, unless there are pins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_pem: Option<Secret>,
+    /// What the pool is shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_certificate: Option<ClientCertificate>,
+    /// The SHA-256 of certificates or of their public keys, 64 digits in lower case: the pool's
+    /// must be one of them. Without authorities of our own that is all that is looked at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pins: Vec<String>,
+    /// The oldest version that is spoken.
+    pub min_version: TlsVersion,
+}
+
+/// What a pool is shown of us.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClientCertificate {
+    /// The chain, our own certificate first.
+    pub certificate_pem: Secret,
+    /// The private key of the first certificate.
+    pub key_pem: Secret,
+}
+
+/// A SOCKS5 server by which a pool is reached. It resolves the pool's name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Socks5 {
+    /// Host name or address, without brackets.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// The login there. Absent: there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<Socks5Login>,
+}
+
+/// A login at a SOCKS5 server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Socks5Login {
+    /// Who.
+    pub username: Secret,
+    /// The password.
+    pub password: Secret,
 }
 
 /// How long a pool may take.
@@ -217,6 +277,12 @@ impl Pool {
         self.schedule.is_empty() || self.schedule.iter().any(|it| it.contains(unix_seconds))
     }
 
+    /// Whether it is not to be spoken to as by a proxy that does not know TLS and SOCKS: that would
+    /// send the login in the clear, or past the server that it is to go by.
+    pub(super) const fn is_reached_otherwise(&self) -> bool {
+        self.tls.is_some() || self.socks5.is_some()
+    }
+
     /// Whether it needs more than one login, mined on whenever it is healthy.
     pub(super) fn is_beyond_the_order(&self) -> bool {
         let Self {
@@ -235,6 +301,8 @@ impl Pool {
             health,
             suggest_difficulty,
             reconnect,
+            tls: _,
+            socks5: _,
         } = self;
         weight.is_some()
             || !schedule.is_empty()

@@ -133,7 +133,15 @@ fn each_thing_that_says_where_work_goes_needs_the_schema_that_knows_it() {
     for (index, change) in changes.into_iter().enumerate() {
         assert_eq!(needed(change), 3, "change {index}");
     }
-    assert_eq!(SCHEMA, 3, "the highest that is understood");
+    let socks5 = Socks5 { host: "a".into(), port: 1, login: None };
+    let reached: [&dyn Fn(&mut RuntimeConfig); 2] =
+        [&|it| it.routes[0].pools[0].tls = Some(PoolTls::default()), &|it| {
+            it.routes[0].pools[0].socks5 = Some(socks5.clone())
+        }];
+    for (index, change) in reached.into_iter().enumerate() {
+        assert_eq!(needed(change), 4, "change {index}");
+    }
+    assert_eq!(SCHEMA, 4, "the highest that is understood");
 }
 
 /// 2026-11-25 is a Wednesday.

@@ -258,5 +258,7 @@ fn rules_and_parsers_agree_on_what_is_well_formed() {
         let edit = json!({"spec": {"endpoints": [{"url": url}]}});
         let parsed = PoolUrl::parse(&url).is_ok();
         assert_eq!(edited(Kind::StratumPool, &edit).is_ok(), parsed, "{url}");
+        let edit = json!({"spec": {"proxy": {"socks5": address}}});
+        assert_eq!(edited(Kind::StratumPool, &edit).is_ok(), parsed, "{address}");
     }
 }

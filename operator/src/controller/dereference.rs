@@ -9,7 +9,7 @@ use kube::api::Api;
 use loka_api::stratum_proxy::StratumProxy;
 
 use super::Error;
-use super::index::{pools_of, secret_of, secrets_of};
+use super::index::{pools_of, secrets_of, secrets_of_pool};
 use super::memory::Version;
 use super::validate::{ClusterSecrets, Dereferenced};
 use super::watches::{Named, Stores};
@@ -34,7 +34,7 @@ pub(super) async fn dereference(
     // One that cannot be read is as good as none, and its own status says so.
     let pools: Vec<_> = found.filter_map(|pool| pool.0.as_ref().ok().cloned()).collect();
     let mut wanted = secrets_of(&proxy.spec);
-    wanted.extend(pools.iter().filter_map(|pool| secret_of(&pool.spec)).map(str::to_owned));
+    wanted.extend(pools.iter().flat_map(|pool| secrets_of_pool(&pool.spec)));
     let mut read = ClusterSecrets::default();
     for name in wanted {
         if let Some(secret) = secrets.read(client, stores, &namespace, &name).await? {

@@ -49,9 +49,9 @@ pub(super) fn secrets_of(spec: &StratumProxySpec) -> BTreeSet<String> {
     tls.map(|tls| tls.secret_ref.name.clone()).collect()
 }
 
-/// The Secret that a StratumPool refers to.
-pub(super) fn secret_of(spec: &StratumPoolSpec) -> Option<&str> {
-    spec.password_secret_ref.as_ref().map(|reference| reference.name.as_str())
+/// The Secrets that a StratumPool refers to: of its login, of TLS, of a SOCKS server.
+pub(super) fn secrets_of_pool(spec: &StratumPoolSpec) -> BTreeSet<String> {
+    spec.secrets().into_iter().map(|used| used.name.to_owned()).collect()
 }
 
 // === impl Index ===
@@ -75,10 +75,9 @@ impl Index {
 
     /// A StratumPool as it is now; none: it is gone.
     pub(super) fn put_pool(&self, namespace: &str, name: &str, spec: Option<&StratumPoolSpec>) {
-        let secret = spec.and_then(secret_of).map(|it| (namespace.to_owned(), it.to_owned()));
-        self.lock()
-            .pool_secrets
-            .put(&(namespace.to_owned(), name.to_owned()), secret.into_iter().collect());
+        let secrets = spec.map(secrets_of_pool).unwrap_or_default();
+        let secrets = secrets.into_iter().map(|secret| (namespace.to_owned(), secret)).collect();
+        self.lock().pool_secrets.put(&(namespace.to_owned(), name.to_owned()), secrets);
     }
 
     /// Those of the StratumProxies that are known and not among these.
@@ -91,7 +90,7 @@ impl Index {
         self.lock().proxies.of(&(namespace.to_owned(), name.to_owned()))
     }
 
-    /// The StratumPools whose password is in a Secret.
+    /// The StratumPools that refer to a Secret.
     pub(super) fn pools_of_secret(&self, namespace: &str, name: &str) -> BTreeSet<Named> {
         self.lock().pool_secrets.of(&(namespace.to_owned(), name.to_owned()))
     }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use k8s_openapi::jiff::Timestamp;
 use kube::runtime::controller::Action;
 use loka_api::conditions::{Condition, ConditionStatus};
-use loka_api::stratum_pool::{StratumPool, StratumPoolStatus};
+use loka_api::stratum_pool::{SecretUse, StratumPool, StratumPoolStatus};
 use loka_api::{RawDocument, names};
 
 use super::ended::{self, Ended};
@@ -124,26 +124,32 @@ async fn resolved(
     context: &Context,
 ) -> Result<Verdict, Error> {
     use ConditionStatus::{False, True};
-    let Some(reference) = &pool.spec.password_secret_ref else {
+    let used = pool.spec.secrets();
+    if used.is_empty() {
         let message = "it refers to no Secret";
         return Ok(condition("ResolvedRefs", True, "ResolvedRefs", message));
-    };
-    let (name, key) = (&reference.name, &reference.key);
-    let secret = context.secrets.read(&context.client, &context.stores, namespace, name).await?;
-    let has_key = |secret: &k8s_openapi::api::core::v1::Secret| {
-        secret.data.as_ref().is_some_and(|data| data.contains_key(key))
-    };
-    Ok(match secret {
-        None => {
-            let message = format!("there is no Secret {namespace}/{name}; create it");
-            condition("ResolvedRefs", False, "SecretNotFound", message)
-        }
-        Some(secret) if !has_key(&secret) => {
-            let message = format!("Secret {namespace}/{name} has no key {key}; add it");
-            condition("ResolvedRefs", False, "SecretKeyMissing", message)
-        }
-        Some(_) => condition("ResolvedRefs", True, "ResolvedRefs", "the Secret has the key"),
-    })
+    }
+    for SecretUse { field, name, key } in used {
+        let secret =
+            context.secrets.read(&context.client, &context.stores, namespace, name).await?;
+        let has_key = |secret: &k8s_openapi::api::core::v1::Secret| {
+            secret.data.as_ref().is_some_and(|data| data.contains_key(key))
+        };
+        let (reason, message) = match secret {
+            Some(secret) if has_key(&secret) => continue,
+            Some(_) => {
+                let message =
+                    format!("{field}: Secret {namespace}/{name} has no key {key}; add it");
+                ("SecretKeyMissing", message)
+            }
+            None => {
+                let message = format!("{field}: there is no Secret {namespace}/{name}; create it");
+                ("SecretNotFound", message)
+            }
+        };
+        return Ok(condition("ResolvedRefs", False, reason, message));
+    }
+    Ok(condition("ResolvedRefs", True, "ResolvedRefs", "the Secrets have the keys"))
 }
 
 fn reports(name: &str, links: &[PodLink]) -> Reports {

@@ -11,7 +11,7 @@ pub(super) use secrets::ClusterSecrets;
 use std::time::Duration;
 
 use loka_api::names;
-use loka_api::stratum_pool::StratumPool;
+use loka_api::stratum_pool::{SecretUse, StratumPool};
 use loka_api::stratum_proxy::{StratumProxy, StratumProxySpec};
 use loka_api::{
     Problem, RawDocument, Resources, RuntimeConfig, SecretMiss, SecretRef, SecretSource as _,
@@ -125,31 +125,42 @@ fn resolve(read: &Dereferenced) -> Result<(), Unfit> {
             );
             return unresolved("PoolNotFound", message);
         };
-        let Some(reference) = &pool.spec.password_secret_ref else { continue };
-        let (name, key) = (reference.name.clone(), reference.key.clone());
-        let place = format!("StratumPool {wanted}, spec.passwordSecretRef");
-        let wanted =
-            SecretRef { namespace: namespace.clone(), name: name.clone(), key: key.clone() };
-        match read.secrets.find(&wanted) {
-            Ok(_) => {}
-            Err(SecretMiss::NoSecret) => {
-                let message = format!("{place}: there is no Secret {namespace}/{name}; create it");
-                return unresolved("SecretNotFound", message);
-            }
-            Err(SecretMiss::NoKey { known }) => {
-                let message = format!(
-                    "{place}: Secret {namespace}/{name} has no key {key}, it has [{}]; add the key",
-                    known.join(", ")
-                );
-                return unresolved("SecretKeyMissing", message);
-            }
-            Err(SecretMiss::Unreadable(why)) => {
-                let message = format!("{place}: Secret {namespace}/{name} cannot be read: {why}");
-                return unresolved("SecretKeyMissing", message);
-            }
+        for used in pool.spec.secrets() {
+            secret(read, &namespace, wanted, used)?;
         }
     }
     Ok(())
+}
+
+/// A key of a Secret that StratumPool `pool` refers to.
+fn secret(
+    read: &Dereferenced,
+    namespace: &str,
+    pool: &str,
+    used: SecretUse<'_>,
+) -> Result<(), Unfit> {
+    let SecretUse { field, name, key } = used;
+    let place = format!("StratumPool {pool}, {field}");
+    let (namespace, name, key) = (namespace.to_owned(), name.to_owned(), key.to_owned());
+    let named = format!("{namespace}/{name}");
+    let (reason, message) =
+        match read.secrets.find(&SecretRef { namespace, name, key: key.clone() }) {
+            Ok(_) => return Ok(()),
+            Err(SecretMiss::NoSecret) => {
+                ("SecretNotFound", format!("{place}: there is no Secret {named}; create it"))
+            }
+            Err(SecretMiss::NoKey { known }) => {
+                let known = known.join(", ");
+                let message = format!(
+                    "{place}: Secret {named} has no key {key}, it has [{known}]; add the key"
+                );
+                ("SecretKeyMissing", message)
+            }
+            Err(SecretMiss::Unreadable(why)) => {
+                ("SecretKeyMissing", format!("{place}: Secret {named} cannot be read: {why}"))
+            }
+        };
+    Err(Unfit::Unresolved { reason, message })
 }
 
 fn invalid(problems: &[Problem]) -> Unfit {

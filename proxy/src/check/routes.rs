@@ -7,6 +7,7 @@ use loka_api::runtime_config::{
     WorkerNames,
 };
 
+use super::reaching::reaching;
 use super::table::table;
 use super::units::duration;
 
@@ -19,6 +20,7 @@ pub(super) fn explain_route(
     let pools = route.pools.iter().enumerate();
     let rows: Vec<_> = pools.map(|(index, pool)| row(index, pool, route)).collect();
     table(["#", "POOL", "HOST:PORT", "PRIORITY", "PART", "VERSION ROLLING"], &rows, out)?;
+    reaching(route, out)?;
     paid(route, out)?;
     conditions(route, out)?;
     if let Some(rollout) = &route.rollout {

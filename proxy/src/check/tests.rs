@@ -124,6 +124,32 @@ fn a_listener_with_tls_is_told_with_the_place_of_its_certificate_and_without_its
 }
 
 #[test]
+fn how_a_pool_is_reached_is_told_with_what_its_certificate_is_checked_by() {
+    let (certificate, key) = crate::tls::tests::pair();
+    let disk = OnDisk::empty();
+    let terms = "spec:\n  tls: {caSecretRef: {name: t, key: tls.crt}, clientCertificateSecretRef: {name: t}, minVersion: TLS1_3}\n  proxy: {socks5: 'socks.test:1080'}\n";
+    let farm = FARM.replace("stratum+tcp://pool.example", "stratum+ssl://pool.example");
+    assert!(farm.contains("stratum+ssl://"), "{FARM}");
+    let at =
+        farm.find("kind: StratumPool").and_then(|at| farm[at..].find("spec:\n").map(|it| at + it));
+    let (before, after) = farm.split_at(at.expect("a pool"));
+    disk.write("farm.yaml", format!("{before}{terms}{}", &after["spec:\n".len()..]));
+    disk.write("s/t/tls.crt", certificate);
+    disk.write("s/t/tls.key", &key);
+    let inputs = Inputs { secrets_dir: Some(disk.path("s")), ..disk.inputs(&["farm.yaml"]) };
+    let said = all_said(&inputs, &with_password("x"));
+    for line in [
+        "  primary over TLS 1.3, with a certificate for pool.example.com by the authorities of caSecretRef; it is shown one of ours\n",
+        "  primary by way of the SOCKS5 server socks.test:1080, with no login, which resolves its name\n",
+        "spec.tls.minVersion ",
+    ] {
+        assert!(said.contains(line), "{line:?} is not in\n{said}");
+    }
+    let lines = key.lines().filter(|line| !line.starts_with("-----"));
+    assert!(lines.into_iter().all(|line| !said.contains(line)), "{said}");
+}
+
+#[test]
 fn a_key_of_another_certificate_is_told_at_the_reference() {
     let (certificate, key) = (crate::tls::tests::pair().0, crate::tls::tests::pair().1);
     let disk = OnDisk::empty();

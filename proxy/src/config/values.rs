@@ -1,16 +1,18 @@
 //! The checks that need the protocol core: the contract knows the form of a difficulty or an
 //! extranonce layout, the core knows what can be computed with. Tests hold the two
-//! against each other. The same goes for a listener's certificate, which only this process can look into.
+//! against each other. The same goes for certificates, which only this process can look into.
 
 use loka_api::Problem;
 use loka_api::runtime_config::{
-    ExtranonceLayout, FirmwareProfile, Listener, RuntimeConfig, SCHEMA,
+    ExtranonceLayout, FirmwareProfile, Listener, Pool, RuntimeConfig, SCHEMA,
 };
 use loka_stratum::difficulty::Difficulty;
 use loka_stratum::extranonce::Layout;
 use loka_stratum::firmware::Profiles;
 
-use crate::tls::Terms;
+use crate::clock::Clock;
+use crate::tls::pool::PoolTerms;
+use crate::tls::{Terms, TlsError};
 
 const DIFFICULTY_REMEDY: &str = "give a positive number below 2^64, such as 8192 or 0.5";
 
@@ -37,7 +39,10 @@ pub(crate) fn check(config: &RuntimeConfig, document: &impl ToString) -> Vec<Pro
         if let Some(layout) = &route.extranonce {
             problems.extend(extranonce(layout, index, document));
         }
+        problems.extend(route.pools.iter().filter_map(pool));
     }
+    // The endpoints of a pool, and routes that share one, have the same.
+    problems.dedup();
     problems
 }
 
@@ -128,6 +133,28 @@ fn certificate(listener: &Listener, index: usize, document: &impl ToString) -> O
     let error = Terms::new(listener.tls.as_ref()?).err()?;
     let path = format!("spec.listeners[{index}].tls.secretRef");
     Some(Problem::of(document, &error.to_string(), error.remedy()).at(&path))
+}
+
+/// Named as the StratumPool that it is of: its document is not the one that is looked at.
+fn pool(pool: &Pool) -> Option<Problem> {
+    // Nothing is looked at by the clock here.
+    let error = PoolTerms::new(pool.tls.as_ref()?, Clock::System).err()?;
+    let field = match error {
+        TlsError::Authorities(_) | TlsError::ManyAuthorities | TlsError::NoAuthority => {
+            "caSecretRef"
+        }
+        TlsError::Certificate(_)
+        | TlsError::Key
+        | TlsError::LongChain
+        | TlsError::Mismatch
+        | TlsError::NoCertificate
+        | TlsError::NoKey => "clientCertificateSecretRef",
+        TlsError::Pin => "pins",
+        TlsError::ServerName => "serverName",
+    };
+    let name = pool.name.split('/').next().unwrap_or_default();
+    let problem = Problem::of(&format!("StratumPool/{name}"), &error.to_string(), error.remedy());
+    Some(problem.at(&format!("spec.tls.{field}")))
 }
 
 fn extranonce(

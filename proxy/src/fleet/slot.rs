@@ -19,7 +19,8 @@ use crate::policy::health::{Health, HealthLimits};
 use crate::policy::selector::{Place, Standing};
 use crate::telemetry::reasons::{PoolDownReason, PoolState, SuspectReason};
 use crate::upstream::{
-    Facts, PoolHandle, PoolId, PoolTask, SUBMITS_MAX, TaskParts, Update, Wanted, wanted_mask,
+    BLOCKS_MAX, Facts, PoolHandle, PoolId, PoolTask, Pulse, SUBMITS_MAX, TaskParts, Update, Wanted,
+    wanted_mask,
 };
 
 /// How long a replaced pool goes on while its successor cannot be mined on.
@@ -102,11 +103,12 @@ impl Slot {
     ) -> Self {
         let id = PoolId(seams.pool_ids.fetch_add(1, Ordering::Relaxed));
         let pool = Arc::new(pool.clone());
-        let (submits_in, submits) = mpsc::channel(SUBMITS_MAX);
+        let (submits_in, submits) = mpsc::channel(SUBMITS_MAX + BLOCKS_MAX);
         let (settings, settings_out) = watch::channel(Arc::clone(&pool));
         let (facts_in, facts) = watch::channel(Facts::default());
         let (wanted, wanted_out) = watch::channel(Wanted::default());
         let stop = CancellationToken::new();
+        let pulse = Arc::new(Pulse::new(seams.clock.now().instant));
         let mask = VersionMask(route.version_mask);
         let task = PoolTask::new(TaskParts {
             id,
@@ -114,6 +116,7 @@ impl Slot {
             settings: settings_out,
             wanted: wanted_out,
             facts: facts_in,
+            pulse: Arc::clone(&pulse),
             version_mask: mask,
             submits,
             updates: updates.clone(),
@@ -131,6 +134,7 @@ impl Slot {
             account: pool.account.as_str().into(),
             submits: submits_in,
             wants_names: AtomicBool::new(pool.worker_names.is_some()),
+            pulse,
         };
         Self {
             handle: Arc::new(handle),
@@ -187,6 +191,8 @@ impl Slot {
             && self.pool.user == pool.user
             && self.pool.account == pool.account
             && self.pool.password == pool.password
+            && self.pool.tls == pool.tls
+            && self.pool.socks5 == pool.socks5
             && self.mask == wanted_mask(pool, route.version_mask)
     }
 
@@ -346,7 +352,10 @@ impl Slot {
         self.state = PoolState::Down;
         self.ready_since = None;
         self.reported = true;
-        self.last_error = Some(format!("{reason}: {detail}"));
+        self.last_error = Some(match reason.is_of_the_way() {
+            true => format!("{reason}: {detail}; {}", reason.remedy()),
+            false => format!("{reason}: {detail}"),
+        });
     }
 
     /// Its connection was dropped and is tried again at once: it cannot be mined on, and nobody need hear of it.

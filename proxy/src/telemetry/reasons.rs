@@ -120,10 +120,36 @@ labels! {
         NotAllowed => "not_allowed",
         /// It asked us to reconnect.
         Reconnect => "reconnect",
+        /// Its SOCKS5 server is not there, says nothing, or is none.
+        SocksFailed => "socks_failed",
+        /// Its SOCKS5 server does not know our login, or wants one.
+        SocksLogin => "socks_login",
+        /// Its SOCKS5 server has not connected us to it.
+        SocksRefused => "socks_refused",
         /// The proxy stops.
         Stopped => "stopped",
         /// Submits stayed without a verdict for longer than their timeout.
         SubmitTimeout => "submit_timeout",
+        /// No authority that is trusted stands behind its certificate.
+        TlsAuthority => "tls_authority",
+        /// It broke TLS, or somebody between us did.
+        TlsBroken => "tls_broken",
+        /// It wants a certificate of ours, or another one.
+        TlsClientCertificate => "tls_client_certificate",
+        /// It ended the TLS handshake, or said nothing.
+        TlsClosed => "tls_closed",
+        /// Its certificate is over, or not begun; or our clock is wrong.
+        TlsDates => "tls_dates",
+        /// It speaks no version of TLS, or no cipher, that we do.
+        TlsIncompatible => "tls_incompatible",
+        /// Its certificate is for another name.
+        TlsName => "tls_name",
+        /// It speaks something else than TLS where TLS is expected.
+        TlsNotSpoken => "tls_not_spoken",
+        /// It speaks TLS where it is spoken to in the clear.
+        TlsOnly => "tls_only",
+        /// Its certificate has none of the pins.
+        TlsPin => "tls_pin",
     }
 }
 
@@ -286,6 +312,86 @@ labels! {
         Down => "down",
         /// Connected, and it leaves too few extranonce2 bytes for the route's layout.
         Unfit => "unfit",
+    }
+}
+
+// === impl PoolDownReason ===
+
+impl PoolDownReason {
+    /// What whoever runs the proxy can do about it.
+    pub(crate) const fn remedy(self) -> &'static str {
+        match self {
+            Self::ConnectFailed | Self::ConnectTimeout => {
+                "check the endpoint's host and port, DNS, and that egress to it is allowed"
+            }
+            Self::HandshakeTimeout | Self::FirstJobTimeout => {
+                "check that the endpoint speaks Stratum V1 on this port, and whether it wants TLS there (stratum+ssl://)"
+            }
+            Self::NotAllowed => "compare the StratumPool with the allow-list",
+            Self::LoginRefused => {
+                "correct the account or the password; it is tried again meanwhile"
+            }
+            Self::Misbehaved => "report it to the pool, with this line",
+            Self::SocksFailed => {
+                "check spec.proxy.socks5 of the StratumPool, and that egress to it is allowed"
+            }
+            Self::SocksLogin => "correct the Secret of spec.proxy.credentialsSecretRef",
+            Self::SocksRefused => {
+                "check the pool's address, and what the SOCKS5 server lets us connect to"
+            }
+            Self::TlsAuthority => {
+                "put the authority of the pool's certificate into the Secret of spec.tls.caSecretRef, or pin a self-signed one in spec.tls.pins"
+            }
+            Self::TlsBroken => {
+                "report it to the pool; if it lasts, look at who is between you and the pool"
+            }
+            Self::TlsClientCertificate => {
+                "give the certificate that the pool knows in the Secret of spec.tls.clientCertificateSecretRef"
+            }
+            Self::TlsClosed | Self::TlsNotSpoken => {
+                "check that the endpoint's port is the pool's TLS port; in the clear it is stratum+tcp://"
+            }
+            Self::TlsDates => {
+                "tell the pool that its certificate is out of date, and compare this machine's clock"
+            }
+            Self::TlsIncompatible => {
+                "lower spec.tls.minVersion, if the pool is to be trusted with less"
+            }
+            Self::TlsName => {
+                "use the host that the certificate is for, or name that in spec.tls.serverName"
+            }
+            Self::TlsOnly => "write the endpoint as stratum+ssl://",
+            Self::TlsPin => {
+                "ask the pool for the fingerprint of its certificate, and put that into spec.tls.pins; do not pin what you have not asked for"
+            }
+            Self::ConfigChanged
+            | Self::Disconnected
+            | Self::JobSilence
+            | Self::Moved
+            | Self::Reconnect
+            | Self::Stopped
+            | Self::SubmitTimeout => "none needed unless it lasts",
+        }
+    }
+
+    /// Whether it is about how the pool is reached, which the documents say: whoever wrote them can do something.
+    pub(crate) const fn is_of_the_way(self) -> bool {
+        matches!(
+            self,
+            Self::SocksFailed
+                | Self::SocksLogin
+                | Self::SocksRefused
+                | Self::TlsAuthority
+                | Self::TlsBroken
+                | Self::TlsClientCertificate
+                | Self::TlsClosed
+                | Self::TlsDates
+                | Self::TlsIncompatible
+                | Self::TlsName
+                | Self::TlsNotSpoken
+                | Self::TlsOnly
+                | Self::TlsPin
+        )
     }
 }
 

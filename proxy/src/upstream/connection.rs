@@ -15,7 +15,7 @@ use loka_stratum::upstream::{Event, Login, Outbox, PoolError, Ready, Resumed, Up
 use tokio::time::{sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::addresses::Follow;
+use super::addresses::{Follow, of_tls};
 use super::names::Names;
 use super::task::PoolTask;
 use super::wishes::{Suggested, Wanted};
@@ -23,6 +23,7 @@ use super::{Handoff, InFlight, News, at, timeouts};
 use crate::policy::redirect::is_allowed;
 use crate::telemetry::PoolEvent;
 use crate::telemetry::reasons::{Clean, Obeyed, PoolDownReason};
+use crate::tls::pool::Fault;
 use crate::transport::Transport;
 use crate::wire::{Interest, Progress, Wire};
 
@@ -39,6 +40,9 @@ const BATCH_MAX: usize = 64;
 
 /// A pool that takes no bytes for this long is dead.
 const WRITE_STALL: Duration = Duration::from_secs(10);
+
+/// What a TLS server says to whoever does not speak TLS begins with this byte, and nothing in Stratum does.
+const TLS_ALERT: u8 = 0x15;
 
 /// Who we say that we are.
 const USER_AGENT: &str = concat!("loka-stratum/", env!("CARGO_PKG_VERSION"));
@@ -112,7 +116,8 @@ impl End {
     }
 
     fn disconnected(error: &io::Error) -> Self {
-        Self::down(PoolDownReason::Disconnected, error.to_string())
+        let reason = Fault::of(error).map_or(PoolDownReason::Disconnected, of_tls);
+        Self::down(reason, error.to_string())
     }
 }
 
@@ -318,6 +323,10 @@ impl<'a> Connection<'a> {
             )),
             Some(Err(error)) => Err(End::disconnected(&error)),
             Some(Ok(Progress::Read)) => {
+                if self.pool.tls.is_none() && self.wire.first_byte() == Some(TLS_ALERT) {
+                    let detail = "the pool answers with TLS".to_owned();
+                    return Err(End::down(PoolDownReason::TlsOnly, detail));
+                }
                 let now = self.now();
                 while let Some(line) = self.wire.next_line().map_err(PoolError::from)? {
                     self.machine.handle_line(now, line, &mut self.out)?;
@@ -389,6 +398,7 @@ impl<'a> Connection<'a> {
         telemetry.emit(PoolEvent::JobReceived { route, pool, clean });
         self.task.jobs.job(&notify.job_id, is_clean);
         self.task.measures.job(now.instant, notify.prev_hash);
+        self.task.parts.pulse.heard(now.instant);
         if let Err(detail) = self.verified(&notify, &context) {
             self.task.works_not(&detail);
             self.task.tell(News::Unfit { source, detail }).await;
@@ -431,9 +441,11 @@ impl<'a> Connection<'a> {
     /// is time, and then we log in there as the very same.
     fn reconnect_asked(&mut self, host: Option<&str>, port: Option<u16>, wait: Duration) {
         let configured = &self.pool.endpoint;
+        // Who names nobody means where we are, which a redirection may have led to.
+        let here = self.task.redirect.as_ref().unwrap_or(configured);
         let to = Endpoint {
-            host: host.unwrap_or(&configured.host).to_owned(),
-            port: port.unwrap_or(configured.port),
+            host: host.unwrap_or(&here.host).to_owned(),
+            port: port.unwrap_or(here.port),
         };
         let obeyed = match is_allowed(self.pool.reconnect, &configured.host, host) {
             true => Obeyed::Yes,

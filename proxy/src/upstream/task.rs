@@ -12,12 +12,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 
-use super::addresses::{Follow, Reached, reach};
+use super::addresses::{Follow, Reached, Unreached, Way};
 use super::connection::{Connection, End, Load};
 use super::facts::Measures;
 use super::held::Held;
 use super::unsettled::{LiveJobs, Unsettled};
-use super::{Facts, Handoff, InFlight, News, Notice, PoolId, Update, Wanted, at};
+use super::{Facts, Handoff, InFlight, News, Notice, PoolId, Pulse, Update, Wanted, at};
 use crate::clock::Clock;
 use crate::policy::allow_list::AllowedPools;
 use crate::policy::backoff::{Backoff, Fault};
@@ -26,6 +26,8 @@ use crate::sink::ledger::{Lost, Unanswered};
 use crate::telemetry::reasons::PoolDownReason;
 use crate::telemetry::traces::ShareOutcome;
 use crate::telemetry::{PoolEvent, Telemetry};
+use crate::tls::TlsError;
+use crate::tls::pool::PoolTerms;
 use crate::transport::Dial;
 
 /// A session that had jobs for this long makes its loss a fresh fault: the first retry is immediate again.
@@ -44,6 +46,7 @@ pub(crate) struct TaskParts {
     pub(crate) settings: watch::Receiver<Arc<Pool>>,
     pub(crate) wanted: watch::Receiver<Wanted>,
     pub(crate) facts: watch::Sender<Facts>,
+    pub(crate) pulse: Arc<Pulse>,
     pub(crate) version_mask: VersionMask,
     pub(crate) submits: mpsc::Receiver<Handoff>,
     pub(crate) updates: mpsc::Sender<Update>,
@@ -167,7 +170,7 @@ impl PoolTask {
         });
         self.tell(News::Connecting).await;
         let limit = Duration::from_millis(pool.timeouts.connect_ms);
-        let end = match self.dial(&endpoint, limit).await {
+        let end = match self.dial(&pool, &endpoint, limit).await {
             Ok(reached) => self.connected(&pool, &endpoint, reached).await,
             Err(end) => end,
         };
@@ -258,20 +261,24 @@ impl PoolTask {
         });
     }
 
-    async fn dial(&mut self, endpoint: &Endpoint, limit: Duration) -> Result<Reached, End> {
+    async fn dial(
+        &mut self,
+        pool: &Pool,
+        endpoint: &Endpoint,
+        limit: Duration,
+    ) -> Result<Reached, End> {
         let Endpoint { host, port } = endpoint;
         let deadline = self.parts.clock.now().instant + limit;
-        let dial = Arc::clone(&self.parts.dial);
-        let mut dialling = pin!(reach(dial, endpoint.clone(), self.start, limit));
+        let way = self.way(pool, endpoint)?;
+        let mut dialling = pin!(way.reach(self.start, limit));
         loop {
             let wake = self.chores_at().map_or(deadline, |chores| chores.min(deadline));
             tokio::select! {
                 biased;
                 () = self.parts.stop.cancelled() => return Err(End::stopped()),
-                reached = &mut dialling => return reached.map_err(|error| End::down(
-                    PoolDownReason::ConnectFailed,
-                    format!("connecting to {host}:{port}: {error}"),
-                )),
+                reached = &mut dialling => return reached.map_err(|Unreached { reason, detail }| {
+                    End::down(reason, format!("connecting to {host}:{port}: {detail}"))
+                }),
                 Some(handoff) = self.parts.submits.recv() => self.hold(handoff),
                 () = sleep_until(at(wake)) => {}
             }
@@ -282,6 +289,19 @@ impl PoolTask {
                 return Err(End::down(PoolDownReason::ConnectTimeout, detail));
             }
         }
+    }
+
+    /// Where the pool has sent us changes nothing of how it is reached.
+    fn way(&self, pool: &Pool, endpoint: &Endpoint) -> Result<Way, End> {
+        let tls = pool.tls.as_ref().map(|tls| PoolTerms::new(tls, self.parts.clock)).transpose();
+        // The configuration was checked; one that cannot be used must not pass for none.
+        let unusable = |error: TlsError| End::down(PoolDownReason::TlsBroken, error.to_string());
+        Ok(Way {
+            dial: Arc::clone(&self.parts.dial),
+            endpoint: endpoint.clone(),
+            socks5: pool.socks5.clone(),
+            tls: tls.map_err(unusable)?,
+        })
     }
 
     /// Waits until `until`, while shares are held and not lost.
@@ -406,10 +426,22 @@ impl PoolTask {
 /// What an end says about the next try.
 fn fault(end: &End) -> Fault {
     match end.reason {
-        PoolDownReason::LoginRefused | PoolDownReason::NotAllowed => Fault::Refused,
+        PoolDownReason::LoginRefused | PoolDownReason::NotAllowed | PoolDownReason::SocksLogin => {
+            Fault::Refused
+        }
         PoolDownReason::FirstJobTimeout
         | PoolDownReason::HandshakeTimeout
-        | PoolDownReason::Misbehaved => Fault::Unserved,
+        | PoolDownReason::Misbehaved
+        | PoolDownReason::TlsAuthority
+        | PoolDownReason::TlsBroken
+        | PoolDownReason::TlsClientCertificate
+        | PoolDownReason::TlsClosed
+        | PoolDownReason::TlsDates
+        | PoolDownReason::TlsIncompatible
+        | PoolDownReason::TlsName
+        | PoolDownReason::TlsNotSpoken
+        | PoolDownReason::TlsOnly
+        | PoolDownReason::TlsPin => Fault::Unserved,
         // Some pools hang up instead of refusing a login.
         PoolDownReason::Disconnected if !end.had_session => Fault::Unserved,
         PoolDownReason::ConfigChanged
@@ -419,6 +451,8 @@ fn fault(end: &End) -> Fault {
         | PoolDownReason::JobSilence
         | PoolDownReason::Moved
         | PoolDownReason::Reconnect
+        | PoolDownReason::SocksFailed
+        | PoolDownReason::SocksRefused
         | PoolDownReason::Stopped
         | PoolDownReason::SubmitTimeout => Fault::Lost,
     }

@@ -142,6 +142,14 @@ fn each_value_of_the_config_is_explained() {
             "health": {"submitStall": "1s"},
             "suggestDifficulty": "Disabled",
             "reconnect": "Never",
+            "endpoints": [{"url": "stratum+ssl://a:1"}],
+            "tls": {
+                "caSecretRef": {"name": "authority"},
+                "clientCertificateSecretRef": {"name": "certificate"},
+                "pins": [format!("sha256:{}", "0".repeat(64))],
+                "serverName": "a",
+            },
+            "proxy": {"socks5": "a:1", "credentialsSecretRef": {"name": "socks"}},
         }}),
     );
     let rendered = rendered(&table, Kind::StratumProxy, &edit);

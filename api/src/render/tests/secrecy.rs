@@ -31,7 +31,12 @@ spec: {endpoints: [{url: 'stratum+tcp://a:1'}], account: a, passwordSecretRef: {
 apiVersion: stratum.loka.dev/v1alpha1
 kind: StratumPool
 metadata: {name: two}
-spec: {endpoints: [{url: 'stratum+tcp://b:1'}], account: a, passwordSecretRef: {name: s, key: k}}
+spec:
+  endpoints: [{url: 'stratum+ssl://b:1'}]
+  account: a
+  passwordSecretRef: {name: s, key: k}
+  tls: {caSecretRef: {name: t}, clientCertificateSecretRef: {name: t}}
+  proxy: {socks5: 'c:1', credentialsSecretRef: {name: t}}
 ---
 apiVersion: v1
 kind: Secret
@@ -40,6 +45,11 @@ metadata:
   annotations: {kubectl.kubernetes.io/last-applied-configuration: '{\"password\":\"hunter2\"}'}
 stringData: {password: hunter2SECRET}
 data: {k: aHVudGVyMg==}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: t}
+stringData: {ca.crt: hunter2, tls.crt: hunter2, tls.key: hunter2, username: hunter2, password: 'hunter2 '}
 ";
 
 fn farm(pool: &str, secret: &str) -> String {

@@ -35,6 +35,17 @@ fn an_edit_of_a_pool_or_its_secret_finds_every_user_and_no_other() {
     assert_eq!(names(&index.users_of_secret("mining", "password")), ["east", "west"]);
     assert_eq!(names(&index.users_of_secret("other", "password")), [""; 0]);
     assert_eq!(index.pools_of_secret("mining", "password").len(), 1);
+    let mut encrypted = pool(None);
+    encrypted.tls = serde_json::from_value(json!({
+        "caSecretRef": {"name": "authority"},
+        "clientCertificateSecretRef": {"name": "us"},
+        "minVersion": "TLS1_2",
+    }))
+    .unwrap();
+    index.put_pool("mining", "b", Some(&encrypted));
+    assert_eq!(names(&index.users_of_secret("mining", "authority")), ["east", "west"]);
+    assert_eq!(names(&index.users_of_secret("mining", "us")), ["east", "west"]);
+    assert_eq!(names(&index.users_of_secret("mining", "password")), [""; 0]);
 }
 
 #[test]

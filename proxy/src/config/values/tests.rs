@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
-use loka_api::DocumentId;
-use loka_api::runtime_config::Rule;
+use loka_api::runtime_config::{PoolTls, Rule};
+use loka_api::{DocumentId, Secret};
 
 use super::*;
 use crate::config::fixture::{FARM, OnDisk, with_password};
@@ -63,7 +63,7 @@ fn every_layout_that_the_contract_takes_is_one_of_the_core() {
 #[test]
 fn a_pushed_configuration_that_the_core_cannot_work_with_is_refused_at_its_field() {
     let cases = [
-        (problem(|config| config.schema = SCHEMA + 1), "has schema 4"),
+        (problem(|config| config.schema = SCHEMA + 1), "has schema 5"),
         (
             problem(|config| config.listeners[0].difficulty.min = "0".to_owned()),
             "spec.listeners[0].difficulty.min (\"0\")",
@@ -112,6 +112,20 @@ fn a_pushed_configuration_that_the_core_cannot_work_with_is_refused_at_its_field
         (
             problem(|config| config.listeners[0].tls = Some(wanted("", &pair().1))),
             "spec.listeners[0].tls.secretRef: tls.crt holds no certificate in PEM",
+        ),
+        (
+            problem(|config| {
+                let ca_pem = Some(Secret::new("none"));
+                config.routes[0].pools[0].tls = Some(PoolTls { ca_pem, ..PoolTls::default() });
+            }),
+            "StratumPool/primary: spec.tls.caSecretRef: there is no certificate of an authority",
+        ),
+        (
+            problem(|config| {
+                let server_name = Some("a b".to_owned());
+                config.routes[0].pools[0].tls = Some(PoolTls { server_name, ..PoolTls::default() });
+            }),
+            "StratumPool/primary: spec.tls.serverName: is no name",
         ),
     ];
     for (text, expected) in cases {

@@ -174,7 +174,7 @@ fn down(
     (detail, retry_in): (&str, Option<Duration>),
 ) {
     let (detail, retry) = (Said(detail), retry_in.map(seconds));
-    let remedy = down_remedy(reason);
+    let remedy = reason.remedy();
     warn!(route, pool, %reason, %detail, retry_in_seconds = retry, remedy, "pool down");
 }
 
@@ -223,27 +223,4 @@ fn unverified(route: &str, pool: &str, detail: &str) {
 fn reconnect_asked(route: &str, pool: &str, (to, wait): (&str, Duration), obeyed: Obeyed) {
     let (to, wait_seconds) = (Said(to), seconds(wait));
     warn!(target: AUDIT, route, pool, %to, wait_seconds, %obeyed, "pool asked us to reconnect");
-}
-
-const fn down_remedy(reason: PoolDownReason) -> &'static str {
-    match reason {
-        PoolDownReason::ConnectFailed | PoolDownReason::ConnectTimeout => {
-            "check the endpoint's host and port, DNS, and that egress to it is allowed"
-        }
-        PoolDownReason::HandshakeTimeout | PoolDownReason::FirstJobTimeout => {
-            "check that the endpoint speaks Stratum V1 without TLS on this port"
-        }
-        PoolDownReason::NotAllowed => "compare the StratumPool with the allow-list",
-        PoolDownReason::LoginRefused => {
-            "correct the account or the password; it is tried again meanwhile"
-        }
-        PoolDownReason::Misbehaved => "report it to the pool, with this line",
-        PoolDownReason::ConfigChanged
-        | PoolDownReason::Disconnected
-        | PoolDownReason::JobSilence
-        | PoolDownReason::Moved
-        | PoolDownReason::Reconnect
-        | PoolDownReason::Stopped
-        | PoolDownReason::SubmitTimeout => "none needed unless it lasts",
-    }
 }
