@@ -28,7 +28,10 @@ fn pools() -> [PoolSettings; 2] {
     [pool("a", 1), pool("b", 2)]
 }
 
-pub(super) fn play<F: Future<Output = Farm>>(change: Change, scenario: impl FnOnce(Farm) -> F) -> Outcome {
+pub(super) fn play<F: Future<Output = Farm>>(
+    change: Change,
+    scenario: impl FnOnce(Farm) -> F,
+) -> Outcome {
     let (conditions, rates) = (Conditions::ORDINARY, vec![RATE; MINERS]);
     let site = Site { seed: 13, conditions, settings: pools(), rates, change };
     farm::play(site, MinerLinks::Whole, scenario)

@@ -6,7 +6,9 @@ use loka_farm::network::Conditions;
 use loka_farm::pool::{DifficultyPolicy, PoolSettings, VersionRolling};
 use loka_tests::books::MinerLinks;
 
-use super::farm::{ALPHA, Change, DIFFICULTY, Farm, RATE, Site, UNIX_START, in_virtual_time, seconds};
+use super::farm::{
+    ALPHA, Change, DIFFICULTY, Farm, RATE, Site, UNIX_START, in_virtual_time, seconds,
+};
 use super::hub::Hub;
 
 /// One of each firmware.
