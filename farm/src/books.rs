@@ -23,8 +23,14 @@ pub struct Ledger {
 /// A row of the ledger.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Row {
+    /// What the miners took.
+    #[serde(default)]
+    pub route: String,
     /// Empty when the shares named no known job.
     pub pool: String,
+    /// Who is paid there.
+    #[serde(default)]
+    pub account: String,
     /// What was counted.
     #[serde(flatten)]
     pub counts: Counts,
@@ -44,6 +50,7 @@ pub struct Counts {
     pub pool_rejected: BTreeMap<String, u64>,
     pub unanswered: BTreeMap<String, u64>,
     pub lost: BTreeMap<String, u64>,
+    pub accepted_difficulty: f64,
     pub due_difficulty: f64,
     pub pool_accepted_difficulty: f64,
 }
@@ -200,6 +207,7 @@ impl Counts {
             pool_rejected,
             unanswered,
             lost,
+            accepted_difficulty,
             due_difficulty,
             pool_accepted_difficulty,
         } = other;
@@ -214,6 +222,7 @@ impl Counts {
         merge(&mut self.pool_rejected, pool_rejected);
         merge(&mut self.unanswered, unanswered);
         merge(&mut self.lost, lost);
+        self.accepted_difficulty += accepted_difficulty;
         self.due_difficulty += due_difficulty;
         self.pool_accepted_difficulty += pool_accepted_difficulty;
         self

@@ -47,7 +47,7 @@ pub use self::peer::{ConnectionId, ConnectionView};
 pub use self::settings::{
     Accounts, BIP320_MASK, BRANCHES_MAX, DifficultyPolicy, EXTRANONCE1_BYTES_MAX,
     EXTRANONCE2_BYTES_MAX, FirstDifficulty, FirstJob, PoolSettings, Resumption, SettingsError,
-    VersionRolling,
+    Suggestions, VersionRolling,
 };
 
 /// A running pool. Dropping it stops its tasks; [`Self::shutdown`] waits for their end.

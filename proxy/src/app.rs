@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::books::{Books, Kept};
 use crate::clock::Clock;
 use crate::control::{self, AllowedPools, Answer, ConfigFeed, Offer, Offered, Ports, Shown};
 use crate::fleet::{Dedicated, FleetSeams, RouteOutput};
@@ -65,6 +66,8 @@ pub struct Seams {
     pub address: IpAddr,
     /// Makes every random choice of the process.
     pub seed: u64,
+    /// The ledger: a new one, or one that goes on from an earlier process.
+    pub books: Books,
 }
 
 /// A running proxy.
@@ -85,6 +88,7 @@ struct DrainOrder {
 #[derive(Debug)]
 struct Shared {
     ledger: Arc<Ledger>,
+    kept: Option<watch::Receiver<Kept>>,
     clock: Clock,
     shown: Shown,
     /// Written when the configuration changes, read by status pages and drain.
@@ -165,12 +169,9 @@ impl App {
     pub async fn start(seams: Seams, feed: ConfigFeed) -> Result<Self, BindError> {
         let ConfigFeed { first, offers, shown, allowed } = feed;
         let tasks = Tasks::default();
-        let shared = Arc::new(Shared {
-            ledger: Arc::new(Ledger::default()),
-            clock: seams.clock,
-            shown,
-            view: Mutex::default(),
-        });
+        let Books { ledger, kept } = seams.books.clone();
+        let shared =
+            Arc::new(Shared { ledger, kept, clock: seams.clock, shown, view: Mutex::default() });
         let stop = CancellationToken::new();
         let (drain, drain_orders) = watch::channel(None);
         let mut supervisor = Supervisor::new(seams, offers, allowed, Arc::clone(&shared), &tasks);

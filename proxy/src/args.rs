@@ -129,10 +129,6 @@ pub struct SnapshotArgs {
     #[arg(conflicts_with_all = ["secrets_dir", "proxy"])]
     pub snapshot: Option<PathBuf>,
 
-    /// Directory where the last known good snapshot is kept; it holds passwords
-    #[arg(long, value_name = "DIR", env = "STRATUM_STATE_DIR", requires = "snapshot")]
-    pub state: Option<PathBuf>,
-
     /// The operator's control stream; without it only the mounted snapshot is followed
     #[arg(long, value_name = "HOST:PORT", env = "STRATUM_CONTROL")]
     #[arg(requires_all = ["snapshot", "control_ca", "control_token"])]
@@ -189,6 +185,11 @@ pub struct RunArgs {
     /// What may be mined on.
     #[command(flatten)]
     pub limits: LimitArgs,
+
+    /// Directory for what the next start goes on from, of this process alone: the ledger, and the
+    /// last known good snapshot, which holds passwords [default: the ledger begins anew]
+    #[arg(long, value_name = "DIR", env = "STRATUM_STATE_DIR")]
+    pub state: Option<PathBuf>,
 
     /// Address of /livez, /readyz, /metrics, /ledger and /status; port 0 takes a free one
     #[arg(long, value_name = "ADDR", env = "STRATUM_ADMIN")]

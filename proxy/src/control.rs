@@ -7,7 +7,6 @@
 
 mod allow_list;
 mod files;
-mod kept;
 mod snapshot;
 mod stream;
 

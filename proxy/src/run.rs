@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::admin;
 use crate::app::{App, Seams};
 use crate::args::{Exit, RunArgs, SnapshotArgs};
+use crate::books::{self, Books};
 use crate::clock::Clock;
 use crate::config::{Blame, ConfigError, Inputs};
 use crate::control::{
@@ -71,6 +72,11 @@ async fn serve(args: RunArgs, environment: Environment) -> anyhow::Result<Exit> 
     let stop = CancellationToken::new();
     let (list, allowed) = allow_list(&args, &telemetry)?;
     let (source, feed) = source(&args, environment, allowed, &telemetry)?;
+    let (books, keep) = match &args.state {
+        Some(directory) => books::open(directory, Clock::System, telemetry.clone())
+            .map(|(books, keep)| (books, Some(keep)))?,
+        None => (Books::default(), None),
+    };
     let admin = Admin::bind(args.admin).await?;
     let threads = args.threads.unwrap_or_else(cores);
     let workers = Workers::start(threads, &stop).context("cannot start the session threads")?;
@@ -82,6 +88,7 @@ async fn serve(args: RunArgs, environment: Environment) -> anyhow::Result<Exit> 
         telemetry: telemetry.clone(),
         address: args.bind,
         seed: fastrand::u64(..),
+        books,
     };
     let app = App::start(seams, feed).await?;
     let reload = Arc::new(Notify::new());
@@ -89,6 +96,9 @@ async fn serve(args: RunArgs, environment: Environment) -> anyhow::Result<Exit> 
     let background = Tasks::default();
     source.follow(&app, Arc::clone(&reload), &stop, &background);
     background.spawn(hangups(reload, stop.clone()));
+    if let Some(keep) = keep {
+        background.spawn(keep.run(stop.clone()));
+    }
     if let Some(list) = list {
         background.spawn(list.run(stop.clone()));
     }
@@ -124,7 +134,7 @@ fn source(
     allowed: AllowedPools,
     telemetry: &Telemetry,
 ) -> anyhow::Result<(Source, ConfigFeed)> {
-    let Some(settings) = snapshot_settings(&args.pod, &allowed) else {
+    let Some(settings) = snapshot_settings(args, &allowed) else {
         let inputs = Inputs::from(args.input.clone());
         let (files, feed) = follow_files(inputs, environment, allowed, telemetry.clone())?;
         return Ok((Source::Files(Box::new(files)), feed));
@@ -137,9 +147,9 @@ fn source(
     Ok((Source::Snapshots { follow: Box::new(follow), stream }, feed))
 }
 
-fn snapshot_settings(args: &SnapshotArgs, allowed: &AllowedPools) -> Option<SnapshotSettings> {
-    let (mounted, state) = (args.snapshot.clone()?, args.state.clone()?);
-    let (schema, allowed) = (args.schema_max, allowed.clone());
+fn snapshot_settings(args: &RunArgs, allowed: &AllowedPools) -> Option<SnapshotSettings> {
+    let (mounted, state) = (args.pod.snapshot.clone()?, args.state.clone()?);
+    let (schema, allowed) = (args.pod.schema_max, allowed.clone());
     Some(SnapshotSettings { mounted, state, schema, allowed })
 }
 

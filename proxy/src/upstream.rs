@@ -15,9 +15,10 @@ use loka_stratum::share::VerifiedShare;
 use loka_stratum::types::{SourceId, VersionMask};
 use loka_stratum::upstream::Timeouts;
 use loka_stratum::work::Now;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::sink::ledger::DueShare;
+use crate::sink::ledger::{DueShare, Lost};
 use crate::telemetry::reasons::PoolDownReason;
 
 mod addresses;
@@ -25,6 +26,7 @@ mod connection;
 mod facts;
 mod held;
 mod names;
+mod pulse;
 mod record;
 mod sequel;
 mod socks5;
@@ -35,7 +37,8 @@ mod unsettled;
 mod wishes;
 
 pub(crate) use self::facts::Facts;
-pub(crate) use self::held::HOLD_MAX;
+pub(crate) use self::held::{HOLD_MAX, give_up};
+pub(crate) use self::pulse::{Pulse, Spent, Stay};
 pub(crate) use self::record::ShareRecord;
 pub(crate) use self::sequel::Sequel;
 pub(crate) use self::task::{PoolTask, TaskParts};
@@ -44,6 +47,9 @@ pub(crate) use self::wishes::Wanted;
 /// Shares that may wait for a pool's task. Sessions wait for their own before they read on, so this bounds nothing that
 /// an honest farm reaches: it is one share for each of as many miners.
 pub(crate) const SUBMITS_MAX: usize = 4096;
+
+/// Blocks that may wait beyond the bound of shares, in each place where shares wait.
+pub(crate) const BLOCKS_MAX: usize = 64;
 
 /// Updates that may wait for a route; its task does nothing slow.
 pub(crate) const UPDATES_MAX: usize = 256;
@@ -57,6 +63,28 @@ pub(crate) struct PoolHandle {
     pub(crate) submits: mpsc::Sender<Handoff>,
     /// Whether it is told miners' names. Changes with the configuration; only a hint, for the task decides.
     pub(crate) wants_names: AtomicBool,
+    /// When it was last heard of.
+    pub(crate) pulse: Arc<Pulse>,
+}
+
+// === impl PoolHandle ===
+
+impl PoolHandle {
+    /// Hands a share to the pool's task.
+    ///
+    /// # Errors
+    /// Why it is lost, with the share, when the task has ended or so many wait that there is only room for blocks.
+    pub(crate) fn hand_over(&self, handoff: Handoff) -> Result<(), Box<(Lost, Handoff)>> {
+        if self.submits.capacity() <= BLOCKS_MAX && !handoff.share.block_candidate() {
+            return Err(Box::new((Lost::Backlog, handoff)));
+        }
+        self.submits.try_send(handoff).map_err(|refused| {
+            Box::new(match refused {
+                TrySendError::Full(handoff) => (Lost::Backlog, handoff),
+                TrySendError::Closed(handoff) => (Lost::SessionLost, handoff),
+            })
+        })
+    }
 }
 
 /// A pool task, unique in the life of the process.

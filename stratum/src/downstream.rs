@@ -71,7 +71,23 @@ pub enum NoPool {
     Close {
         /// How long they are held first.
         after: Duration,
+        /// Since when there has been nothing to mine on; none while there is. Who comes later is not held for as long again.
+        since: Option<Instant>,
     },
+}
+
+// === impl NoPool ===
+
+impl NoPool {
+    /// When a miner is let go that has waited since `waiting`.
+    fn closes_at(self, waiting: Instant) -> Option<Instant> {
+        match self {
+            Self::Hold | Self::Wait => None,
+            Self::Close { after, since } => {
+                Some(since.map_or(waiting, |since| since.min(waiting)) + after)
+            }
+        }
+    }
 }
 
 /// What the machine may look at while it works.
@@ -337,6 +353,12 @@ impl Downstream {
         matches!(&self.phase, Phase::Mining(state) if state.was_sent_a_job())
     }
 
+    /// The lane whose job the miner had last on this connection.
+    pub fn lane_told(&self) -> Option<LaneId> {
+        let Phase::Mining(state) = &self.phase else { return None };
+        state.lane_told()
+    }
+
     /// The name that the miner was told its session by, once it was.
     pub fn session(&self) -> Option<SessionToken> {
         self.miner_id().map(|_| self.token)
@@ -401,9 +423,11 @@ impl Downstream {
                 let wanted = password.difficulty().or(wishes.wanted);
                 let floor = password.minimum().or(wishes.floor);
                 self.peer.wish(Wishes { wanted, floor });
+                let is_first = self.peer.workers.is_empty();
                 self.authorize(view, id, worker, out);
-                // A miner that was given work before it authorized; for any other this changes nothing.
-                if let Some(wanted) = wanted {
+                // A miner that was given work before it authorized, or says more with a further name.
+                if let Some(wanted) = wanted.filter(|_| is_first || password.difficulty().is_some())
+                {
                     self.suggest(view, wanted, out);
                 }
             }

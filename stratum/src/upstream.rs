@@ -24,7 +24,7 @@ mod tests;
 use self::asides::{Aside, Asides};
 use self::handshake::{Authorizing, Configuring, SubscribeForm, Subscribing};
 use self::pending::Pending;
-pub use self::pending::PoolReject;
+pub use self::pending::{PoolReject, Worth};
 
 /// Malformed lines that a pool may send before its connection is given up: one garbled line must not cost a session.
 pub const MALFORMED_LINES_MAX: u32 = 16;
@@ -353,10 +353,15 @@ impl<T> Upstream<T> {
         self.timeouts = timeouts;
     }
 
-    /// Writes a share.
+    /// Whether a submit of this worth can be written: the pool is logged in to, and not too many verdicts are outstanding.
+    pub fn takes(&self, worth: Worth) -> bool {
+        matches!(self.phase, Phase::Working) && self.pending.has_room(worth)
+    }
+
+    /// Writes a share, for which [`Self::takes`] has said that there is room.
     ///
     /// # Errors
-    /// The token comes back when the pool is not logged in to or too many verdicts are outstanding.
+    /// The token comes back when the pool is not logged in to or there is not even room for a block.
     pub fn submit(
         &mut self,
         now: Now,
@@ -543,7 +548,10 @@ impl<T> Upstream<T> {
 /// Whether there is anything to work with. Whether it is enough, and for whom, is the route's to say.
 pub(crate) fn usable_size(extranonce2_size: u8) -> Result<(), String> {
     match extranonce2_size {
-        0 => Err("extranonce2 size 0 leaves nothing to a miner (at least a byte is needed)".to_owned()),
+        0 => {
+            Err("extranonce2 size 0 leaves nothing to a miner (at least a byte is needed)"
+                .to_owned())
+        }
         1.. => Ok(()),
     }
 }

@@ -395,7 +395,10 @@ impl WorkBoard {
         let given = context.extranonce2_size;
         if let Some(layout) = self.fixed_layout {
             let needed = layout.total();
-            return layout.fits(given).then_some(layout).ok_or(LayoutMisfit::Layout { needed, given });
+            return layout
+                .fits(given)
+                .then_some(layout)
+                .ok_or(LayoutMisfit::Layout { needed, given });
         }
         let in_use = self.work.layout.filter(|layout| layout.fits(given) && self.is_kept(*layout));
         let sizes = || self.offers.iter().map(|offer| offer.context.extranonce2_size);

@@ -21,7 +21,7 @@ mod world;
 
 use std::fs;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use loka_farm::paid::budget::Budgets;
 use loka_farm::paid::judgement::{Cause, Judgement, Terms};
@@ -53,6 +53,9 @@ fn main() -> ExitCode {
     }
 }
 
+/// What timers of a real clock add to the network's latency: they are rounded up to a millisecond, here and in the gateway.
+const TIMER_GRAIN: Duration = Duration::from_millis(2);
+
 fn run(options: &Options) -> Result<Report, String> {
     let started = Instant::now();
     let plan = Plan::new(options.shape.shape(), options.seed);
@@ -71,7 +74,11 @@ fn run(options: &Options) -> Result<Report, String> {
         ShapeName::Day | ShapeName::Short => simulated::run_both(&experiment),
         ShapeName::Sockets => sockets::run_both(&experiment)?,
     };
-    let terms = Terms { latency: LATENCY, grace: STALE_GRACE };
+    let latency = match options.shape {
+        ShapeName::Day | ShapeName::Short => LATENCY,
+        ShapeName::Sockets => LATENCY + TIMER_GRAIN,
+    };
+    let terms = Terms { latency, grace: STALE_GRACE };
     let judged = |records: &[_]| Judgement::of(records, &plan, &terms);
     let (proxied, direct) = (judged(&proxied), judged(&direct));
     let results = Results { plan: &plan, proxy: &proxied, direct: &direct, budget };

@@ -14,6 +14,7 @@ use loka_farm::network::{Net, NetListener, NetStream};
 use loka_farm::paid::book::Book;
 use loka_farm::paid::plan::PoolId;
 use loka_proxy::app::{App, Seams};
+use loka_proxy::books::Books;
 use loka_proxy::clock::Clock;
 use loka_proxy::control::{Offered, Publisher};
 use loka_proxy::telemetry::Telemetry;
@@ -225,6 +226,7 @@ impl Pod {
             telemetry,
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             seed: seed.wrapping_add(number as u64),
+            books: Books::default(),
         };
         let app = App::start(seams, feed).await.expect("a free name");
         Self { number, app, publisher, net }

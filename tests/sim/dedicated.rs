@@ -46,7 +46,7 @@ fn play<F: Future<Output = Farm>>(
 }
 
 /// Pools' books and ours, and the miners were told what the pools said.
-fn assert_miners_know_what_their_pools_said(outcome: &Outcome) {
+pub(super) fn assert_miners_know_what_their_pools_said(outcome: &Outcome) {
     let ledger = &outcome.ledger;
     ledger.assert_balanced();
     assert!(ledger.is_quiet(), "{:?}", ledger.total);
@@ -96,6 +96,29 @@ fn a_pool_that_dies_is_left_by_each_miner_and_by_none_of_its_links() {
     assert_miners_know_what_their_pools_said(&outcome);
     let [alpha, beta] = &outcome.pools[..] else { panic!("two pools") };
     assert!(alpha.accepted > 100 && beta.accepted > 50, "{alpha:?} {beta:?}");
+}
+
+/// The answers of its miners are the pool's, so one that gives none must not be waited for: neither by the miner, which
+/// finds more, nor once its route has moved on.
+#[test]
+fn a_pool_that_stops_answering_submits_holds_up_no_miner() {
+    let outcome = play(dedicated, async |mut farm| {
+        farm.mine_until(seconds(60)).await;
+        let before = farm.pool(1).counts().accepted;
+        farm.suffer(&Fault::WithholdVerdicts(0)).await;
+        farm.mine_until(seconds(80)).await;
+        let paid = farm.pool(1).counts().accepted - before;
+        // Some miners find their first share for the silent pool late in this; those who were heard mine elsewhere.
+        assert!(paid > 40, "{paid} shares in 20 s at the pool that answers");
+        farm.suffer(&Fault::Revive(0)).await;
+        farm.mine_until(seconds(180)).await;
+        farm
+    });
+    outcome.ledger.assert_balanced();
+    for miner in &outcome.miners {
+        assert_eq!(miner.traps, [], "{}", miner.profile);
+        assert_eq!(miner.counts.connects, 1, "{} reconnected", miner.profile);
+    }
 }
 
 #[test]

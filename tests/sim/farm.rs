@@ -1,6 +1,5 @@
 //! A farm in memory: two pools, the proxy, and miners of different firmware.
 
-use std::fmt::Write as _;
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -10,21 +9,20 @@ use std::time::Duration;
 use loka_api::runtime_config::RuntimeConfig;
 use loka_api::{Layered, Resources, render};
 use loka_farm::judge::Difficulty;
-use loka_farm::miner::counts::Disconnect;
 use loka_farm::miner::dial::NetDial;
 use loka_farm::miner::rack::Rack;
 use loka_farm::miner::ticket::{NoTickets, TicketSink};
-use loka_farm::miner::{MinerSetup, MinerStatus, TICK};
+use loka_farm::miner::{MinerSetup, TICK};
 use loka_farm::network::{Chunking, Conditions, Net, NetStream};
 use loka_farm::pool::{
-    Clean, DifficultyPolicy, Forms, PoolCounts, PoolSettings, PracticePool, Rejection, Resumption,
+    Clean, DifficultyPolicy, Forms, PoolSettings, PracticePool, Rejection, Resumption,
     VersionRolling,
 };
 use loka_farm::profile::Profile;
-use loka_farm::trap::{Fault, Trap};
 use loka_proxy::admin::StatusSource as _;
 use loka_proxy::admin::status::{PoolStatus, RouteStatus};
 use loka_proxy::app::{App, Seams, StatusReader};
+use loka_proxy::books::Books;
 use loka_proxy::clock::Clock;
 use loka_proxy::config::Applied;
 use loka_proxy::control::{ConfigFeed, Offered, Publisher};
@@ -35,13 +33,20 @@ use loka_proxy::workers::Workers;
 use loka_stratum::types::UnixTime;
 use loka_tests::books::{Books as _, Ledger, MinerLinks};
 use loka_tests::documents::{Documents, PoolDocument};
-use loka_tests::seams::{SimulatedNet, listener_name};
+use loka_tests::seams::{Names, SimulatedNet, listener_name};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::faults::{Fault as Injected, HOSTILE};
+pub(crate) use super::outcome::Outcome;
 
 /// Port of the proxy's one listener.
-const PORT: u16 = 3333;
+pub(crate) const PORT: u16 = 3333;
+
+/// Port of its second one, where there is one.
+pub(crate) const OTHER_PORT: u16 = 4444;
+
+/// Whom a pool pays that pays somebody else than it should.
+pub(crate) const ELSEWHERE: [u8; 20] = [0xee; 20];
 
 /// The pools' addresses, in the order of preference.
 const ADDRESSES: [&str; 2] = ["pool-a.example:3333", "pool-b.example:4444"];
@@ -76,9 +81,46 @@ pub(crate) struct Site {
 #[derive(Clone, Copy)]
 pub(crate) struct Change(pub(crate) fn(&mut RuntimeConfig));
 
+/// One pool of a farm.
+pub(crate) struct Post {
+    pub(crate) name: &'static str,
+    /// Where it listens, in the network; the first is where it is to be found at first.
+    pub(crate) at: Vec<String>,
+    pub(crate) settings: PoolSettings,
+}
+
+/// One miner of a farm.
+#[derive(Clone, Debug)]
+pub(crate) struct Rig {
+    pub(crate) profile: &'static Profile,
+    pub(crate) worker: String,
+    /// Where it connects from.
+    pub(crate) source: IpAddr,
+    /// The port that it connects to.
+    pub(crate) port: u16,
+    /// What it hashes a second.
+    pub(crate) rate: u64,
+}
+
+/// All that a farm is built of.
+pub(crate) struct Parts {
+    pub(crate) seed: u64,
+    pub(crate) conditions: Conditions,
+    pub(crate) names: Names,
+    pub(crate) posts: Vec<Post>,
+    pub(crate) rigs: Vec<Rig>,
+    /// What is run at first.
+    pub(crate) config: Applied,
+    /// What hears of each share that is found.
+    pub(crate) sink: Arc<dyn TicketSink>,
+}
+
 /// A farm that mines.
 pub(crate) struct Farm {
     net: Net,
+    names: Names,
+    /// How the proxy calls each pool, and where it listens.
+    posts: Vec<(&'static str, Vec<String>)>,
     pools: Vec<PracticePool>,
     app: App,
     publisher: Publisher,
@@ -92,26 +134,11 @@ pub(crate) struct Farm {
     calm_from: Option<u64>,
 }
 
-/// What a farm came to.
-#[derive(Debug)]
-pub(crate) struct Outcome {
-    pub(crate) ledger: Ledger,
-    pub(crate) pools: Vec<PoolCounts>,
-    pub(crate) miners: Vec<MinerStatus>,
-    pub(crate) links: MinerLinks,
-    /// Shares that the pools accepted after the last fault.
-    pub(crate) accepted_in_calm: u64,
-    /// How long the drain took.
-    pub(crate) drained_in: Duration,
-    /// Virtual time of all.
-    pub(crate) length: Duration,
-}
-
 /// The pools' places.
 pub(crate) const ALPHA: usize = 0;
 pub(crate) const BETA: usize = 1;
 
-pub(crate) fn seconds(seconds: u64) -> Duration {
+pub(crate) const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
@@ -176,30 +203,72 @@ impl Farm {
 
     pub(crate) async fn at(site: Site) -> Self {
         let Site { seed, conditions, settings, rates, change } = site;
+        let posts = NAMES.into_iter().zip(ADDRESSES).zip(settings);
+        let posts = posts.map(|((name, address), settings)| Post {
+            name,
+            at: vec![address.to_owned()],
+            settings,
+        });
+        let documents = documents();
+        let farm = Self::of(Parts {
+            seed,
+            conditions,
+            names: Names::default(),
+            posts: posts.collect(),
+            rigs: rigs(&rates),
+            config: applied(&documents.text(), change),
+            sink: Arc::new(NoTickets),
+        })
+        .await;
+        Self { documents, change, ..farm }
+    }
+
+    pub(crate) async fn of(parts: Parts) -> Self {
+        let Parts { seed, conditions, names, posts, rigs, config, sink } = parts;
         let start = Instant::now();
         let net = Net::new(seed, conditions);
-        let mut pools = Vec::new();
-        for (settings, address) in settings.into_iter().zip(ADDRESSES) {
+        let (mut pools, mut places) = (Vec::new(), Vec::new());
+        for Post { name, at, settings } in posts {
             let pool = PracticePool::start(settings).expect("good settings");
-            pool.listen_in(&net, address).await.expect("a free name");
+            for address in &at {
+                pool.listen_in(&net, address).await.expect("a free name");
+            }
             pools.push(pool);
+            places.push((name, at));
         }
-        let documents = documents();
         let telemetry = Telemetry::silent();
-        let first = Offered::from_files(applied(&documents, change));
-        let (publisher, feed) = Publisher::new(Some(first), telemetry.clone());
+        let (publisher, feed) =
+            Publisher::new(Some(Offered::from_files(config)), telemetry.clone());
         // A few bytes for each farm of a test that soon ends: a clock is copied into everything.
         let skew: &'static AtomicI64 = Box::leak(Box::default());
-        let app = start_app(&net, telemetry, feed, seed, skew).await;
-        let rack = power_on(&net, seed, &rates);
-        let calm_from = None;
-        Self { net, pools, app, publisher, documents, change, skew, rack, start, calm_from }
+        let simulated = SimulatedNet { net: net.clone(), names: names.clone() };
+        let app = start_app(simulated, telemetry, feed, seed, skew).await;
+        let rack = power_on(&net, seed, rigs, &sink);
+        Self {
+            net,
+            names,
+            posts: places,
+            pools,
+            app,
+            publisher,
+            documents: documents(),
+            change: Change(|_| {}),
+            skew,
+            rack,
+            start,
+            calm_from: None,
+        }
     }
 
     /// Lets the farm mine until so long after its start.
     pub(crate) async fn mine_until(&mut self, at: Duration) {
         sleep_until(self.start + at).await;
         self.ledger().assert_balanced();
+    }
+
+    /// How long it has been there.
+    pub(crate) fn age(&self) -> Duration {
+        self.start.elapsed()
     }
 
     /// The ledger now.
@@ -225,6 +294,11 @@ impl Farm {
     /// What the pools hold.
     pub(crate) fn pool(&self, index: usize) -> &PracticePool {
         &self.pools[index]
+    }
+
+    /// As the proxy calls them.
+    pub(crate) fn pool_names(&self) -> impl Iterator<Item = &'static str> {
+        self.posts.iter().map(|(name, _)| *name)
     }
 
     /// What the miners are up to.
@@ -261,11 +335,39 @@ impl Farm {
             }
             Injected::Late(pool, delay) => control(pool).answer_submits_late(*delay),
             Injected::ClockJump(seconds) => self.skew.store(*seconds, Ordering::Relaxed),
-            Injected::Partition(pool, length) => self.net.partition(ADDRESSES[*pool], *length),
-            Injected::HalfOpen(pool) => self.net.half_open(ADDRESSES[*pool]),
-            Injected::CutMiners => self.net.cut(&listener_name(PORT)),
+            Injected::Partition(pool, length) => {
+                self.posts[*pool].1.iter().for_each(|at| self.net.partition(at, *length));
+            }
+            Injected::HalfOpen(pool) => {
+                self.posts[*pool].1.iter().for_each(|at| self.net.half_open(at));
+            }
+            Injected::CutMiners => {
+                [PORT, OTHER_PORT].iter().for_each(|port| self.net.cut(&listener_name(*port)));
+            }
             Injected::Reconfigure => self.reconfigure().await,
+            Injected::PayElsewhere(pool) => control(pool).pay(ELSEWHERE),
+            Injected::PayAgain(pool) => control(pool).pay(payee(*pool)),
+            Injected::Move(pool) => self.resolve_anew(*pool),
+            Injected::MoveForGood(pool) => {
+                self.resolve_anew(*pool);
+                if let [_, .., former] = &self.posts[*pool].1[..] {
+                    self.net.refuse(former);
+                    self.net.cut(former);
+                }
+            }
         }
+    }
+
+    /// The pool's name stands for another of its addresses, which is the first of them then.
+    pub(crate) fn resolve_anew(&mut self, pool: usize) {
+        let (name, at) = &mut self.posts[pool];
+        if at.len() < 2 {
+            return;
+        }
+        at.rotate_left(1);
+        let address = at[0].parse().expect("an address");
+        self.names.set(&host(name), vec![address]);
+        self.net.admit(&at[0]);
     }
 
     /// The pools in the other order, and another difficulty for new miners.
@@ -290,8 +392,12 @@ impl Farm {
     }
 
     async fn publish(&mut self) {
-        let offered = Offered::from_files(applied(&self.documents, self.change));
-        self.publisher.publish(offered).await.expect("good documents");
+        self.offer(applied(&self.documents.text(), self.change)).await;
+    }
+
+    /// Another configuration.
+    pub(crate) async fn offer(&mut self, config: Applied) {
+        self.publisher.publish(Offered::from_files(config)).await.expect("good documents");
     }
 
     /// What the miners had to work on so far.
@@ -313,8 +419,10 @@ impl Farm {
 
     /// Ends all faults.
     pub(crate) async fn recover(&mut self) {
-        for pool in &self.pools {
+        for (index, pool) in self.pools.iter().enumerate() {
             let control = pool.control();
+            control.pay(payee(index));
+            self.posts[index].1.iter().for_each(|at| self.net.admit(at));
             control.revive();
             control.speak_again();
             control.answer_submits();
@@ -345,7 +453,8 @@ impl Farm {
             pool.shutdown().await;
         }
         let length = self.start.elapsed();
-        Outcome { ledger, pools, miners, links, accepted_in_calm, drained_in, length }
+        let names = self.posts.iter().map(|(name, _)| *name).collect();
+        Outcome { names, ledger, pools, miners, links, accepted_in_calm, drained_in, length }
     }
 
     /// Drains while the miners go on, as a rolling update does.
@@ -359,7 +468,8 @@ impl Farm {
         let miners = self.rack.power_off().await;
         let length = self.start.elapsed();
         let links = MinerLinks::Cut;
-        Outcome { ledger, pools, miners, links, accepted_in_calm: 0, drained_in, length }
+        let names = self.posts.iter().map(|(name, _)| *name).collect();
+        Outcome { names, ledger, pools, miners, links, accepted_in_calm: 0, drained_in, length }
     }
 }
 
@@ -369,75 +479,8 @@ fn read(status: &StatusReader) -> Ledger {
     serde_json::from_value(shown).expect("a ledger as documented")
 }
 
-// === impl Outcome ===
-
-impl Outcome {
-    #[track_caller]
-    pub(crate) fn assert_books_agree(&self) {
-        self.ledger.assert_balanced();
-        assert!(self.ledger.is_quiet(), "still on its way: {:?}", self.ledger.total);
-        for (name, pool) in NAMES.iter().zip(&self.pools) {
-            self.ledger.assert_agrees_with_pool(name, pool);
-        }
-        let miners = MinerStatus::totals(&self.miners);
-        // Firmware that gives up a farm without any pool hangs up by itself.
-        let links = if miners.reconnects > 0 { MinerLinks::Cut } else { self.links };
-        self.ledger.assert_agrees_with_miners(&miners, links);
-    }
-
-    /// Every miner on the one connection that it made, and every book equal.
-    #[track_caller]
-    pub(crate) fn assert_nobody_noticed(&self) {
-        self.assert_books_agree();
-        for miner in &self.miners {
-            assert_eq!(miner.traps, [], "{}", miner.profile);
-            assert_eq!(miner.counts.connects, 1, "{} reconnected", miner.profile);
-        }
-    }
-
-    /// Shares are refused only for what a farm cannot know in time, and nobody was let go.
-    #[track_caller]
-    pub(crate) fn assert_nothing_was_wrong_but_the_faults(&self) {
-        let total = &self.ledger.total;
-        // Firmware that rolls nTime may meet the refreshed nTime of a keep-alive job: the very same header.
-        let ours = ["stale", "unknown_job", "version_bits", "duplicate"];
-        for (reason, count) in &total.rejected {
-            assert!(ours.contains(&reason.as_str()), "{count} rejected as {reason}: {total:?}");
-        }
-        let theirs = ["stale", "other", "low_difficulty"];
-        for (reason, count) in &total.pool_rejected {
-            assert!(theirs.contains(&reason.as_str()), "{count} refused as {reason}: {total:?}");
-        }
-        assert!(!total.lost.contains_key("dropped"), "{total:?}");
-        for miner in &self.miners {
-            let starved = |trap: &Trap| matches!(trap.what, Fault::NoJob { .. });
-            assert!(miner.traps.iter().all(starved), "{}: {:?}", miner.profile, miner.traps);
-            let ends = &miner.counts.disconnects;
-            let closed = ends.of(Disconnect::ServerClosed);
-            assert_eq!(closed, 0, "{} was let go", miner.profile);
-            if self.links == MinerLinks::Whole {
-                let starved = ends.of(Disconnect::NoJob);
-                assert_eq!(miner.counts.reconnects, starved, "{} reconnected", miner.profile);
-            }
-        }
-        assert!(self.accepted_in_calm > 20, "only {} in the calm", self.accepted_in_calm);
-    }
-
-    /// Everything that was counted, as text.
-    pub(crate) fn digest(&self) -> String {
-        let mut text = format!("{:?}\n{:?}\n", self.ledger, self.length);
-        for pool in &self.pools {
-            writeln!(text, "{pool:?}").ok();
-        }
-        for miner in &self.miners {
-            writeln!(text, "{} {:?}", miner.worker, miner.counts).ok();
-        }
-        text
-    }
-}
-
 /// Short extranonce2, few version bits.
-fn first_pool(random: &mut fastrand::Rng) -> PoolSettings {
+pub(crate) fn first_pool(random: &mut fastrand::Rng) -> PoolSettings {
     let resumption = if random.bool() { Resumption::Resumes } else { Resumption::Forgets };
     PoolSettings {
         extranonce1_bytes: random.usize(1..=8),
@@ -451,7 +494,7 @@ fn first_pool(random: &mut fastrand::Rng) -> PoolSettings {
 }
 
 /// Long extranonce2, all version bits or none.
-fn second_pool(random: &mut fastrand::Rng) -> PoolSettings {
+pub(crate) fn second_pool(random: &mut fastrand::Rng) -> PoolSettings {
     let rolling = [
         VersionRolling::Granted { mask: 0x1fff_e000 },
         VersionRolling::Refused,
@@ -485,9 +528,8 @@ fn documents() -> Documents {
     Documents::new(PORT, DIFFICULTY, pools.collect())
 }
 
-fn applied(documents: &Documents, Change(change): Change) -> Applied {
-    let text = documents.text();
-    let resources = Resources::load([("farm.yaml", text.as_str())]).expect("good documents");
+pub(crate) fn applied(text: &str, Change(change): Change) -> Applied {
+    let resources = Resources::load([("farm.yaml", text)]).expect("good documents");
     let proxy = resources.proxy(None).expect("one proxy");
     let rendered = render(&resources, proxy, &Layered(Vec::new())).expect("good documents");
     let mut config = rendered.config;
@@ -496,13 +538,13 @@ fn applied(documents: &Documents, Change(change): Change) -> Applied {
 }
 
 async fn start_app(
-    net: &Net,
+    simulated: SimulatedNet,
     telemetry: Telemetry,
     feed: ConfigFeed,
     seed: u64,
     skew: &'static AtomicI64,
 ) -> App {
-    let simulated = Arc::new(SimulatedNet(net.clone()));
+    let simulated = Arc::new(simulated);
     let seams = Seams {
         dial: Arc::clone(&simulated) as _,
         bind: simulated,
@@ -511,27 +553,56 @@ async fn start_app(
         telemetry,
         address: IpAddr::V4(Ipv4Addr::LOCALHOST),
         seed,
+        books: Books::default(),
     };
     App::start(seams, feed).await.expect("a free name")
 }
 
-fn power_on(net: &Net, seed: u64, rates: &[u64]) -> Rack {
-    let profiles = Profile::all().iter().cycle().zip(rates).enumerate();
-    let setups = profiles.map(|(place, (profile, rate))| {
-        let place = place as u64;
-        MinerSetup {
-            profile,
-            worker: format!("acct.rig{place}"),
-            password: "x".to_owned(),
-            hashes_per_second: *rate,
-            seed: seed ^ place,
-            unix_base: UNIX_START,
-            pool_url: format!("stratum+tcp://{}", listener_name(PORT)),
-            tick: TICK * 5,
-        }
+/// One of each firmware in turn, all on the first listener.
+fn rigs(rates: &[u64]) -> Vec<Rig> {
+    let profiles = Profile::all().iter().cycle().zip(rates).zip(1_u32..);
+    let rig = |((profile, rate), number): ((&&'static Profile, &u64), u32)| Rig {
+        profile,
+        worker: format!("acct.rig{}", number - 1),
+        source: source(0, number),
+        port: PORT,
+        rate: *rate,
+    };
+    profiles.map(rig).collect()
+}
+
+/// The address of a miner in a hall.
+pub(crate) fn source(hall: u8, number: u32) -> IpAddr {
+    let [.., high, low] = number.to_be_bytes();
+    IpAddr::V4(Ipv4Addr::new(10, hall, high, low))
+}
+
+/// The host name of the pool of this name.
+pub(crate) fn host(name: &str) -> String {
+    format!("{name}.example")
+}
+
+/// The key that a pool pays.
+pub(crate) fn payee(pool: usize) -> [u8; 20] {
+    [u8::try_from(pool + 1).expect("few pools"); 20]
+}
+
+fn power_on(net: &Net, seed: u64, rigs: Vec<Rig>, sink: &Arc<dyn TicketSink>) -> Rack {
+    let ways: Vec<(String, u16)> =
+        rigs.iter().map(|rig| (rig.source.to_string(), rig.port)).collect();
+    let setups = rigs.into_iter().zip(0_u64..).map(|(rig, place)| MinerSetup {
+        profile: rig.profile,
+        worker: rig.worker,
+        password: "x".to_owned(),
+        hashes_per_second: rig.rate,
+        seed: seed ^ place,
+        unix_base: UNIX_START,
+        pool_url: format!("stratum+tcp://{}", listener_name(rig.port)),
+        tick: TICK * 5,
     });
-    let sink: Arc<dyn TicketSink> = Arc::new(NoTickets);
-    let dial =
-        |place| NetDial { net: net.clone(), from: format!("rig{place}"), to: listener_name(PORT) };
-    Rack::power_on(setups.collect(), dial, &sink).expect("short names")
+    let dial = |place: usize| {
+        let (from, port) = &ways[place];
+        NetDial { net: net.clone(), from: from.clone(), to: listener_name(*port) }
+    };
+    Rack::power_on(setups.collect(), dial, sink).expect("short names")
 }

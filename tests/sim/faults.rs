@@ -47,8 +47,16 @@ pub(crate) enum Fault {
     HalfOpen(usize),
     /// All miners' connections are reset.
     CutMiners,
-    /// The documents change: the pools in another order, other difficulties.
+    /// The documents change: the pools in another order, other difficulties; in a farm whose document is drawn, anything.
     Reconfigure,
+    /// The pool's coinbase pays somebody else.
+    PayElsewhere(usize),
+    /// It pays whom it paid before.
+    PayAgain(usize),
+    /// The pool's name stands for another address; the one before works on.
+    Move(usize),
+    /// The same, and at the one before nobody is left.
+    MoveForGood(usize),
 }
 
 /// What a pool may say to do harm. None of it is a reason to close a miner, to lose a share or to stop; most is a reason to
@@ -106,21 +114,40 @@ impl Strength {
 // === impl Plan ===
 
 impl Plan {
-    /// Faults over `length`, the first pool's death among them.
-    pub(crate) fn random(random: &mut fastrand::Rng, length: Duration, strength: Strength) -> Self {
+    /// Faults over `length` at so many pools, the first one's death among them.
+    pub(crate) fn random(
+        random: &mut fastrand::Rng,
+        length: Duration,
+        strength: Strength,
+        pools: usize,
+    ) -> Self {
         let mut faults = vec![(length.mul_f64(0.3), Fault::Kill(0))];
         if random.bool() {
             faults.push((length.mul_f64(0.6), Fault::Revive(0)));
         }
+        let draw = |random: &mut fastrand::Rng| Fault::random(random, pools);
+        let Self(mut others) = Self::of(random, length, strength.mean_gap(), draw);
+        faults.append(&mut others);
+        faults.sort_by_key(|(at, _)| *at);
+        Self(faults)
+    }
+
+    /// Faults over `length`, each so long after the one before on average.
+    pub(crate) fn of(
+        random: &mut fastrand::Rng,
+        length: Duration,
+        mean_gap: Duration,
+        draw: impl Fn(&mut fastrand::Rng) -> Fault,
+    ) -> Self {
+        let mut faults = Vec::new();
         let mut at = Duration::from_secs(5);
         loop {
-            at += strength.mean_gap().mul_f64(random.f64() * 2.0);
+            at += mean_gap.mul_f64(random.f64() * 2.0);
             if at >= length {
                 break;
             }
-            faults.push((at, Fault::random(random)));
+            faults.push((at, draw(random)));
         }
-        faults.sort_by_key(|(at, _)| *at);
         Self(faults)
     }
 
@@ -138,9 +165,9 @@ impl Plan {
 // === impl Fault ===
 
 impl Fault {
-    fn random(random: &mut fastrand::Rng) -> Self {
-        let pool = random.usize(0..2);
-        match random.u8(0..21) {
+    fn random(random: &mut fastrand::Rng, pools: usize) -> Self {
+        let pool = random.usize(0..pools);
+        match random.u8(0..27) {
             0 => Self::Kill(pool),
             1 => Self::Revive(pool),
             2 => Self::Drop(pool),
@@ -161,6 +188,10 @@ impl Fault {
             17 => Self::Hostile(pool, random.usize(0..HOSTILE.len())),
             18 => Self::Late(pool, Duration::from_millis(random.u64(10..15_000))),
             19 => Self::ClockJump(random.i64(-20_000..20_000)),
+            20 => Self::PayElsewhere(pool),
+            21 => Self::PayAgain(pool),
+            22 => Self::Move(pool),
+            23 => Self::MoveForGood(pool),
             _ => Self::Reconfigure,
         }
     }

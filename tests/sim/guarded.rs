@@ -1,13 +1,20 @@
 //! Promises that no other scenario looks at: each is here because a seeded bug (`cargo xtask bugs`) went unnoticed.
 
+use std::time::Duration;
+
+use loka_api::runtime_config::RuntimeConfig;
+use loka_farm::judge::Difficulty;
 use loka_farm::network::{Conditions, NetStream};
-use loka_farm::pool::{PoolSettings, PracticePool, ReconnectTo};
+use loka_farm::pool::{DifficultyPolicy, PoolSettings, PracticePool, ReconnectTo};
 use loka_farm::wire::LineStream;
 use loka_tests::books::{Books as _, MinerLinks, total};
 use serde_json::{Value, json};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
-use super::farm::{Farm, Outcome, UNIX_START, in_virtual_time, seconds};
+use super::farm::{
+    self, Change, DIFFICULTY, Farm, Outcome, RATE, Site, UNIX_START, in_virtual_time, seconds,
+    shared,
+};
 use super::faults::Fault;
 use super::named::{MINERS, play, unlike_pools};
 
@@ -56,6 +63,79 @@ fn a_flood_is_slowed_down_and_every_line_of_it_is_answered_in_order() {
     assert_eq!(answered, (1..FLOOD + 3).collect::<Vec<u64>>());
     assert!(took > seconds(5), "{FLOOD} lines within {took:?}: nothing was slowed down");
     assert!(ledger >= FLOOD, "{ledger} shares received");
+}
+
+/// Lines for a minute at the pace that a document without a word on it allows.
+const PACED: u64 = 1200;
+
+/// Reads until the answer to a request, within a minute.
+async fn is_answered(lines: &mut LineStream<NetStream>, id: u64) -> bool {
+    let answer = async {
+        while let Ok(Some(line)) = lines.next_line().await {
+            let line: Value = serde_json::from_str(&line).expect("JSON");
+            if line["id"] == id && line["result"] == "pong" {
+                return true;
+            }
+        }
+        false
+    };
+    timeout(seconds(60), answer).await.unwrap_or(false)
+}
+
+/// Firmware sends a line with each segment, so what a line costs is what counts, and not what a flood does.
+#[test]
+fn a_miner_that_sends_one_line_at_a_time_may_send_as_many_as_the_document_says() {
+    let took = in_virtual_time(12, async {
+        let mut farm = Farm::with(12, Conditions::ORDINARY, unlike_pools(), 1).await;
+        farm.mine_until(seconds(5)).await;
+        let mut lines = LineStream::new(farm.connect().await);
+        for (id, method, params) in [
+            (1, "mining.subscribe", json!(["paced/1"])),
+            (2, "mining.authorize", json!(["acct.paced", "x"])),
+        ] {
+            let line = format!("{}\n", json!({"id": id, "method": method, "params": params}));
+            lines.send(line.as_bytes()).await.expect("the proxy reads");
+        }
+        let start = Instant::now();
+        for id in 0..PACED {
+            let ping = format!("{}\n", json!({"id": id, "method": "mining.ping", "params": []}));
+            lines.send(ping.as_bytes()).await.expect("the proxy reads");
+            assert!(is_answered(&mut lines, id).await, "{id}");
+            sleep_until(start + Duration::from_millis(50 * (id + 1))).await;
+        }
+        let took = start.elapsed();
+        farm.finish(MinerLinks::Whole).await.assert_books_agree_but_for_strangers();
+        took
+    });
+    assert!(took < seconds(61), "{PACED} lines took {took:?}: they were slowed down");
+}
+
+/// A pool may start far too low; every share is due then, and the limit is for what nobody pays.
+#[test]
+fn a_pool_that_starts_low_is_paid_every_share_of_a_fast_miner() {
+    let limits = |config: &mut RuntimeConfig| {
+        shared(config);
+        for listener in &mut config.listeners {
+            (listener.limits.submits_per_second, listener.limits.submit_burst) = (1, 2);
+        }
+    };
+    let pools = unlike_pools().map(|pool| PoolSettings {
+        difficulty: DifficultyPolicy::Fixed(Difficulty::rounded(DIFFICULTY).expect("a difficulty")),
+        ..pool
+    });
+    let (seed, conditions) = (14, Conditions::ORDINARY);
+    // Some five shares a second each.
+    let rates = vec![5 * RATE; 4];
+    let site = Site { seed, conditions, settings: pools, rates, change: Change(limits) };
+    let outcome = farm::play(site, MinerLinks::Whole, async |mut farm| {
+        farm.mine_until(seconds(130)).await;
+        farm
+    });
+    outcome.assert_nobody_noticed();
+    let sums = &outcome.ledger.total;
+    // 130 s of four miners at 2000 hashes a second, and 430 hashes a share.
+    assert!(sums.pool_accepted > 2000, "{sums:?}");
+    assert_eq!(sums.pool_accepted + total(&sums.pool_rejected), sums.due, "{sums:?}");
 }
 
 #[test]

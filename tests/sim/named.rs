@@ -174,6 +174,49 @@ fn miners_are_held_while_there_is_no_pool_and_mine_when_one_comes() {
     assert!(outcome.pools[1].accepted > 50);
 }
 
+/// Their own lists of servers are of use only to miners that are let go.
+#[test]
+fn without_a_word_in_the_document_miners_are_let_go_after_ten_minutes() {
+    let outcome = in_virtual_time(8, async {
+        let mut farm = Farm::with(8, Conditions::ORDINARY, unlike_pools(), MINERS).await;
+        farm.mine_until(seconds(30)).await;
+        farm.suffer(&Fault::Kill(0)).await;
+        farm.suffer(&Fault::Kill(1)).await;
+        let reconnects = |farm: &Farm| {
+            farm.rack().statuses().iter().map(|status| status.counts.connects - 1).sum::<u64>()
+        };
+        farm.mine_until(seconds(620)).await;
+        let before = reconnects(&farm);
+        farm.mine_until(seconds(700)).await;
+        assert!(reconnects(&farm) >= before + MINERS as u64, "nobody was let go");
+        farm.suffer(&Fault::Revive(0)).await;
+        farm.mine_until(seconds(900)).await;
+        assert_eq!(farm.active().as_deref(), Some("alpha"));
+        farm.finish(MinerLinks::Cut).await
+    });
+    outcome.assert_books_agree();
+    assert!(outcome.accepted_in_calm > 50, "{}", outcome.accepted_in_calm);
+}
+
+/// What miners are told that they did is what their pools pay, within the luck of the draw.
+#[test]
+fn miners_are_credited_with_what_the_pools_pay() {
+    let pools = unlike_pools().map(|pool| PoolSettings { difficulty: difficulty(16.0), ..pool });
+    let outcome = play(pools, async |mut farm| {
+        farm.mine_until(seconds(1800)).await;
+        farm
+    });
+    outcome.assert_nobody_noticed();
+    let total = &outcome.ledger.total;
+    let (credited, paid) = (total.accepted_difficulty, total.pool_accepted_difficulty);
+    let luck = 4.0 / (total.pool_accepted as f64).sqrt();
+    assert!(
+        total.below_pool_difficulty > total.pool_accepted,
+        "vardiff made no difference: {total:?}"
+    );
+    assert!((credited / paid - 1.0).abs() < luck, "{credited} credited, {paid} paid, {luck}");
+}
+
 #[test]
 fn vardiff_brings_every_miner_near_the_interval_that_was_asked_for() {
     let outcome = play(unlike_pools(), async |mut farm| {

@@ -29,19 +29,46 @@ fn spent(farm: &Farm) -> (f64, f64) {
     (work.paid / whole, work.stale / whole)
 }
 
+async fn farm() -> Farm {
+    let site = Site {
+        seed: 7,
+        conditions: Conditions::ORDINARY,
+        settings: pools(),
+        rates: vec![RATE; MINERS],
+        change: Change(|_| {}),
+    };
+    let mut farm = Farm::at(site).await;
+    // Rates are known by then.
+    farm.mine_until(seconds(300)).await;
+    farm
+}
+
+#[test]
+fn a_minute_with_pools_that_say_nothing_is_not_paid() {
+    in_virtual_time(7, async {
+        let mut farm = farm().await;
+        let before = spent(&farm);
+        for pool in 0..2 {
+            farm.suffer(&Fault::Silence(pool)).await;
+        }
+        farm.mine_until(seconds(360)).await;
+        for pool in 0..2 {
+            farm.suffer(&Fault::Speak(pool)).await;
+        }
+        farm.mine_until(seconds(420)).await;
+        let now = spent(&farm);
+        let (paid, stale) = (now.0 - before.0, now.1 - before.1);
+        assert!((45.0..75.0).contains(&stale), "{stale} of 60 s with nobody, and {paid} paid");
+        assert!((45.0..75.0).contains(&paid), "{paid} of 60 s with a pool, and {stale} without");
+        assert!((105.0..130.0).contains(&(paid + stale)), "{paid} and {stale} of 120 s");
+        farm.finish(MinerLinks::Cut).await;
+    });
+}
+
 #[test]
 fn time_with_work_and_without_is_what_the_farm_has_spent() {
     in_virtual_time(7, async {
-        let site = Site {
-            seed: 7,
-            conditions: Conditions::ORDINARY,
-            settings: pools(),
-            rates: vec![RATE; MINERS],
-            change: Change(|_| {}),
-        };
-        let mut farm = Farm::at(site).await;
-        // Rates are known by then.
-        farm.mine_until(seconds(300)).await;
+        let mut farm = farm().await;
         let (paid, stale) = spent(&farm);
         farm.mine_until(seconds(900)).await;
         let (paid, stale) = (spent(&farm).0 - paid, spent(&farm).1 - stale);

@@ -19,7 +19,7 @@ use super::{
 const VERSION_MASK_ALL: u32 = 0x1fff_e000;
 
 /// How long `Close` holds miners first, where the document does not say.
-const CLOSE_AFTER_MS: u64 = 60_000;
+const CLOSE_AFTER_MS: u64 = 600_000;
 
 /// What routes are rendered from, beyond the StratumProxy.
 pub(super) struct Routes<'a> {

@@ -71,7 +71,7 @@ fn refused(text: &str) -> String {
 fn references_units_and_order_are_resolved() {
     let text = documents(
         "difficulty: {initial: 16Ki, min: '0.5', max: 1M, targetShareInterval: 1m30s}",
-        "onNoPool: {policy: Close}",
+        "onNoPool: {policy: Close, after: 60s}",
         PASSWORD,
     );
     let rendered = render_text(&text).unwrap();

@@ -116,13 +116,13 @@ fn default_job_keep_alive() -> DurationText {
      after, or set policy to Close",
 )])))]
 pub struct OnNoPool {
-    /// Hold keeps miners connected and tells them honestly that there is no work; Close lets them
-    /// go to the fail-over of their own firmware. Default Hold.
+    /// Close holds miners for a time, tells them honestly that there is no work, and then lets them
+    /// go to the fail-over of their own firmware; Hold never lets them go. Default Close.
     pub policy: NoPoolPolicy,
 
-    /// With Close: how long miners are held first, a duration from 0s to 24h. Absent: 60s.
+    /// With Close: how long miners are held first, a duration from 0s to 24h. Absent: 10m.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-kubernetes-validations" = duration("0s", "24h", "60s")))]
+    #[schemars(extend("x-kubernetes-validations" = duration("0s", "24h", "10m")))]
     pub after: Option<DurationText>,
 }
 
@@ -130,9 +130,9 @@ pub struct OnNoPool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub enum NoPoolPolicy {
     /// Keep them connected.
-    #[default]
     Hold,
     /// Let them go.
+    #[default]
     Close,
 }
 

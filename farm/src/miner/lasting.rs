@@ -135,6 +135,11 @@ impl Clock {
         self.unix_base.wrapping_add(u32::try_from(seconds).unwrap_or(u32::MAX))
     }
 
+    /// What of the time since power-on those seconds of the world stand for.
+    pub(crate) fn since_unix(self, unix: u32) -> Duration {
+        Duration::from_secs(unix.wrapping_sub(self.unix_base).into())
+    }
+
     pub(crate) fn since_power_on(self, now: Instant) -> Duration {
         now.saturating_duration_since(self.powered_on)
     }

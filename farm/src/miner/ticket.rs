@@ -16,10 +16,14 @@ pub struct Ticket {
     pub worker: Arc<str>,
     /// Since the miner was powered on.
     pub at: Duration,
+    /// When its job came, likewise, in whole seconds.
+    pub job_came: Duration,
     /// As hashed.
     pub header: [u8; 80],
     /// In internal order: a little-endian number.
     pub hash: [u8; 32],
+    /// As hashed.
+    pub coinbase: Vec<u8>,
     /// As the miner was given it.
     pub job: Arc<Job>,
     /// What the miner did with it.

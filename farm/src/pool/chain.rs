@@ -85,6 +85,11 @@ impl Chain {
         }
     }
 
+    /// From the next template on, this key is paid.
+    pub(super) fn pay(&mut self, key_hash: [u8; 20]) {
+        self.key_hash = key_hash;
+    }
+
     pub(super) fn template(&mut self, unix_time: u32) -> Template {
         self.templates_made = self.templates_made.wrapping_add(1);
         let base = Work {

@@ -140,6 +140,11 @@ impl PoolControl {
         self.shared.core().new_block(Some(hash), Instant::now());
     }
 
+    /// The coinbase of this job and all further ones pays this key (P2PKH).
+    pub fn pay(&self, key_hash: [u8; 20]) {
+        self.shared.core().pay(key_hash, Instant::now());
+    }
+
     /// From now on every judged share is kept for [`Self::take_judged`].
     pub fn keep_judged(&self) {
         self.shared.core().judged().keep();
@@ -155,7 +160,16 @@ impl PoolControl {
     /// a connection that is open. A pool that is dead or silent pays nothing.
     #[must_use]
     pub fn has_live_job(&self, header: &[u8; 80], coinbase: &[u8]) -> bool {
-        self.shared.core().has_live_job(header, coinbase, Instant::now())
+        self.shared.core().live_job(header, coinbase, Instant::now()).is_some()
+    }
+
+    /// Likewise, and whether it is as hard as that job asks for.
+    #[must_use]
+    pub fn would_pay(&self, header: &[u8; 80], coinbase: &[u8]) -> bool {
+        let core = self.shared.core();
+        let job = core.live_job(header, coinbase, Instant::now());
+        let hash = BlockHash::from_raw_hash(bitcoin::hashes::sha256d::Hash::hash(header));
+        job.is_some_and(|job| job.difficulty.target().is_met_by(hash))
     }
 
     /// Sends raw bytes to every connection, even from a silent pool. A line needs its `\n`.

@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::judge::Reason;
+use crate::judge::{IssuedJob, Reason};
 use crate::wire::{encode_hex, prev_hash_to_notify};
 
 use super::books::Books;
@@ -148,16 +148,22 @@ impl Core {
         &mut self.judged
     }
 
-    /// Whether a share that arrived now, on whichever connection its job was given to, would find
-    /// that job alive.
-    pub(super) fn has_live_job(&self, header: &[u8; 80], coinbase: &[u8], now: Instant) -> bool {
+    /// The job that a share which arrived now would find alive, on whichever connection it was
+    /// given to.
+    pub(super) fn live_job(
+        &self,
+        header: &[u8; 80],
+        coinbase: &[u8],
+        now: Instant,
+    ) -> Option<&IssuedJob> {
         let deaf = self.life == Life::Dead || self.faults.voice == Voice::Silent;
         let grace = self.settings.stale_grace;
         let held = |peer: &Peer| {
             let session = peer.session.and_then(|key| self.sessions.of(key));
-            session.is_some_and(|session| session.has_live_job(header, coinbase, now, grace))
+            session.and_then(|session| session.live_job(header, coinbase, now, grace))
         };
-        !deaf && self.peers.values().any(held)
+        let held = |peer| if deaf { None } else { held(peer) };
+        self.peers.values().find_map(held)
     }
 
     /// A connection has come; `None` while the pool is dead.

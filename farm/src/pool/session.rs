@@ -103,15 +103,15 @@ impl Session {
         }
     }
 
-    /// Whether this coinbase and header are of a job that is still paid.
-    pub(super) fn has_live_job(
+    /// The job of this coinbase and header, if it is still paid.
+    pub(super) fn live_job(
         &self,
         header: &[u8; 80],
         coinbase: &[u8],
         now: Instant,
         grace: Duration,
-    ) -> bool {
-        self.jobs.iter().any(|recorded| {
+    ) -> Option<&IssuedJob> {
+        let recorded = self.jobs.iter().find(|recorded| {
             let work = &recorded.job.work;
             let start = [work.coinb1.as_slice(), &recorded.job.extranonce1].concat();
             let length = start.len() + recorded.job.extranonce2_size + work.coinb2.len();
@@ -120,7 +120,8 @@ impl Session {
                 && coinbase.starts_with(&start)
                 && coinbase.ends_with(&work.coinb2)
                 && matches!(self.lookup(&recorded.id, now, grace), JobOnRecord::Live(_))
-        })
+        });
+        recorded.map(|recorded| &recorded.job)
     }
 
     pub(super) fn extranonce_bytes(&self) -> usize {

@@ -30,6 +30,7 @@ pub struct PoolSettings {
     pub extranonce2_bytes: usize,
     pub version_rolling: VersionRolling,
     pub difficulty: DifficultyPolicy,
+    pub suggestions: Suggestions,
     pub job_interval: Duration,
     /// On average; each interval lies between half of it and one and a half.
     pub block_interval: Duration,
@@ -79,6 +80,15 @@ pub enum DifficultyPolicy {
         min: Difficulty,
         shares_per_second: f64,
     },
+}
+
+/// What the pool does with `mining.suggest_difficulty`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Suggestions {
+    /// Says yes, and does as it likes.
+    Acknowledged,
+    /// Takes the difficulty for that session, but none below this.
+    Obeyed { min: Difficulty },
 }
 
 /// Whose logins are taken.
@@ -133,6 +143,7 @@ impl PoolSettings {
             extranonce2_bytes: 8,
             version_rolling: VersionRolling::Granted { mask: BIP320_MASK },
             difficulty: DifficultyPolicy::Fixed(Difficulty::ONE),
+            suggestions: Suggestions::Acknowledged,
             job_interval: Duration::from_secs(30),
             block_interval: Duration::from_secs(600),
             clean_jobs_percent: 10,

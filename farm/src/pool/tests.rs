@@ -380,6 +380,35 @@ async fn a_flood_of_shares_is_answered_by_a_difficulty_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_pool_that_obeys_takes_a_suggestion_with_a_job_and_none_below_its_least() {
+    let least = difficulty("0.0000002");
+    let suggestions = Suggestions::Obeyed { min: least };
+    let pool = pool(PoolSettings { suggestions, ..settings() });
+    let (mut miner, job) = started(&pool).await;
+    for (suggested, taken) in [("0.0000004", "0.0000004"), ("0.0000000001", "0.0000002")] {
+        let params = json!([suggested.parse::<f64>().expect("a number")]);
+        assert!(miner.ask("mining.suggest_difficulty", params).await.is_success());
+        assert_eq!(miner.job().await.issued.difficulty, difficulty(taken));
+    }
+    assert!(miner.submit(&job.share(1)).await.is_success(), "the job before is as it was");
+    let deaf = PracticePool::start(settings()).expect("settings in bounds");
+    let (mut miner, _) = started(&deaf).await;
+    assert!(miner.ask("mining.suggest_difficulty", json!([5])).await.is_success());
+    assert!(timeout(SOON, miner.job()).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_pays_whom_it_is_told_to_from_a_job_on() {
+    let pool = pool(settings());
+    let (mut miner, job) = started(&pool).await;
+    let key = [7; 20];
+    pool.control().pay(key);
+    let next = miner.job().await;
+    let pays = |job: &Job| job.issued.work.coinb2.windows(20).any(|window| window == key);
+    assert!(!pays(&job) && pays(&next) && next.clean);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_account_is_paid_what_its_workers_are_paid() {
     let pool = pool(settings());
     let (mut miner, job) = started(&pool).await;

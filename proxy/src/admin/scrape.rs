@@ -11,7 +11,7 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric as Registered, Registry};
 
-use super::status::{ConfigStatus, DedicatedStatus, PoolStatus, RouteStatus, Status};
+use super::status::{ConfigStatus, DedicatedStatus, LedgerStatus, PoolStatus, RouteStatus, Status};
 use crate::sink::ledger::{Counts, LedgerSnapshot, Lost, RowKey, Unanswered};
 use crate::sink::time::{WorkSnapshot, WorkState};
 use crate::telemetry::Labels;
@@ -50,6 +50,15 @@ fn process(registry: &mut Registry, status: &Status) {
     configuration(registry, &status.config);
     let draining = i64::from(status.draining.is_some());
     register(registry, &names::DRAINING, ConstGauge::new(draining));
+    if let Some(LedgerStatus { path: _, begun, kept_age_seconds, error: _ }) = &status.ledger {
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "Unix seconds fit for the next 285 million years"
+        )]
+        let begun = *begun as f64;
+        register(registry, &names::LEDGER_BEGUN, ConstGauge::new(begun));
+        register(registry, &names::LEDGER_KEPT_AGE, ConstGauge::new(*kept_age_seconds));
+    }
 }
 
 fn configuration(registry: &mut Registry, config: &ConfigStatus) {

@@ -37,9 +37,27 @@ pub struct Status {
     /// The last blocks that miners found, the latest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub blocks: Vec<Block>,
+    /// The file of the ledger, with `--state`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<LedgerStatus>,
     /// Why miners are being let go, while they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub draining: Option<String>,
+}
+
+/// The ledger's file.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LedgerStatus {
+    /// Where it is.
+    pub path: String,
+    /// When the ledger began, in Unix seconds: before the process, if it goes on from an earlier one.
+    pub begun: u64,
+    /// Time since the file last held what the ledger does.
+    pub kept_age_seconds: f64,
+    /// Why it could not be kept since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 /// The configuration in use, and the one that was refused since.

@@ -8,9 +8,10 @@ use loka_stratum::job::PoolContext;
 
 use super::{App, ListenerView, Shared};
 use crate::admin::status::{
-    ConfigStatus, DedicatedStatus, ListenerStatus, PoolStatus, RefusedStatus, RouteStatus, Status,
-    StatusSource, StreamStatus,
+    ConfigStatus, DedicatedStatus, LedgerStatus, ListenerStatus, PoolStatus, RefusedStatus,
+    RouteStatus, Status, StatusSource, StreamStatus,
 };
+use crate::books::Kept;
 use crate::control::{Offered, Shown, StreamState};
 use crate::fleet::{PoolView, RouteOutput};
 use crate::listener::MinerCount;
@@ -47,6 +48,7 @@ impl StatusSource for StatusReader {
             routes: view.routes.iter().map(|(name, out)| route_status(name, out, now)).collect(),
             work: self.0.ledger.time().snapshot(now),
             blocks: self.0.ledger.blocks().last(),
+            ledger: self.0.kept.as_ref().map(|kept| ledger_status(&kept.borrow(), now)),
             draining: view.draining.map(str::to_owned),
         }
     }
@@ -103,6 +105,16 @@ fn pool_states(route: &str, output: &RouteOutput) -> Vec<control::PoolState> {
     };
     // The operator knows pools and not how many connections each takes.
     view.pools.iter().filter(|pool| pool.connection == 1).map(state).collect()
+}
+
+fn ledger_status(kept: &Kept, now: Instant) -> LedgerStatus {
+    let Kept { path, begun, at, error } = kept;
+    LedgerStatus {
+        path: path.display().to_string(),
+        begun: *begun,
+        kept_age_seconds: now.saturating_duration_since(*at).as_secs_f64(),
+        error: error.clone(),
+    }
 }
 
 fn stream_status(state: &StreamState) -> StreamStatus {

@@ -15,9 +15,9 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::allow_list::not_allowed;
-use super::kept::{self, LAST_GOOD_FILE};
 use super::{AllowedPools, Answer, ConfigFeed, Offered, Ports, Provenance, Publisher, Refused};
 use crate::config::{Applied, Blame, ConfigError, check_values};
+use crate::disk::{self, Outlives};
 use crate::telemetry::reasons::ConfigSource;
 use crate::telemetry::{ProcessEvent, Telemetry, TraceRef};
 
@@ -27,6 +27,12 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// How often a mounted snapshot that could not be applied is tried again: what was in its way, such
 /// as a port in use, may have gone.
 const TRY_AGAIN: Duration = Duration::from_secs(30);
+
+/// The last known good snapshot, in the directory that is given as `--state`.
+const LAST_GOOD_FILE: &str = "last-good.json";
+
+/// Bytes of a snapshot: four times what an API server takes for the Secret that carries it.
+pub(super) const SNAPSHOT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Snapshots of the stream that wait. It sends the next one when it has the answer.
 const PUSHED_MAX: usize = 1;
@@ -314,8 +320,8 @@ impl FollowSnapshots {
     /// Keeps what runs for the next start. Without that it runs all the same.
     async fn keep(&self, text: String) {
         let state = self.state.clone();
-        let kept = tokio::task::spawn_blocking(move || kept::keep(&state, &text)).await;
-        if let Ok(Err(error)) = kept {
+        let keep = move || disk::replace(&state, LAST_GOOD_FILE, &text, Outlives::Power);
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(keep).await {
             let path = self.state.join(LAST_GOOD_FILE);
             self.telemetry.emit(ProcessEvent::ConfigNotKept { path: &path, error: &error });
         }
@@ -347,7 +353,7 @@ impl FollowSnapshots {
 
     async fn read(&self, path: &Path) -> Reading {
         let path = path.to_owned();
-        match tokio::task::spawn_blocking(move || kept::read(&path)).await {
+        match tokio::task::spawn_blocking(move || disk::read(&path, SNAPSHOT_BYTES_MAX)).await {
             Ok(text) => Reading(text.map_err(|error| (error.kind(), error.to_string()))),
             // The runtime is going down: nothing new to be seen.
             Err(_cancelled) => self.seen.clone().unwrap_or(Reading(Ok(String::new()))),

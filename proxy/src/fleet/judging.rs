@@ -24,6 +24,13 @@ impl RouteTask {
             let before = slot.health.suspicion();
             let limits = slot.health_limits();
             slot.health.judge(now, signs, &limits);
+            match slot.health.suspicion().filter(|it| Some(*it) != before) {
+                Some(Suspicion::SubmitStall | Suspicion::JobSilence) => {
+                    slot.handle.pulse.is_missed();
+                }
+                // Such a pool answers.
+                Some(Suspicion::BlockLag | Suspicion::Refusals) | None => {}
+            }
             // Of a stand-by it is shown, and nobody need hear of it.
             let suspicion = slot.health.suspicion().filter(|_| active.contains(&slot.handle.id));
             if let Some(suspicion) = suspicion.filter(|it| Some(*it) != before) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::route::RouteTask;
-use super::slot::Slot;
+use super::slot::{Slot, Succession};
 use crate::policy::selector::{Wish, places};
 use crate::upstream::PoolId;
 
@@ -89,20 +89,24 @@ impl RouteTask {
         }
     }
 
-    /// Lets outgoing pools go whose successor is mined on, or whose time is over.
+    /// Lets outgoing pools go whose successor is mined on and whose last shares have come, or whose time is over.
     pub(super) fn drop_outgoing(&mut self, now: Instant) {
         let active: Vec<PoolId> = self.board.active().map(PoolId::of).collect();
+        for slot in &mut self.slots {
+            let is_left = !active.is_empty() && !active.contains(&slot.handle.id);
+            slot.succeeded(now, if is_left { Succession::MinedOn } else { Succession::Awaited });
+        }
         let gone = |slot: &Slot| {
             slot.outgoing_until().is_some_and(|until| {
                 let is_active = active.contains(&slot.handle.id);
-                let is_left = !active.is_empty() && !is_active;
+                let is_left = slot.last_shares_until().is_some_and(|at| now >= at);
                 // A change in steps does not leave what works for what does not.
-                let is_over = now >= until && (!is_active || self.config.rollout.is_none());
+                let is_over = now >= until && (!is_active || self.steps().is_none());
                 let is_kept = match slot.is_removed() {
                     true => self.staging.holds(slot.handle.id),
                     false => self.staging.keeps(slot.handle.id),
                 };
-                (is_over || is_left) && !is_kept
+                (is_over || is_left) && !is_kept && self.change.is_none()
             })
         };
         let leaving: Vec<bool> = self.slots.iter().map(gone).collect();

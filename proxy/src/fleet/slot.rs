@@ -19,11 +19,16 @@ use crate::policy::health::{Health, HealthLimits};
 use crate::policy::selector::{Place, Standing};
 use crate::telemetry::reasons::{PoolDownReason, PoolState, SuspectReason};
 use crate::upstream::{
-    Facts, PoolHandle, PoolId, PoolTask, SUBMITS_MAX, TaskParts, Update, Wanted, wanted_mask,
+    BLOCKS_MAX, Facts, PoolHandle, PoolId, PoolTask, Pulse, SUBMITS_MAX, TaskParts, Update, Wanted,
+    wanted_mask,
 };
 
 /// How long a replaced pool goes on while its successor cannot be mined on.
 const OUTGOING_MAX: Duration = Duration::from_secs(30);
+
+/// How long a replaced pool that is mined on no more is kept for what miners found before they heard of it: more than a
+/// clean job takes to reach them and a share to come back.
+const LAST_SHARES: Duration = Duration::from_secs(2);
 
 /// A pool's state in words, for status pages.
 #[derive(Clone, Debug)]
@@ -46,6 +51,13 @@ pub(crate) struct PoolView {
     pub(crate) is_pinned: bool,
     /// Which of the connections to its pool it is, counted from one.
     pub(crate) connection: u32,
+}
+
+/// How far it is with what comes after a replaced pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Succession {
+    Awaited,
+    MinedOn,
 }
 
 /// One pool of a route.
@@ -74,6 +86,8 @@ pub(crate) struct Slot {
     last_job: Option<Instant>,
     last_error: Option<String>,
     outgoing_until: Option<Instant>,
+    /// When its last shares have come, once it is mined on no more.
+    last_shares_until: Option<Instant>,
     is_removed: bool,
 }
 
@@ -89,11 +103,12 @@ impl Slot {
     ) -> Self {
         let id = PoolId(seams.pool_ids.fetch_add(1, Ordering::Relaxed));
         let pool = Arc::new(pool.clone());
-        let (submits_in, submits) = mpsc::channel(SUBMITS_MAX);
+        let (submits_in, submits) = mpsc::channel(SUBMITS_MAX + BLOCKS_MAX);
         let (settings, settings_out) = watch::channel(Arc::clone(&pool));
         let (facts_in, facts) = watch::channel(Facts::default());
         let (wanted, wanted_out) = watch::channel(Wanted::default());
         let stop = CancellationToken::new();
+        let pulse = Arc::new(Pulse::new(seams.clock.now().instant));
         let mask = VersionMask(route.version_mask);
         let task = PoolTask::new(TaskParts {
             id,
@@ -101,6 +116,7 @@ impl Slot {
             settings: settings_out,
             wanted: wanted_out,
             facts: facts_in,
+            pulse: Arc::clone(&pulse),
             version_mask: mask,
             submits,
             updates: updates.clone(),
@@ -118,6 +134,7 @@ impl Slot {
             account: pool.account.as_str().into(),
             submits: submits_in,
             wants_names: AtomicBool::new(pool.worker_names.is_some()),
+            pulse,
         };
         Self {
             handle: Arc::new(handle),
@@ -140,6 +157,7 @@ impl Slot {
             last_job: None,
             last_error: None,
             outgoing_until: None,
+            last_shares_until: None,
             is_removed: false,
         }
     }
@@ -181,6 +199,7 @@ impl Slot {
     /// Takes over what can change under a connection.
     pub(super) fn keep(&mut self, pool: &Pool) {
         self.outgoing_until = None;
+        self.last_shares_until = None;
         self.is_removed = false;
         if *self.pool != *pool {
             self.pool = Arc::new(pool.clone());
@@ -210,6 +229,20 @@ impl Slot {
 
     pub(super) fn outgoing_until(&self) -> Option<Instant> {
         self.outgoing_until
+    }
+
+    /// Of a replaced pool: whether its successor is mined on in its place.
+    pub(super) fn succeeded(&mut self, now: Instant, successor: Succession) {
+        match successor {
+            Succession::MinedOn if self.outgoing_until.is_some() => {
+                self.last_shares_until.get_or_insert(now + LAST_SHARES);
+            }
+            Succession::MinedOn | Succession::Awaited => self.last_shares_until = None,
+        }
+    }
+
+    pub(super) fn last_shares_until(&self) -> Option<Instant> {
+        self.last_shares_until
     }
 
     pub(super) fn stop(&self) {

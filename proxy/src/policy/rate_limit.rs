@@ -39,6 +39,11 @@ impl TokenBucket {
         // A hair more than needed, so that rounding cannot wake its user a moment too early for ever.
         Err(Duration::from_secs_f32((1.0 - self.tokens) / rate) + Duration::from_millis(1))
     }
+
+    /// Gives back a token that was taken for nothing, or for what must not count.
+    pub(crate) fn give_back(&mut self) {
+        self.tokens += 1.0;
+    }
 }
 
 #[cfg(test)]
@@ -56,6 +61,18 @@ mod tests {
         assert!((500..=502).contains(&wait.as_millis()), "{wait:?}");
         bucket.take(start + wait, 2, 3).expect("refilled");
         bucket.take(start + wait, 2, 3).expect_err("only one token");
+    }
+
+    #[test]
+    fn a_token_that_is_given_back_is_had_again() {
+        let start = Instant::now();
+        let mut bucket = TokenBucket::new(start, 1);
+        for _ in 0..3 {
+            bucket.take(start, 1, 1).expect("given back");
+            bucket.give_back();
+        }
+        bucket.take(start, 1, 1).expect("the last");
+        bucket.take(start, 1, 1).expect_err("not given back");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use loka_stratum::downstream::{
-    Downstream, Event, Input, Outbox, Registry as _, Remains, SessionToken, View,
+    Downstream, Event, Forward, Input, Outbox, Registry as _, Remains, SessionToken, View,
 };
 use loka_stratum::frame::FrameError;
 use loka_stratum::types::LaneId;
@@ -76,11 +76,8 @@ pub(crate) struct Session {
     /// Among those of the route that feeds it.
     seats: Arc<Seats>,
     pub(super) seat: Arc<Seat>,
-    /// The due share that is on its way to its pool.
-    pub(super) handoff: Option<oneshot::Receiver<HandOver>>,
+    pub(super) pause: Pause,
     bucket: TokenBucket,
-    /// Nothing is read before, because the miner sends faster than it may.
-    throttled_until: Option<Instant>,
     pub(super) opened: Instant,
     pub(super) credited: u64,
     /// A whole line may be waiting in the decoder.
@@ -88,6 +85,17 @@ pub(crate) struct Session {
     left: bool,
     /// How it is told that its miner has come back elsewhere, once that could.
     claim: Option<Arc<Claim>>,
+}
+
+/// Why nothing is read from a miner.
+pub(super) enum Pause {
+    /// It is read.
+    No,
+    /// It sends faster than it may.
+    TooFast { until: Instant },
+    /// Its due share is on its way to the pool, and its answer is owed: the pool's task gives it, or where it is the pool's
+    /// verdict, the time that a miner waits for one.
+    HandingOver { answer: oneshot::Receiver<HandOver>, until: Option<Instant> },
 }
 
 /// What woke a session.
@@ -101,6 +109,27 @@ enum Wake {
 
 /// Whether a session goes on.
 type Verdict = Result<(), CloseReason>;
+
+// === impl Pause ===
+
+impl Pause {
+    fn until(&self) -> Option<Instant> {
+        match self {
+            Self::No => None,
+            Self::TooFast { until } => Some(*until),
+            Self::HandingOver { answer: _, until } => *until,
+        }
+    }
+
+    /// The answer of the pool's task, or never when no share is on its way.
+    async fn answered(&mut self) -> HandOver {
+        match self {
+            // A task that drops the share without an answer has lost it, and has booked it so.
+            Self::HandingOver { answer, until: _ } => answer.await.unwrap_or(HandOver::Lost),
+            Self::No | Self::TooFast { .. } => std::future::pending().await,
+        }
+    }
+}
 
 // === impl Session ===
 
@@ -120,9 +149,8 @@ impl Session {
             seat,
             wire: Wire::new(io, line_bytes_max),
             machine: Downstream::new(now, MOVE_WINDOW.mul_f32(peer.spread), token),
-            handoff: None,
+            pause: Pause::No,
             bucket: TokenBucket::new(now.instant, pace.burst),
-            throttled_until: None,
             opened: now.instant,
             credited: 0,
             lines_pending: false,
@@ -160,7 +188,7 @@ impl Session {
 
     async fn wait(&mut self) -> Wake {
         let terms_timer = self.machine.poll_timeout(&self.feed.borrow().terms);
-        let timer = [terms_timer, self.throttled_until].into_iter().flatten().min();
+        let timer = [terms_timer, self.pause.until()].into_iter().flatten().min();
         let far = self.opened + Duration::from_secs(86_400 * 365);
         let interest = match self.may_read() {
             true => Interest::ReadWrite,
@@ -171,20 +199,20 @@ impl Session {
             tokio::task::yield_now().await;
             return Wake::Timer;
         }
-        let Self { feed, wire, handoff, claim, .. } = self;
+        let Self { feed, wire, pause, claim, .. } = self;
         tokio::select! {
             // Whoever wants this session's place stands still; then work, then what a miner waits for.
             biased;
             () = poll_fn(|cx| poll_raised(claim.as_deref(), cx)) => Wake::Claimed,
             changed = feed.changed() => Wake::Feed(changed),
-            result = answered(handoff) => Wake::HandedOver(result),
+            result = pause.answered() => Wake::HandedOver(result),
             progress = poll_fn(|cx| wire.poll(cx, interest)) => Wake::Io(progress),
             () = sleep_until(at(timer.unwrap_or(far))) => Wake::Timer,
         }
     }
 
     fn may_read(&self) -> bool {
-        self.machine.accepts_lines() && self.throttled_until.is_none()
+        self.machine.accepts_lines() && matches!(self.pause, Pause::No)
     }
 
     /// One wake, without waiting: everything in it happens at once or not at all.
@@ -230,8 +258,10 @@ impl Session {
 
     fn react(&mut self, feed: &Feed, now: Now, wake: Wake, out: &mut Outbox) -> Verdict {
         self.wire.set_line_limit(feed.line_bytes_max);
-        if self.throttled_until.is_some_and(|until| until <= now.instant) {
-            self.throttled_until = None;
+        if self.pause.until().is_some_and(|until| until <= now.instant)
+            && let Pause::HandingOver { .. } = std::mem::replace(&mut self.pause, Pause::No)
+        {
+            self.machine_step(feed, now, Input::HandedOver(HandOver::Unanswered), out)?;
         }
         match wake {
             Wake::Claimed => return Err(CloseReason::Superseded),
@@ -240,7 +270,7 @@ impl Session {
                 self.machine_step(feed, now, Input::Work, out)?;
             }
             Wake::HandedOver(result) => {
-                self.handoff = None;
+                self.pause = Pause::No;
                 self.machine_step(feed, now, Input::HandedOver(result), out)?;
             }
             Wake::Io(progress) => match progress.map_err(|_| CloseReason::ConnectionLost)? {
@@ -277,7 +307,7 @@ impl Session {
             }
             if let Err(wait) = self.bucket.take(now.instant, feed.pace.per_second, feed.pace.burst)
             {
-                self.throttled_until = Some(now.instant + wait);
+                self.pause = Pause::TooFast { until: now.instant + wait };
                 return Ok(());
             }
             let shared = Shared { context: &self.context, now: now.instant };
@@ -287,9 +317,14 @@ impl Session {
                 Ok(Some(line)) => self.machine.handle(&view, Input::Line(line), out),
                 Ok(None) => {
                     self.lines_pending = false;
+                    self.bucket.give_back();
                     return Ok(());
                 }
                 Err(FrameError::LineTooLong { .. }) => return Err(CloseReason::LineTooLong),
+            }
+            // What a pool pays is never slowed down, however low it has set its difficulty.
+            if matches!(out.forward, Some(Forward::Due(_))) {
+                self.bucket.give_back();
             }
             self.carry_out(feed, now, out)?;
         }
@@ -439,15 +474,6 @@ fn may_come_back(reason: CloseReason) -> bool {
 /// Until the session is to give way; never while its miner has no name for it.
 fn poll_raised(claim: Option<&Claim>, cx: &mut Context<'_>) -> Poll<()> {
     claim.map_or(Poll::Pending, |claim| claim.poll_raised(cx))
-}
-
-/// The answer of the pool's task, or never when no share is on its way.
-async fn answered(handoff: &mut Option<oneshot::Receiver<HandOver>>) -> HandOver {
-    match handoff {
-        // A task that drops the share without an answer has lost it, and has booked it so.
-        Some(answer) => answer.await.unwrap_or(HandOver::Lost),
-        None => std::future::pending().await,
-    }
 }
 
 /// What a session sees at one moment.

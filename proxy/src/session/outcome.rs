@@ -2,22 +2,26 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use loka_ops::said::cut;
 use loka_stratum::downstream::{Event, Forward};
 use loka_stratum::share::{Reject, VerifiedShare};
 use loka_stratum::types::SourceId;
 use loka_stratum::work::Now;
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
 
-use super::driver::Session;
+use super::driver::{Pause, Session};
 use super::{Answers, Feed, Stage};
 use crate::sink::blocks::{BlockOnItsWay, Found};
 use crate::sink::ledger::{Lost, Row, RowKey, Unanswered};
 use crate::telemetry::MinerEvent;
 use crate::telemetry::traces::{HandshakeTrace, ShareOutcome, ShareTrace};
-use crate::upstream::{Handoff, PoolId, Sequel, ShareRecord};
+use crate::upstream::{Handoff, PoolId, Sequel, ShareRecord, give_up};
+
+/// How long a miner with a pool connection of its own waits for the pool's verdict, and is read no further: a pool that is
+/// slower is about to be left, and what the miner finds meanwhile must not wait behind it.
+const VERDICT_WAIT: Duration = Duration::from_secs(2);
 
 // === impl Session ===
 
@@ -62,8 +66,8 @@ impl Session {
                     let sequel = Sequel { verdict: None, block };
                     let (due, miner, answer, record) = (None, None, None, None);
                     let handoff = Handoff { share, due, miner, answer, sequel, record };
-                    // Refused already and booked so: a full queue loses nothing that was promised.
-                    drop(pool.handle.submits.try_send(handoff));
+                    // Refused already and booked so: a queue that is full of blocks loses nothing that was promised.
+                    drop(pool.handle.hand_over(handoff));
                 }
             }
             Forward::Due(share) => self.due(feed, now, share),
@@ -74,7 +78,11 @@ impl Session {
         let block = share.block_candidate().then(|| self.block_found(feed, now, &share));
         self.credited += 1;
         let (answer, answered) = oneshot::channel();
-        self.handoff = Some(answered);
+        let until = match feed.answers {
+            Answers::WhenWritten => None,
+            Answers::ByThePool => Some(now.instant + VERDICT_WAIT),
+        };
+        self.pause = Pause::HandingOver { answer: answered, until };
         let credited = share.credited().as_f64();
         let pool_difficulty = share.job().pool_difficulty.as_f64();
         let pool = self.pool(feed, PoolId::of(share.job().source));
@@ -95,11 +103,9 @@ impl Session {
         };
         let sequel = Sequel { verdict, block };
         let handoff = Handoff { share, due: Some(due), miner, answer, sequel, record };
-        if let Err(TrySendError::Full(handoff) | TrySendError::Closed(handoff)) =
-            handle.submits.try_send(handoff)
-            && let Some(due) = handoff.due
-        {
-            due.abandoned(Unanswered::ConnectionLost, Lost::Backlog);
+        if let Err(refused) = handle.hand_over(handoff) {
+            let (reason, handoff) = *refused;
+            give_up(handoff, reason);
         }
     }
 

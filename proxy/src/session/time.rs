@@ -1,4 +1,5 @@
-//! What a miner's hashrate has to work on, booked by the state that it was in for how long.
+//! What a miner's hashrate has to work on, booked by the state that it was in for how long. Work of a pool is booked up to where
+//! that pool was heard of: whether it was there after that is known later.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -6,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::Feed;
 use super::driver::Session;
 use crate::sink::time::{TimeRow, WorkState};
+use crate::upstream::{PoolId, Pulse, Spent, Stay};
 
 /// How long a state may go unbooked while a session has something else to do.
 const BOOKED_EVERY: Duration = Duration::from_secs(10);
@@ -17,13 +19,30 @@ pub(super) struct Spending {
     since: Instant,
     /// None before the handshake is complete.
     state: Option<WorkState>,
+    /// Of the pool whose work it has, where the state is [`WorkState::Paid`].
+    pulse: Option<Arc<Pulse>>,
 }
 
 // === impl Spending ===
 
 impl Spending {
     pub(super) fn new(now: Instant, feed: &Feed) -> Self {
-        Self { row: Arc::clone(&feed.time), since: now, state: None }
+        Self { row: Arc::clone(&feed.time), since: now, state: None, pulse: None }
+    }
+
+    /// Books what is known by now, for a miner of this speed.
+    fn book(&mut self, now: Instant, rate: f64, stay: Stay) {
+        let Some(state) = self.state else { return };
+        let Some(pulse) = &self.pulse else {
+            let time = now.saturating_duration_since(self.since);
+            self.row.spent(state, rate, time);
+            self.since = now;
+            return;
+        };
+        let Spent { live, silent, until } = pulse.spent(self.since, now, stay);
+        self.row.spent(state, rate, live);
+        self.row.spent(WorkState::Stale, rate, silent);
+        self.since = until;
     }
 }
 
@@ -32,23 +51,32 @@ impl Spending {
 impl Session {
     /// Books the time so far where the state has changed, or now and then.
     pub(super) fn spend(&mut self, now: Instant) {
-        let (state, row) = {
+        let (state, row, pulse) = {
             let feed = self.feed.borrow();
-            (self.work_state(&feed), Arc::clone(&feed.time))
+            let state = self.work_state(&feed);
+            let pool = self.machine.lane_told().filter(|_| state == Some(WorkState::Paid));
+            let pool = pool.and_then(|lane| feed.pool(PoolId(lane.0)));
+            (state, Arc::clone(&feed.time), pool.map(|pool| Arc::clone(&pool.handle.pulse)))
         };
         let time = now.saturating_duration_since(self.spending.since);
-        let is_same = state == self.spending.state && Arc::ptr_eq(&row, &self.spending.row);
-        if is_same && time < BOOKED_EVERY {
-            return;
+        let is_same = state == self.spending.state
+            && Arc::ptr_eq(&row, &self.spending.row)
+            && pulse.as_ref().map(Arc::as_ptr) == self.spending.pulse.as_ref().map(Arc::as_ptr);
+        let rate = self.seat.rate();
+        match is_same {
+            true if time < BOOKED_EVERY => {}
+            true => self.spending.book(now, rate, Stay::Stays),
+            false => {
+                self.spending.book(now, rate, Stay::Leaves);
+                self.spending = Spending { row, since: now, state, pulse };
+            }
         }
-        self.book(now);
-        self.spending = Spending { row, since: now, state };
     }
 
     /// The connection has ended. Who was not asked to leave is missed from now on.
     pub(super) fn spent(&mut self, now: Instant) {
-        self.book(now);
         let rate = self.seat.rate();
+        self.spending.book(now, rate, Stay::Leaves);
         let is_missed = rate > 0.0 && self.spending.state != Some(WorkState::Draining);
         if let Some(worker) = self.machine.worker().filter(|_| is_missed) {
             let who = (&self.context.listener, worker.as_str());
@@ -62,13 +90,6 @@ impl Session {
         let missed = self.context.ledger.time().came(now, &self.context.listener, worker.as_str());
         if let Some(rate) = missed.filter(|_| self.seat.rate() <= 0.0) {
             self.seat.measured(rate);
-        }
-    }
-
-    fn book(&self, now: Instant) {
-        let Spending { row, since, state } = &self.spending;
-        if let Some(state) = state {
-            row.spent(*state, self.seat.rate(), now.saturating_duration_since(*since));
         }
     }
 

@@ -5,14 +5,16 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use loka_stratum::upstream::PoolReject;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+use super::ledger::by_label;
 
 /// Blocks that are remembered.
 pub const BLOCKS_MAX: usize = 32;
 
 /// What is known of a block when it is found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Found {
     /// When, in Unix seconds.
     pub at: u64,
@@ -31,18 +33,23 @@ pub struct Found {
 }
 
 /// What became of a block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase", tag = "verdict", content = "reason")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", tag = "verdict", content = "reason", deny_unknown_fields)]
 pub enum Fate {
     /// On its way to the pool.
     Awaited,
     /// The pool took it.
     Accepted,
     /// The pool refused it.
-    Rejected(&'static str),
+    Rejected(Refusal),
     /// The pool did not say, or never had it.
     Unanswered,
 }
+
+/// Why a pool refused a block; shown by its label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(transparent)]
+pub struct Refusal(#[serde(with = "by_label")] pub PoolReject);
 
 /// One of the last blocks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -86,6 +93,17 @@ impl Blocks {
         BlockOnItsWay(entry)
     }
 
+    /// Adds those of an earlier process, the latest last. What one of them was told that was on its way, nobody knows.
+    pub(super) fn add(&self, earlier: Vec<Block>) {
+        let mut blocks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for Block { found, fate } in earlier.into_iter().rev() {
+            if blocks.len() < BLOCKS_MAX {
+                let fate = if fate == Fate::Awaited { Fate::Unanswered } else { fate };
+                blocks.push_front(Arc::new(Entry { found, fate: Mutex::new(fate) }));
+            }
+        }
+    }
+
     /// The last ones, the latest first.
     pub fn last(&self) -> Vec<Block> {
         let blocks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -116,7 +134,7 @@ impl BlockOnItsWay {
     pub fn judged(&self, verdict: Result<(), PoolReject>) {
         self.0.settle(match verdict {
             Ok(()) => Fate::Accepted,
-            Err(reason) => Fate::Rejected(reason.label()),
+            Err(reason) => Fate::Rejected(Refusal(reason)),
         });
     }
 
@@ -161,7 +179,12 @@ mod tests {
         drop(one);
         two.judged(Err(PoolReject::Stale));
         drop(three);
-        let fates = [Fate::Awaited, Fate::Unanswered, Fate::Rejected("stale"), Fate::Accepted];
+        let fates = [
+            Fate::Awaited,
+            Fate::Unanswered,
+            Fate::Rejected(Refusal(PoolReject::Stale)),
+            Fate::Accepted,
+        ];
         let wanted = ["4", "3", "2", "1"].map(str::to_owned).into_iter().zip(fates);
         assert_eq!(shown(&blocks), wanted.collect::<Vec<_>>());
         let json = serde_json::to_value(blocks.last()).unwrap();

@@ -19,15 +19,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use dashmap::DashMap;
 use loka_stratum::share::Reject;
 use loka_stratum::upstream::PoolReject;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use super::blocks::Blocks;
+use super::exact;
 use super::time::TimeLedger;
 
+mod reasons;
 mod rows;
 #[cfg(test)]
 mod tests;
 
+pub(super) use self::reasons::by_label;
+pub use self::reasons::{Labelled, Lost, Reasons, Unanswered};
 pub use self::rows::Rows;
 
 /// Rows beyond this many are booked under one overflow row, or under the class [`CLASS_OTHER`]: rows come from
@@ -39,7 +43,8 @@ pub const ROWS_MAX: usize = 16_384;
 pub const CLASS_OTHER: &str = "other";
 
 /// What a row of the ledger is about. All come from configuration or closed sets, never from a peer.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 pub struct RowKey {
     /// Listener that the miner is connected to.
     pub listener: Arc<str>,
@@ -53,153 +58,9 @@ pub struct RowKey {
     pub class: Arc<str>,
 }
 
-/// Why a share that was written to a pool has no verdict.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Unanswered {
-    /// The pool's connection ended first.
-    ConnectionLost,
-    /// Submitted once more to a session that was resumed, and the pool said that it has the share: it knows the verdict, and
-    /// we do not.
-    ReceivedBefore,
-    /// Submitted once more to a session that was resumed, and refused: that says nothing about the first time.
-    RefusedAgain,
-    /// The proxy stopped first.
-    Shutdown,
-    /// The pool stayed silent for longer than the submit timeout.
-    TimedOut,
-}
-
-/// Why a due share was never written to a pool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Lost {
-    /// More shares waited for the pool than the queue holds.
-    Backlog,
-    /// A path through the code dropped the share; a defect, to be reported.
-    Dropped,
-    /// The pool's session ended and could not be resumed in time.
-    SessionLost,
-    /// The proxy stopped first.
-    Shutdown,
-}
-
-// === impl Unanswered ===
-
-impl Unanswered {
-    /// Every reason, for exposition.
-    pub const ALL: [Self; 5] = [
-        Self::ConnectionLost,
-        Self::ReceivedBefore,
-        Self::RefusedAgain,
-        Self::Shutdown,
-        Self::TimedOut,
-    ];
-
-    /// The reason as a metric label.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::ConnectionLost => "connection_lost",
-            Self::ReceivedBefore => "received_before",
-            Self::RefusedAgain => "refused_again",
-            Self::Shutdown => "shutdown",
-            Self::TimedOut => "timed_out",
-        }
-    }
-}
-
-// === impl Lost ===
-
-impl Lost {
-    /// Every reason, for exposition.
-    pub const ALL: [Self; 4] = [Self::Backlog, Self::Dropped, Self::SessionLost, Self::Shutdown];
-
-    /// The reason as a metric label.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Backlog => "backlog",
-            Self::Dropped => "dropped",
-            Self::SessionLost => "session_lost",
-            Self::Shutdown => "shutdown",
-        }
-    }
-}
-
-/// Counts per reason.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reasons<R: Ord>(BTreeMap<R, u64>);
-
-/// A reason that has a label of a closed set.
-pub trait Labelled: Ord + Copy {
-    /// The label, snake case.
-    fn reason(self) -> &'static str;
-}
-
-impl Labelled for Reject {
-    fn reason(self) -> &'static str {
-        self.label()
-    }
-}
-
-impl Labelled for PoolReject {
-    fn reason(self) -> &'static str {
-        self.label()
-    }
-}
-
-impl Labelled for Unanswered {
-    fn reason(self) -> &'static str {
-        self.label()
-    }
-}
-
-impl Labelled for Lost {
-    fn reason(self) -> &'static str {
-        self.label()
-    }
-}
-
-// === impl Reasons ===
-
-impl<R: Labelled> Default for Reasons<R> {
-    fn default() -> Self {
-        Self(BTreeMap::new())
-    }
-}
-
-impl<R: Labelled> Reasons<R> {
-    fn add(&mut self, reason: R) {
-        *self.0.entry(reason).or_default() += 1;
-    }
-
-    fn merge(&mut self, other: &Self) {
-        for (reason, count) in &other.0 {
-            *self.0.entry(*reason).or_default() += count;
-        }
-    }
-
-    /// The sum over all reasons.
-    pub fn total(&self) -> u64 {
-        self.0.values().sum()
-    }
-
-    /// Label and count of each reason that occurred.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
-        self.0.iter().map(|(reason, count)| (reason.reason(), *count))
-    }
-
-    /// How often `reason` occurred.
-    pub fn count(&self, reason: R) -> u64 {
-        self.0.get(&reason).copied().unwrap_or(0)
-    }
-}
-
-impl<R: Labelled> Serialize for Reasons<R> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.iter())
-    }
-}
-
 /// The counts of one row, or of all.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 pub struct Counts {
     /// Every `mining.submit` that could be read as one.
     pub received: u64,
@@ -226,10 +87,13 @@ pub struct Counts {
     /// Shares that meet the network's target, whatever else became of them. Apart from the identity.
     pub block_candidates: u64,
     /// Σ of the difficulty that accepted shares were judged at, as credited to the miners.
+    #[serde(deserialize_with = "exact::sum")]
     pub accepted_difficulty: f64,
     /// Σ of the pool difficulty of due shares.
+    #[serde(deserialize_with = "exact::sum")]
     pub due_difficulty: f64,
     /// Σ of the pool difficulty of shares that the pool accepted: the work that is paid.
+    #[serde(deserialize_with = "exact::sum")]
     pub pool_accepted_difficulty: f64,
 }
 
@@ -272,6 +136,49 @@ impl Counts {
             }
         }
         Ok(())
+    }
+
+    /// The first count, or sum of one, that is beyond `most`.
+    pub(super) fn bounded(&self, most: u64) -> Result<(), &'static str> {
+        let Self {
+            received,
+            rejected,
+            accepted,
+            below_pool_difficulty,
+            due,
+            held,
+            outstanding,
+            pool_accepted,
+            pool_rejected,
+            unanswered,
+            lost,
+            block_candidates,
+            accepted_difficulty: _,
+            due_difficulty: _,
+            pool_accepted_difficulty: _,
+        } = self;
+        let counts = [
+            ("received", Some(*received)),
+            ("rejected", rejected.bounded_total()),
+            ("accepted", Some(*accepted)),
+            ("below_pool_difficulty", Some(*below_pool_difficulty)),
+            ("due", Some(*due)),
+            ("held", Some(*held)),
+            ("outstanding", Some(*outstanding)),
+            ("pool_accepted", Some(*pool_accepted)),
+            ("pool_rejected", pool_rejected.bounded_total()),
+            ("unanswered", unanswered.bounded_total()),
+            ("lost", lost.bounded_total()),
+            ("block_candidates", Some(*block_candidates)),
+        ];
+        let beyond = counts.into_iter().find(|(_, count)| count.is_none_or(|count| count > most));
+        beyond.map_or(Ok(()), |(what, _)| Err(what))
+    }
+
+    /// What was on its way when the process was killed has no verdict, or was never written.
+    pub(super) fn settle_killed(&mut self) {
+        self.lost.add_all(Lost::Killed, std::mem::take(&mut self.held));
+        self.unanswered.add_all(Unanswered::Killed, std::mem::take(&mut self.outstanding));
     }
 
     fn merge(&mut self, other: &Self) {
@@ -536,6 +443,11 @@ impl Ledger {
         let key = if is_room { key } else { RowKey::overflow() };
         let rows = self.rows.entry(key.clone());
         Arc::clone(&rows.or_insert_with(|| Arc::new(Rows::new(key, &self.count))))
+    }
+
+    /// Adds what an earlier process counted.
+    pub(super) fn add(&self, key: &RowKey, counts: &Counts) {
+        self.row(key).update(|now| now.merge(counts));
     }
 
     /// What miners had to work on.

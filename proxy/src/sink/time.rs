@@ -15,7 +15,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+use super::exact;
 
 /// Rows at most: 16 listeners of 16 routes, with room for names that change.
 const ROWS_MAX: usize = 1024;
@@ -45,18 +47,23 @@ pub enum WorkState {
 }
 
 /// Difficulty by state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Work {
     /// [`WorkState::Absent`].
+    #[serde(deserialize_with = "exact::sum")]
     pub absent: f64,
     /// [`WorkState::Draining`].
+    #[serde(deserialize_with = "exact::sum")]
     pub draining: f64,
     /// [`WorkState::NoJob`].
+    #[serde(deserialize_with = "exact::sum")]
     pub no_job: f64,
     /// [`WorkState::Paid`].
+    #[serde(deserialize_with = "exact::sum")]
     pub paid: f64,
     /// [`WorkState::Stale`].
+    #[serde(deserialize_with = "exact::sum")]
     pub stale: f64,
 }
 
@@ -169,6 +176,15 @@ impl TimeLedger {
         let is_room = self.rows.len() < ROWS_MAX || self.rows.contains_key(&key);
         let key = if is_room { key } else { (OTHER.into(), OTHER.into()) };
         Arc::clone(&self.rows.entry(key).or_default())
+    }
+
+    /// Adds what an earlier process booked.
+    pub(super) fn add(&self, listener: &Arc<str>, route: &Arc<str>, earlier: &Work) {
+        let row = self.row(listener, route);
+        let mut work = row.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for state in WorkState::ALL {
+            work.add(state, earlier.of(state));
+        }
     }
 
     /// A miner has gone, and nobody asked it to.

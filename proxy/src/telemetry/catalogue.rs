@@ -43,6 +43,13 @@ loka_ops::metrics! {
     POOL_ACCEPTED_DIFFICULTY: Counter "loka_shares_pool_accepted_difficulty" ["listener", "route", "pool", "account"]
         "Pool difficulty of shares that the pool credited, summed: the work that is paid";
 
+    LEDGER_BEGUN: Gauge "loka_ledger_begun_timestamp_seconds" []
+        "When the ledger began: before the process did, if it goes on from an earlier one; absent without --state";
+    LEDGER_KEPT_AGE: Gauge "loka_ledger_kept_age_seconds" []
+        "Time since the file of the ledger last held what the ledger does; absent without --state";
+    LEDGER_KEEP_FAILURES: Counter "loka_ledger_keep_failures" []
+        "Attempts to keep the ledger for the next start that failed";
+
     CLASS_SHARES_RECEIVED: Counter "loka_class_shares_received" ["listener", "class"]
         "Submits of the miners of a class: those whose firmware has this profile, or none that is known (other)";
     CLASS_SHARES_REJECTED: Counter "loka_class_shares_rejected" ["class", "reason"]

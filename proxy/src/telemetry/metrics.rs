@@ -48,6 +48,7 @@ pub struct Metrics {
     pub(super) config_apply: Series<1, Counter>,
     pub(super) job_delivery: Histogram,
     pub(super) jobs_received: Series<3, Counter>,
+    pub(super) ledger_keep_failures: Counter,
     pub(super) listener_failures: Series<1, Counter>,
     pub(super) miner_closed: Series<2, Counter>,
     pub(super) miner_coinbase_too_long: Series<2, Counter>,
@@ -91,12 +92,16 @@ impl Metrics {
         let job_delivery = Histogram::new(LOCAL_SECONDS);
         let (name, help) = (names::JOB_DELIVERY.name, names::JOB_DELIVERY.help);
         registry.register(name, help, job_delivery.clone());
+        let ledger_keep_failures = Counter::default();
+        let (name, help) = (names::LEDGER_KEEP_FAILURES.name, names::LEDGER_KEEP_FAILURES.help);
+        registry.register(name, help, ledger_keep_failures.clone());
         let build = (&names::BUILD, env!("CARGO_PKG_VERSION"));
         register_constants(&mut registry, build, (&names::PROCESS_START, started));
         Self {
             config_apply: Series::counts(&mut registry, &names::CONFIG_APPLY),
             job_delivery,
             jobs_received: Series::counts(&mut registry, &names::JOBS_RECEIVED),
+            ledger_keep_failures,
             listener_failures: Series::counts(&mut registry, &names::LISTENER_FAILURES),
             miner_closed: Series::counts(&mut registry, &names::MINER_CLOSED),
             miner_coinbase_too_long: Series::counts(&mut registry, &names::MINER_COINBASE_TOO_LONG),

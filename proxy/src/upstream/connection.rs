@@ -398,6 +398,7 @@ impl<'a> Connection<'a> {
         telemetry.emit(PoolEvent::JobReceived { route, pool, clean });
         self.task.jobs.job(&notify.job_id, is_clean);
         self.task.measures.job(now.instant, notify.prev_hash);
+        self.task.parts.pulse.heard(now.instant);
         if let Err(detail) = self.verified(&notify, &context) {
             self.task.works_not(&detail);
             self.task.tell(News::Unfit { source, detail }).await;
@@ -440,9 +441,11 @@ impl<'a> Connection<'a> {
     /// is time, and then we log in there as the very same.
     fn reconnect_asked(&mut self, host: Option<&str>, port: Option<u16>, wait: Duration) {
         let configured = &self.pool.endpoint;
+        // Who names nobody means where we are, which a redirection may have led to.
+        let here = self.task.redirect.as_ref().unwrap_or(configured);
         let to = Endpoint {
-            host: host.unwrap_or(&configured.host).to_owned(),
-            port: port.unwrap_or(configured.port),
+            host: host.unwrap_or(&here.host).to_owned(),
+            port: port.unwrap_or(here.port),
         };
         let obeyed = match is_allowed(self.pool.reconnect, &configured.host, host) {
             true => Obeyed::Yes,

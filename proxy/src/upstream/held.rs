@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use loka_stratum::downstream::HandOver;
 use loka_stratum::types::SourceId;
 
-use super::Handoff;
+use super::{BLOCKS_MAX, Handoff};
 use crate::sink::ledger::{Lost, Unanswered};
 
 /// How long a share waits. Its miner is not answered meanwhile and is read no further, so this is short: a pool that
@@ -23,7 +23,8 @@ pub(super) struct Held(VecDeque<(Instant, Handoff)>);
 
 impl Held {
     pub(super) fn hold(&mut self, now: Instant, handoff: Handoff) {
-        if self.0.len() < HELD_MAX {
+        let blocks = if handoff.share.block_candidate() { BLOCKS_MAX } else { 0 };
+        if self.0.len() < HELD_MAX + blocks {
             self.0.push_back((now + HOLD_MAX, handoff));
         } else {
             give_up(handoff, Lost::Backlog);
@@ -61,7 +62,7 @@ impl Held {
 }
 
 /// Books a share that never reached its pool, and tells its miner.
-pub(super) fn give_up(mut handoff: Handoff, reason: Lost) {
+pub(crate) fn give_up(mut handoff: Handoff, reason: Lost) {
     if let Some(due) = handoff.due.take() {
         due.abandoned(Unanswered::ConnectionLost, reason);
     }

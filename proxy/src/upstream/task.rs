@@ -17,7 +17,7 @@ use super::connection::{Connection, End, Load};
 use super::facts::Measures;
 use super::held::Held;
 use super::unsettled::{LiveJobs, Unsettled};
-use super::{Facts, Handoff, InFlight, News, Notice, PoolId, Update, Wanted, at};
+use super::{Facts, Handoff, InFlight, News, Notice, PoolId, Pulse, Update, Wanted, at};
 use crate::clock::Clock;
 use crate::policy::allow_list::AllowedPools;
 use crate::policy::backoff::{Backoff, Fault};
@@ -46,6 +46,7 @@ pub(crate) struct TaskParts {
     pub(crate) settings: watch::Receiver<Arc<Pool>>,
     pub(crate) wanted: watch::Receiver<Wanted>,
     pub(crate) facts: watch::Sender<Facts>,
+    pub(crate) pulse: Arc<Pulse>,
     pub(crate) version_mask: VersionMask,
     pub(crate) submits: mpsc::Receiver<Handoff>,
     pub(crate) updates: mpsc::Sender<Update>,

@@ -314,7 +314,7 @@ fn play_within(allowed: AllowedPools, pool: Pool, script: impl AsyncFnOnce(Bench
         tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
     runtime.expect("a runtime").block_on(async {
         let (dials_in, dials) = mpsc::channel(8);
-        let (submits, submits_out) = mpsc::channel(SUBMITS_MAX);
+        let (submits, submits_out) = mpsc::channel(SUBMITS_MAX + BLOCKS_MAX);
         let (updates_in, updates) = mpsc::channel(UPDATES_MAX);
         let (settings, settings_out) = watch::channel(Arc::new(pool));
         let (wanted, wanted_out) = watch::channel(Wanted::default());
@@ -327,6 +327,7 @@ fn play_within(allowed: AllowedPools, pool: Pool, script: impl AsyncFnOnce(Bench
             settings: settings_out,
             wanted: wanted_out,
             facts: facts_in,
+            pulse: Arc::new(Pulse::new(tokio::time::Instant::now().into_std())),
             version_mask: VersionMask::ALL,
             submits: submits_out,
             updates: updates_in,

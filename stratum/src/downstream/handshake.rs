@@ -8,7 +8,7 @@ use super::mining::Fit;
 use super::resume::{BUSY_MAX, BUSY_RETRY};
 use super::{
     Close, Downstream, Event, ExtranonceChange, Mining, Outbox, Phase, Resumable, Resume, View,
-    WORKERS_MAX, answer, refuse,
+    WORKERS_MAX, Wishes, answer, refuse,
 };
 use crate::extranonce::MinerId;
 use crate::message::{Configure, Subscribe, subscribe_result};
@@ -74,8 +74,9 @@ impl Downstream {
         }
         answer(out, id, &configure.result_json(granted));
         if let Some(minimum) = configure.minimum_difficulty {
-            self.suggest(view, minimum, out);
+            self.peer.wish(Wishes { floor: Some(minimum), ..self.peer.wishes() });
         }
+        self.agree_anew(view, out);
     }
 
     pub(super) fn subscribe(

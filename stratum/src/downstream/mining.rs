@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::agreed::{Agreed, Place, Sent};
 use super::placing::Placing;
-use super::{Close, Downstream, Event, Leaving, NoPool, Outbox, Peer, Phase, Told, View, Wishes};
+use super::{Close, Downstream, Event, Leaving, Outbox, Peer, Phase, Told, View, Wishes};
 use crate::difficulty::{Assignment, Difficulty};
 use crate::extranonce::MinerId;
 use crate::job::{Clean, JobTable};
@@ -133,6 +133,11 @@ impl Mining {
 
     pub(super) fn was_sent_a_job(&self) -> bool {
         self.told.is_some()
+    }
+
+    /// The lane of the last job that it was sent.
+    pub(super) fn lane_told(&self) -> Option<LaneId> {
+        self.told.map(|last| last.lane)
     }
 
     /// On a new connection, after `away`: it was neither silent nor slow, and is yet to be sent a job.
@@ -261,6 +266,16 @@ impl Downstream {
         }
     }
 
+    /// What a miner at work has just negotiated holds at once: bits for the job at hand, a least difficulty from the next on.
+    pub(super) fn agree_anew(&mut self, view: &View<'_>, out: &mut Outbox) {
+        let ceiling = self.lane(view).map(|lane| lane.job.pool_difficulty);
+        let Phase::Mining(mining) = &mut self.phase else { return };
+        mining.negotiated(self.peer.version_mask);
+        let current = mining.assigned.difficulty();
+        let bounded = self.peer.range(view.terms).bounded(current, ceiling.unwrap_or(current));
+        mining.move_to(bounded, out);
+    }
+
     /// The rate's own word on the difficulty, after a share or in silence.
     pub(super) fn retarget(&mut self, view: &View<'_>, out: &mut Outbox) {
         let Some(Lane { job, .. }) = self.lane(view) else { return };
@@ -292,9 +307,7 @@ impl Downstream {
         let Phase::Mining(mining) = &mut self.phase else { return };
         let Some(starved) = &mut mining.starved else { return };
         let now = view.now.instant;
-        if let NoPool::Close { after } = view.terms.no_pool
-            && now >= starved.since + after
-        {
+        if view.terms.no_pool.closes_at(starved.since).is_some_and(|at| at <= now) {
             out.close = Some(Close::NoPool);
         } else if now >= starved.notice_at {
             starved.notice_at = now + NO_POOL_NOTICE;

@@ -130,7 +130,9 @@ impl Mining {
             let claim = Claim { submit, miner: face.id, mask, assigned, standing };
             let this = verify(job, &claim);
             let is_good = this.is_ok();
-            if is_good || verdict.is_none() {
+            // Of several refusals the first one counts, unless a later one shows a block.
+            let is_block = matches!(&this, Err(Refusal { candidate: Some(_), .. }));
+            if is_good || is_block || verdict.is_none() {
                 verdict = Some(this);
             }
             if is_good {

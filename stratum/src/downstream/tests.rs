@@ -151,6 +151,14 @@ impl Bench {
         bench
     }
 
+    /// The difficulty that the miner was last told.
+    fn assigned(&self) -> Difficulty {
+        match &self.machine.phase {
+            Phase::Mining(mining) => mining.assigned.difficulty(),
+            _ => panic!("not at work"),
+        }
+    }
+
     /// A pool sends a job and is mined on from now on, in this context.
     fn job_of(&mut self, source: SourceId, clean: Clean) {
         let mut notify = notify();

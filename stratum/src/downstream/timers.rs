@@ -89,8 +89,7 @@ impl Downstream {
     fn handshake_at(&self, terms: &Terms) -> Option<Instant> {
         match (&self.phase, terms.no_pool) {
             (Phase::Mining(_), _) if !self.peer.workers.is_empty() => None,
-            (Phase::Waiting(_), NoPool::Hold | NoPool::Wait) => None,
-            (Phase::Waiting(_), NoPool::Close { after }) => Some(self.peer.opened + after),
+            (Phase::Waiting(_), no_pool) => no_pool.closes_at(self.peer.opened),
             _ => Some(self.peer.opened + terms.handshake_timeout),
         }
     }
@@ -119,11 +118,11 @@ impl Downstream {
     fn no_pool_at(&self, terms: &Terms) -> Option<Instant> {
         let Phase::Mining(mining) = &self.phase else { return None };
         let starved = mining.starved?;
-        match terms.no_pool {
-            NoPool::Hold => Some(starved.notice_at),
-            NoPool::Wait => None,
-            NoPool::Close { after } => Some(starved.notice_at.min(starved.since + after)),
+        if terms.no_pool == NoPool::Wait {
+            return None;
         }
+        let closes_at = terms.no_pool.closes_at(starved.since);
+        [Some(starved.notice_at), closes_at].into_iter().flatten().min()
     }
 
     fn vardiff_at(&self) -> Option<Instant> {

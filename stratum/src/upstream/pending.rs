@@ -6,6 +6,18 @@ use std::time::Instant;
 /// Submits that may await a verdict on one connection: at one share per second and pool that is hours.
 pub(super) const OUTSTANDING_MAX: usize = 10_000;
 
+/// Blocks among them, beyond that bound: for a block there is always room.
+pub(super) const BLOCKS_MAX: usize = 64;
+
+/// What a submit is worth, which decides whether there is still room for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Worth {
+    /// It meets the network's target.
+    Block,
+    /// A share.
+    Share,
+}
+
 /// Why a pool refused a share, from the codes 20 to 25.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum PoolReject {
@@ -93,8 +105,16 @@ impl<T> Default for Pending<T> {
 }
 
 impl<T> Pending<T> {
+    pub(super) fn has_room(&self, worth: Worth) -> bool {
+        let max = match worth {
+            Worth::Block => OUTSTANDING_MAX + BLOCKS_MAX,
+            Worth::Share => OUTSTANDING_MAX,
+        };
+        self.0.len() < max
+    }
+
     pub(super) fn push(&mut self, request: u64, sent: Instant, token: T) -> Result<(), T> {
-        if self.0.len() >= OUTSTANDING_MAX {
+        if !self.has_room(Worth::Block) {
             return Err(token);
         }
         self.0.push_back(Entry { request, sent, token });

@@ -340,9 +340,9 @@ fn a_pool_that_shrinks_below_the_layout_leaves_no_worthless_job() {
     let mut bench = Bench::with_layout(layout(4, 4));
     bench.offer(A, JOB).unwrap();
     bench.activate(A).unwrap();
-    bench.offer(A, Sent { id: "2", size: 4, clean: false }).unwrap_err();
+    bench.offer(A, Sent { id: "2", size: 4, clean: false, ..JOB }).unwrap_err();
     assert_eq!(bench.current(), Some((A, 100, 0)), "still worth something");
-    bench.offer(A, Sent { id: "3", size: 4, clean: true }).unwrap_err();
+    bench.offer(A, Sent { id: "3", size: 4, clean: true, ..JOB }).unwrap_err();
     assert_eq!((bench.current(), bench.standing(100)), (None, "stale"));
     bench.offer(A, Sent { id: "4", ..CLEAN }).unwrap();
     assert_eq!(bench.current(), Some((A, 101, 0)));
@@ -480,7 +480,8 @@ fn what_a_clean_job_ends_is_late_for_a_moment_and_what_is_gone_is_not() {
 #[test]
 fn a_pool_that_leaves_two_bytes_is_shared_where_enough_version_bits_roll() {
     // 14 bits, the byte and the nonce are 2^54 headers: a minute of 200 TH/s and more.
-    for (mask, fits) in [(0x1fff_e000, true), (0x07ff_e000, true), (0x03ff_e000, false), (0, false)] {
+    for (mask, fits) in [(0x1fff_e000, true), (0x07ff_e000, true), (0x03ff_e000, false), (0, false)]
+    {
         let mut bench = Bench::new();
         bench.offer(A, Sent { size: 2, mask: VersionMask(mask), ..JOB }).unwrap();
         let activated = bench.activate(A);

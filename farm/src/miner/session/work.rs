@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use super::Session;
 use super::asked::{About, Share};
-use crate::miner::search::{Find, Walk};
+use crate::miner::search::{Find, Order, Walk};
 use crate::miner::speech::{self, Json};
 use crate::miner::ticket::{Fate, Ticket};
 use crate::profile::{Method, NonceText, SixthParameter, SubmitId, Submits};
@@ -47,7 +47,9 @@ impl Session<'_> {
 
     fn found(&mut self, now: Instant, find: Find) {
         let Some(walk) = &self.walk else { return };
-        let job = std::sync::Arc::clone(&walk.order.job);
+        let Order { job, extranonce1, arrived, extranonce2_size: _, target: _ } = &walk.order;
+        let (job, arrived) = (std::sync::Arc::clone(job), *arrived);
+        let coinbase = [&job.coinb1, &**extranonce1, &find.extranonce2, &job.coinb2].concat();
         let fate =
             if walk.order.target.is_met_by(&find.hash) { Fate::Submitted } else { Fate::Hidden };
         match fate {
@@ -62,8 +64,10 @@ impl Session<'_> {
         self.sink.ticket(Ticket {
             worker: self.setup.worker.as_str().into(),
             at: self.lasting.clock.since_power_on(now),
+            job_came: self.lasting.clock.since_unix(arrived),
             header: find.header,
             hash: find.hash,
+            coinbase,
             job,
             fate,
         });

@@ -117,6 +117,12 @@ impl Core {
         self.end_all(Ending::CloseOnceSent);
     }
 
+    /// With a clean job at once.
+    pub(in crate::pool) fn pay(&mut self, key_hash: [u8; 20], now: Instant) {
+        self.chain.pay(key_hash);
+        self.new_job(Clean::Clean, now);
+    }
+
     pub(in crate::pool) fn reconnect(&mut self, params: &Value, now: Instant) {
         for id in self.ids() {
             self.tell(id, "client.reconnect", params, now);

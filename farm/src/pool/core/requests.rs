@@ -6,13 +6,13 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
-use crate::judge::{self, Case, Claim, JobOnRecord, Reason, Standing, Verdict};
+use crate::judge::{self, Case, Claim, Difficulty, JobOnRecord, Reason, Standing, Verdict};
 use crate::pool::books::{Entry, UNAUTHORIZED_USERS};
 use crate::pool::forms::Configuration;
 use crate::pool::outbox::Lane;
 use crate::pool::peer::{ConnectionId, Ending, ExtranonceNews, Rolling};
 use crate::pool::session::SessionKey;
-use crate::pool::settings::{FirstDifficulty, Resumption, VersionRolling};
+use crate::pool::settings::{FirstDifficulty, Resumption, Suggestions, VersionRolling};
 use crate::wire::{self, Message, Request, encode_hex};
 
 use super::{Core, Refusal, Verdicts, Voice};
@@ -75,10 +75,13 @@ impl Core {
             "mining.extranonce.subscribe" => self.subscribe_extranonce(id),
             "mining.ping" => Answer::Result(json!("pong")),
             "mining.get_transactions" => Answer::Result(json!([])),
-            "mining.suggest_difficulty"
-            | "mining.suggest_target"
-            | "mining.multi_version"
-            | "mining.capabilities" => Answer::TRUE,
+            "mining.suggest_difficulty" => {
+                self.suggested(id, params, now);
+                Answer::TRUE
+            }
+            "mining.suggest_target" | "mining.multi_version" | "mining.capabilities" => {
+                Answer::TRUE
+            }
             "mining.pong" | "pong" => {
                 self.books.counts.replies += 1;
                 Answer::Nothing
@@ -223,6 +226,22 @@ impl Core {
         self.books.counts.authorizations += 1;
         peer.users.insert(user.to_owned());
         Answer::TRUE
+    }
+
+    /// What a pool that obeys is asked for holds from a job on that comes with it.
+    fn suggested(&mut self, id: ConnectionId, params: &[Value], now: Instant) {
+        let Suggestions::Obeyed { min } = self.settings.suggestions else { return };
+        let wanted = params.first().and_then(|value| match value {
+            Value::String(text) => text.parse().ok(),
+            value => value.as_f64(),
+        });
+        let Some(difficulty) = wanted.and_then(Difficulty::rounded) else { return };
+        let difficulty = difficulty.max(min);
+        let Some((_, session)) = self.subscribed(id) else { return };
+        if session.difficulty != difficulty {
+            session.difficulty = difficulty;
+            self.apply_difficulty(id, now);
+        }
     }
 
     fn submit(&mut self, id: ConnectionId, request: &Request, now: Instant) {

@@ -122,7 +122,7 @@ impl Core {
     }
 
     /// Tells a difficulty together with the job from which it holds.
-    fn apply_difficulty(&mut self, id: ConnectionId, now: Instant) {
+    pub(super) fn apply_difficulty(&mut self, id: ConnectionId, now: Instant) {
         if self.flowing_session(id).is_some() {
             self.tell_difficulty(id, now);
             self.notify(id, Clean::Continues, now);

@@ -40,8 +40,9 @@ const USER: i64 = 65_532;
 const SECRET_MODE: i32 = 0o440;
 /// The token is renewed by the node long before. An API server takes no less than ten minutes.
 const TOKEN_SECONDS: i64 = 3600;
-/// The last good snapshot and what writing it anew takes: one is at most about a megabyte.
-const STATE_SIZE: &str = "16Mi";
+/// The last good snapshot, at most about a megabyte, and the ledger, at most 16 (`proxy/src/books.rs`): what writing them anew
+/// takes, and one ledger that was set aside. A node evicts a pod that has more.
+const STATE_SIZE: &str = "64Mi";
 
 /// What a proxy needs beyond its drain, to answer shares and to end.
 const GRACE_MARGIN: Duration = Duration::from_secs(15);

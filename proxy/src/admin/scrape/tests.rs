@@ -103,6 +103,12 @@ fn status() -> Status {
             work: Work { paid: 7.5, ..Work::default() },
         }],
         blocks: Vec::new(),
+        ledger: Some(LedgerStatus {
+            path: "state/ledger.json".to_owned(),
+            begun: 1_600_000_000,
+            kept_age_seconds: 0.5,
+            error: None,
+        }),
         draining: None,
     }
 }
@@ -162,6 +168,8 @@ fn the_state_of_the_proxy_is_exposed() {
         ("loka_proxy_config_source{source=\"files\"}", 0.0),
         ("loka_proxy_config_stream_connected", 1.0),
         ("loka_proxy_draining", 0.0),
+        ("loka_ledger_begun_timestamp_seconds", 1_600_000_000.0),
+        ("loka_ledger_kept_age_seconds", 0.5),
         ("loka_listener_up{listener=\"v1\"}", 0.0),
         ("loka_miners_connected{listener=\"v1\"}", 17.0),
         ("loka_route_epoch{route=\"main\"}", 9.0),

@@ -103,7 +103,7 @@ impl Pod {
     }
 
     fn kept(&self) -> Option<u64> {
-        let text = kept::read(&self.disk.path("state/last-good.json")).ok()?;
+        let text = disk::read(&self.disk.path("state/last-good.json"), SNAPSHOT_BYTES_MAX).ok()?;
         Some(Snapshot::from_file(&text, SCHEMA).unwrap().identity.sequence)
     }
 }

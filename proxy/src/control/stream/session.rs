@@ -15,7 +15,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Status, Streaming};
 
 use super::super::Answer;
-use super::super::kept::SNAPSHOT_BYTES_MAX;
+use super::super::snapshot::SNAPSHOT_BYTES_MAX;
 use super::super::snapshot::{Pushed, PushedTo, Running};
 use super::dial::{self, DialError, chain};
 use super::{ReportSource, StreamSettings};

@@ -18,6 +18,7 @@ use super::super::{AllowedPools, SnapshotSettings, follow_snapshots};
 use super::*;
 use crate::admin::status::{self, StatusSource as _};
 use crate::app::{App, Seams};
+use crate::books::Books;
 use crate::clock::Clock;
 use crate::config::fixture::{FARM, OnDisk, with_password};
 use crate::config::load;
@@ -115,6 +116,7 @@ impl Pod {
             telemetry,
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             seed: 1,
+            books: Books::default(),
         };
         let app = App::start(seams, feed).await.unwrap();
         let background = Tasks::default();

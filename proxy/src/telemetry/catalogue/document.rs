@@ -12,11 +12,11 @@ use super::super::reasons::{
 use super::{ALL, Metric};
 
 /// Reasons of [`super::SHARES_UNANSWERED`]. The ledger owns them; a test keeps the two alike.
-pub(super) const UNANSWERED: [&str; 5] =
-    ["connection_lost", "received_before", "refused_again", "shutdown", "timed_out"];
+pub(super) const UNANSWERED: [&str; 6] =
+    ["connection_lost", "killed", "received_before", "refused_again", "shutdown", "timed_out"];
 
 /// Reasons of [`super::SHARES_LOST`], as above.
-pub(super) const LOST: [&str; 4] = ["backlog", "dropped", "session_lost", "shutdown"];
+pub(super) const LOST: [&str; 5] = ["backlog", "dropped", "killed", "session_lost", "shutdown"];
 
 /// States of [`super::WORK`], as above.
 pub(super) const WORK_STATES: [&str; 5] = ["absent", "draining", "no_job", "paid", "stale"];

@@ -20,6 +20,7 @@ impl Metrics {
             config_apply,
             job_delivery,
             jobs_received,
+            ledger_keep_failures,
             listener_failures,
             miner_closed,
             miner_coinbase_too_long,
@@ -52,6 +53,7 @@ impl Metrics {
             crowd_log: _,
         } = self;
         job_delivery.observe(second.as_secs_f64());
+        ledger_keep_failures.inc();
         for one in [
             config_apply,
             listener_failures,

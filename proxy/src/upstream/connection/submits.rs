@@ -6,7 +6,7 @@ use std::time::Duration;
 use loka_api::runtime_config::WorkerNames;
 use loka_stratum::downstream::HandOver;
 use loka_stratum::message::request::PoolSubmit;
-use loka_stratum::upstream::PoolReject;
+use loka_stratum::upstream::{PoolReject, Worth};
 use tokio::sync::oneshot;
 
 use super::{BATCH_MAX, Connection, End};
@@ -57,6 +57,13 @@ impl Connection<'_> {
         waiting: &mut Vec<Option<oneshot::Sender<HandOver>>>,
     ) {
         let now = self.now();
+        let worth = match handoff.share.block_candidate() {
+            true => Worth::Block,
+            false => Worth::Share,
+        };
+        if !self.machine.takes(worth) {
+            return give_up(handoff, Lost::Backlog);
+        }
         // Booked as written before the write: if that fails half way, the pool may have the share.
         if let Some(due) = &mut handoff.due {
             due.written();
@@ -186,6 +193,7 @@ impl Connection<'_> {
             }
             (Err(reason), Time::Again) => return self.refused_again(token, reason),
         };
+        self.task.parts.pulse.answered(self.now().instant, token.written);
         let difficulty = token.share.job().pool_difficulty.as_f64();
         self.task.measures.verdict(verdict.map_err(|_| difficulty), after);
         if let (Err(PoolReject::Unauthorized), Some(login)) = (verdict, &token.login) {
@@ -230,6 +238,9 @@ impl Connection<'_> {
     pub(super) fn settle(self, end: &End) {
         let Self { task, machine, batch, broken, .. } = self;
         let now = task.parts.clock.now().instant;
+        if let PoolDownReason::SubmitTimeout | PoolDownReason::JobSilence = end.reason {
+            task.parts.pulse.is_missed();
+        }
         let reason = match end.reason {
             PoolDownReason::SubmitTimeout => Unanswered::TimedOut,
             PoolDownReason::Stopped => Unanswered::Shutdown,

@@ -94,6 +94,23 @@ fn a_pool_that_fails_where_it_sent_us_is_sought_where_it_is_configured() {
 }
 
 #[test]
+fn a_pool_that_names_nobody_is_sought_where_it_is() {
+    play(pool(&json!({})), async |mut bench| {
+        let mut peer = bench.working().await;
+        peer.say(&reconnect("eu.pool.example", 443, 0)).await;
+        peer.closed().await;
+        let mut peer = bench.dialled().await.accept();
+        peer.log_in().await;
+        peer.job("1").await;
+        peer.say(&json!({"id": null, "method": "client.reconnect", "params": []}).to_string())
+            .await;
+        peer.closed().await;
+        let dialled = bench.dialled().await;
+        assert_eq!((dialled.host.as_str(), dialled.port), ("eu.pool.example", 443));
+    });
+}
+
+#[test]
 fn a_pool_that_sends_us_elsewhere_is_not_obeyed() {
     for (policy, host, port) in [
         ("SubDomain", "evil.example", 3333),

@@ -286,7 +286,7 @@ fn subscribe_waits_until_a_pool_has_told_its_extranonce2_size() {
 #[test]
 fn subscribe_that_waits_is_let_go_when_the_terms_say_so() {
     let mut bench = Bench::without_pool();
-    bench.terms.no_pool = NoPool::Close { after: Duration::from_secs(7) };
+    bench.terms.no_pool = NoPool::Close { after: Duration::from_secs(7), since: None };
     bench.say(r#"{"id":1,"method":"mining.subscribe","params":[]}"#);
     bench.wait(Duration::from_millis(6999));
     assert_eq!(bench.closed, None);
@@ -394,4 +394,18 @@ fn a_suggested_target_is_a_suggested_difficulty() {
     let said = bench.say(&line);
     assert_eq!(said[0], "3: true");
     assert!(said[1].starts_with("set_difficulty 2"), "{said:?}");
+}
+
+#[test]
+fn bits_that_were_granted_late_count_for_the_job_at_hand() {
+    let mut bench = Bench::mining();
+    let job = bench.current();
+    let due =
+        |bench: &Bench| bench.mine(&job, Some(0x0000_a000), |hash| job.pool_target.is_met_by(hash));
+    let before = due(&bench);
+    assert_eq!(bench.say(&before), ["4: error 20"], "nobody granted them");
+    assert_eq!(bench.say(&configure("ffffffff")), ["0: mask 1fffe000"]);
+    let after = due(&bench);
+    assert_eq!(bench.say(&after), [""; 0]);
+    assert!(bench.forward.is_some());
 }

@@ -195,7 +195,7 @@ fn a_miner_that_leaves_has_its_last_share_answered_first() {
 }
 
 #[test]
-fn a_wish_is_answered_before_it_is_granted() {
+fn a_minimum_is_promised_before_it_is_told() {
     let mut bench = Bench::mining();
     let said = bench.say(
         r#"{"id":5,"method":"mining.configure","params":[["minimum-difficulty"],{"minimum-difficulty.value":3e-9}]}"#,

@@ -247,3 +247,32 @@ fn a_difficulty_is_worth_remembering_once_shares_have_come_at_it() {
         "silence proves nothing"
     );
 }
+
+#[test]
+fn a_minimum_is_a_floor_and_no_word_on_where_to_begin() {
+    let minimum = r#"{"id":0,"method":"mining.configure","params":[["minimum-difficulty"],{"minimum-difficulty.value":3e-9}]}"#;
+    let mut bench = Bench::new();
+    bench.registry.remembered.set(Some(difficulty("8e-9")));
+    bench.say(minimum);
+    bench.say(r#"{"id":1,"method":"mining.subscribe","params":["t/1"]}"#);
+    let said = bench.say(r#"{"id":2,"method":"mining.authorize","params":["acct.w","x"]}"#);
+    assert_eq!(said[1], "set_difficulty 8e-9", "what fits it is remembered");
+    bench.wait(Duration::from_secs(4000));
+    bench.say(r#"{"id":3,"method":"mining.suggest_difficulty","params":[1e-9]}"#);
+    assert_eq!(bench.assigned(), difficulty("3e-9"), "and it goes no lower");
+}
+
+#[test]
+fn a_further_name_leaves_the_difficulty_where_it_is() {
+    let mut bench = Bench::new();
+    bench.say(r#"{"id":1,"method":"mining.subscribe","params":["t/1"]}"#);
+    let said = bench.say(r#"{"id":2,"method":"mining.authorize","params":["acct.w","d=3e-9"]}"#);
+    assert_eq!(said[1], "set_difficulty 3e-9");
+    bench.wait(Duration::from_secs(400));
+    let settled = bench.assigned();
+    assert!(settled < difficulty("3e-9"), "silence has lowered it: {settled}");
+    let said = bench.say(r#"{"id":3,"method":"mining.authorize","params":["acct.v","x"]}"#);
+    assert_eq!(said, ["3: true"]);
+    let said = bench.say(r#"{"id":4,"method":"mining.authorize","params":["acct.u","d=4e-9"]}"#);
+    assert_eq!(said, ["4: true", "set_difficulty 4e-9"], "unless it says so");
+}

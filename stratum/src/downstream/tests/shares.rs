@@ -302,6 +302,20 @@ fn a_stale_block_is_refused_and_sent_to_its_pool_once() {
 }
 
 #[test]
+fn a_stale_block_is_sent_whichever_of_two_masks_it_was_found_under() {
+    let mut bench = Bench::rolling();
+    with_blocks(&mut bench, POOL);
+    let job = bench.current();
+    let block = bench.mine(&job, Some(0x0000_a000), |hash| job.network_target.is_met_by(hash));
+    bench.say(&configure("00000000"));
+    bench.job_of(POOL, Clean::Yes);
+    bench.give(Input::Work);
+    bench.wait(crate::job::LATE);
+    bench.say(&block);
+    assert!(matches!(bench.forward, Some(Forward::Candidate(_))), "{:?}", bench.forward);
+}
+
+#[test]
 fn a_block_below_the_pools_difficulty_is_due() {
     let mut bench = Bench::mining();
     bench.context.difficulty = difficulty("1e-3");

@@ -38,7 +38,7 @@ fn a_held_miner_is_told_at_once_and_twice_a_minute() {
 #[test]
 fn a_miner_is_let_go_when_the_terms_say_so() {
     let mut bench = Bench::mining();
-    bench.terms.no_pool = NoPool::Close { after: Duration::from_secs(45) };
+    bench.terms.no_pool = NoPool::Close { after: Duration::from_secs(45), since: None };
     bench.board.withdraw(POOL);
     bench.give(Input::Work);
     bench.wait(Duration::from_millis(44_999));
@@ -50,7 +50,7 @@ fn a_miner_is_let_go_when_the_terms_say_so() {
 #[test]
 fn work_that_is_back_in_time_keeps_the_miner() {
     let mut bench = Bench::mining();
-    bench.terms.no_pool = NoPool::Close { after: Duration::from_secs(45) };
+    bench.terms.no_pool = NoPool::Close { after: Duration::from_secs(45), since: None };
     for source in [2, 3, 4] {
         let active = bench.board.active().next().unwrap();
         bench.board.withdraw(active);
@@ -85,4 +85,19 @@ fn every_job_of_keep_alive_is_a_line_for_the_miner() {
     let share = bench.mine_due(&job);
     bench.say(&share);
     assert!(bench.forward.is_some());
+}
+
+#[test]
+fn who_comes_later_is_not_held_for_as_long_again() {
+    let mut bench = Bench::new();
+    bench.board.withdraw(POOL);
+    let since = Some(bench.now.instant);
+    bench.terms.no_pool = NoPool::Close { after: Duration::from_secs(45), since };
+    bench.wait(Duration::from_secs(20));
+    bench.say(r#"{"id":1,"method":"mining.subscribe","params":[]}"#);
+    bench.say(r#"{"id":2,"method":"mining.authorize","params":["acct.w"]}"#);
+    bench.wait(Duration::from_millis(24_999));
+    assert_eq!(bench.closed, None);
+    bench.wait(Duration::from_millis(1));
+    assert_eq!(bench.closed, Some(Close::NoPool));
 }

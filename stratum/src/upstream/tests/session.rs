@@ -1,6 +1,7 @@
 //! Jobs, verdicts and time-outs of a connection that is logged in.
 
 use super::*;
+use crate::upstream::Worth;
 
 fn set_difficulty(value: &str) -> String {
     format!(r#"{{"id":null,"method":"mining.set_difficulty","params":[{value}]}}"#)
@@ -243,11 +244,19 @@ fn shares_without_a_verdict_are_bounded() {
         bench.submit(token).unwrap();
     }
     bench.take_written();
+    assert!(!bench.machine.takes(Worth::Share) && bench.machine.takes(Worth::Block));
+    let blocks = u32::try_from(pending::BLOCKS_MAX).unwrap();
+    for token in bound..bound + blocks {
+        bench.submit(token).unwrap();
+    }
+    let bound = bound + blocks;
+    assert!(!bench.machine.takes(Worth::Block));
+    bench.take_written();
     assert_eq!(bench.submit(bound), Err(bound));
     assert!(bench.take_written().is_empty());
     bench.hear(r#"{"id":5,"result":true,"error":null}"#);
     bench.submit(bound).unwrap();
-    assert_eq!(bench.take_written()[0].split(' ').next(), Some("10005"), "no id was spent");
+    assert_eq!(bench.take_written()[0].split(' ').next(), Some("10069"), "no id was spent");
 }
 
 #[test]
