@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::policy::allow_list::AllowedPools;
+use crate::policy::rollout::Sight;
 use crate::seats::Seats;
 use crate::telemetry::Telemetry;
 use crate::telemetry::reasons::RolloutEnd;
@@ -25,6 +26,8 @@ use crate::workers::Tasks;
 
 mod banks;
 mod choice;
+mod crowd;
+mod crowd_staging;
 mod dedicated;
 mod judging;
 mod pools;
@@ -34,7 +37,8 @@ mod seating;
 mod slot;
 mod staging;
 
-pub(crate) use self::dedicated::{Crowd, Dedicated, PrivateRoute, Who};
+pub(crate) use self::crowd::Crowd;
+pub(crate) use self::dedicated::{Dedicated, PrivateRoute, Who};
 pub(crate) use self::route::RouteTask;
 pub(crate) use self::slot::PoolView;
 
@@ -63,6 +67,12 @@ pub(crate) struct RouteView {
     pub(crate) rollout_percent: Option<u8>,
     /// Why the latest change was taken back, until the configuration changes.
     pub(crate) rolled_back: Option<RolloutEnd>,
+    /// Of its miners, in difficulty per second.
+    pub(crate) rate: f64,
+    /// What is seen of what is mined on, while that is what the configuration wants.
+    pub(crate) sight: Option<Sight>,
+    /// By which all this is.
+    pub(crate) config: Option<Arc<Route>>,
 }
 
 /// What a route's task publishes.
@@ -79,7 +89,17 @@ pub(crate) struct RouteParts {
     pub(crate) config: watch::Receiver<Arc<Route>>,
     pub(crate) first_serial: JobSerial,
     pub(crate) seams: FleetSeams,
+    pub(crate) role: Role,
     pub(crate) stop: CancellationToken,
+}
+
+/// Whose route it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// The one of the configuration.
+    Named,
+    /// One miner's.
+    Private,
 }
 
 /// What every route shares.

@@ -4,6 +4,7 @@ pub(crate) mod allow_list;
 pub(crate) mod apportion;
 pub(crate) mod backoff;
 pub(crate) mod blocks;
+pub(crate) mod crowd;
 pub(crate) mod health;
 pub(crate) mod rate_limit;
 pub(crate) mod redirect;

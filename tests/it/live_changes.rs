@@ -84,6 +84,25 @@ const CHANGES: &[Change] = &[
         d.pools[0].in_route = ", schedule: [{ from: '00:00', to: '24:00' }]".to_owned();
     }),
     ("routes[].pin", Upstream::MovesTo("beta"), |d| d.route = "      pin: beta\n".to_owned()),
+    ("routes[].extranonce", Upstream::Stays, |d| {
+        d.route = "      extranonce: { idBytes: 1, minerBytes: 2 }\n".to_owned();
+    }),
+    // The route's own connections stay; the miner's are beside them.
+    ("routes[].mode", Upstream::Stays, |d| d.route = "      mode: Dedicated\n".to_owned()),
+    ("routes[].versionMask", Upstream::Changes, |d| {
+        d.route = "      versionMask: \"0fffe000\"\n".to_owned();
+    }),
+    ("pool.verify", Upstream::MovesTo("beta"), |d| {
+        // Not who the practice pool pays.
+        let payee = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4";
+        d.pools[0].spec = format!("  verify: {{ payoutAddress: {payee}, minPercent: 98 }}\n");
+    }),
+    ("observability.tracing.samplingRatio", Upstream::Stays, |d| {
+        d.spec = "  observability: { tracing: { samplingRatio: \"0.5\" } }\n".to_owned();
+    }),
+    ("listeners[].limits.submitBurst", Upstream::Stays, |d| {
+        d.listener = "      limits: { submitBurst: 70 }\n".to_owned();
+    }),
     ("routes[].rollout", Upstream::Stays, |d| {
         d.route = "      rollout: { strategy: Staged }\n".to_owned();
     }),
@@ -107,7 +126,7 @@ const CHANGES: &[Change] = &[
 ];
 
 /// The connection that work comes from: to the first pool of the documents as they were.
-fn upstream(pools: &Pools) -> Option<ConnectionView> {
+pub(super) fn upstream(pools: &Pools) -> Option<ConnectionView> {
     pools.pools[0].connections().into_iter().next()
 }
 
@@ -275,7 +294,7 @@ async fn a_pool_at_a_new_address_is_logged_in_to_before_the_old_one_is_left() {
 }
 
 /// A further route to beta, and a further listener before it.
-fn with_another(text: &str, port: u16) -> String {
+pub(super) fn with_another(text: &str, port: u16) -> String {
     let route = "  routes:\n    - name: other\n      pools: [{ poolRef: { name: beta } }]\n";
     let listener = format!(
         "  listeners:\n    - name: v2\n      port: {port}\n      routeRef: {{ name: other }}\n"

@@ -14,6 +14,7 @@ mod client;
 mod hostile_pool;
 mod kept;
 mod live_changes;
+mod live_fields;
 mod mining;
 mod no_pool;
 mod operations;

@@ -46,7 +46,7 @@ fn play<F: Future<Output = Farm>>(
 }
 
 /// Pools' books and ours, and the miners were told what the pools said.
-fn assert_miners_know_what_their_pools_said(outcome: &Outcome) {
+pub(super) fn assert_miners_know_what_their_pools_said(outcome: &Outcome) {
     let ledger = &outcome.ledger;
     ledger.assert_balanced();
     assert!(ledger.is_quiet(), "{:?}", ledger.total);

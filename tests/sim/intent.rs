@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::drawn::{Drawn, DrawnPool, DrawnRoute, DrawnRule, listener};
 use super::farm::{OTHER_PORT, Rig, UNIX_START, payee, seconds};
+use super::faults::Fault;
 
 /// Miners that change routes are answered for their old jobs for 30 s, and a pool's old login goes on for as long when the new
 /// one does not work; the rest is the way to the pool.
@@ -49,6 +50,8 @@ pub(crate) struct Intent {
     eras: Vec<(Duration, Drawn)>,
     /// Of the proxy's wall clock, likewise.
     skews: Vec<(Duration, i64)>,
+    /// What else was done to it, for who reads of a failure.
+    faults: Vec<(Duration, Fault)>,
 }
 
 /// A share that a pool has credited.
@@ -71,7 +74,12 @@ pub(crate) struct Paid<'a> {
 
 impl Intent {
     pub(crate) fn new(troubles: Troubles, drawn: Drawn) -> Self {
-        Self { troubles, eras: vec![(Duration::ZERO, drawn)], skews: vec![(Duration::ZERO, 0)] }
+        Self {
+            troubles,
+            eras: vec![(Duration::ZERO, drawn)],
+            skews: vec![(Duration::ZERO, 0)],
+            faults: Vec::new(),
+        }
     }
 
     pub(crate) fn troubles(&self) -> Troubles {
@@ -82,8 +90,11 @@ impl Intent {
         self.eras.push((at, drawn));
     }
 
-    pub(crate) fn skewed(&mut self, at: Duration, skew: i64) {
-        self.skews.push((at, skew));
+    pub(crate) fn suffered(&mut self, at: Duration, fault: &Fault) {
+        if let Fault::ClockJump(skew) = fault {
+            self.skews.push((at, *skew));
+        }
+        self.faults.push((at, fault.clone()));
     }
 
     /// Why this share should never have been paid there.

@@ -17,6 +17,7 @@
 
 mod banks;
 mod changes;
+mod crowd_steps;
 mod dedicated;
 mod differential;
 mod drawn;
@@ -32,6 +33,7 @@ mod named;
 mod names;
 mod narrow;
 mod outcome;
+mod pools;
 mod replaced;
 mod routing;
 mod seeds;
@@ -48,8 +50,8 @@ use self::faults::{Plan, Strength};
 use self::intent::Troubles;
 use self::whole::Whole;
 
-/// Seeds of a run, unless told otherwise: about half a minute of one core.
-const SEEDS: u64 = 40;
+/// Seeds of a run, unless told otherwise: some fifteen seconds of one core.
+const SEEDS: u64 = 24;
 
 /// Seeds of whole farms, likewise, with troubles and without.
 const WHOLE_SEEDS: u64 = 12;

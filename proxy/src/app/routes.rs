@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{RunningRoute, Supervisor};
-use crate::fleet::{Dedicated, RouteParts, RouteTask};
+use crate::fleet::{Dedicated, Role, RouteParts, RouteTask};
 use crate::listener::{Orders, Port, Reachable};
 use crate::router::Rules;
 
@@ -34,11 +34,12 @@ impl Supervisor {
         let first_serial = self.fleet.serials();
         let mut seams = self.fleet.clone();
         seams.random = self.random.fork();
-        let parts = RouteParts { config: config_out, first_serial, seams, stop: stop.clone() };
+        let (role, stop_out) = (Role::Named, stop.clone());
+        let parts = RouteParts { config: config_out, first_serial, seams, role, stop: stop_out };
         let (task, output) = RouteTask::new(parts);
         self.fleet.tasks.spawn(task.run());
-        let (named, random) = (config.subscribe(), self.random.fork());
-        let dedicated = Arc::new(Dedicated::new(named, &self.fleet, random, &output.crowd));
+        let random = self.random.fork();
+        let dedicated = Arc::new(Dedicated::new(&self.fleet, random, &output.crowd));
         let running = RunningRoute { config, output, dedicated, stop };
         self.routes.insert(route.name.clone(), running);
     }

@@ -42,7 +42,7 @@ fn the_sample_is_told_as_pools_accounts_and_origins() {
         "  3  backup     stratum.backup-pool.example.com:25  10        all   as the pool allows\n",
         "  account paid by primary, primary/2: acme-mining\n    under the login acme-mining.farm-east\n",
         "  account paid by backup: bc1qexampleexampleexampleexampleexample0000\n",
-        "  back to a better pool after 2m of its health; without any, miners are held\n",
+        "  back to a better pool after 2m of its health; without any, miners are let go after 10m\n",
         "    spec.drain.timeout                                2m\n",
         "    routes[main].pools[primary].user  acme-mining.farm-east\n",
         "  Secret mining/primary-credentials key password, taken from a Secret document\n",

@@ -31,6 +31,7 @@ impl RouteTask {
             return;
         }
         self.advance();
+        self.advance_crowd();
         // Each round but the last takes a pool out that does not fit, so this ends.
         for _ in 0..=self.slots.len() {
             let choice = self.choose(now);

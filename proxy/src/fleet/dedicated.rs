@@ -4,7 +4,6 @@
 //! Private routes book, count and name themselves as the route that they are of.
 
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,7 +11,10 @@ use loka_api::runtime_config::Route;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{FleetSeams, RouteOutput, RouteParts, RouteTask};
+use super::crowd::{Crowd, Member, Orders};
+use super::crowd_staging::in_one_step;
+use super::{FleetSeams, Role, RouteOutput, RouteParts, RouteTask};
+use crate::policy::crowd::{Report, Standing};
 use crate::policy::worker_name::{Miner, login};
 
 /// How far apart two openings are on average: a pool that dies, or a start of the proxy, is followed by so many a second at
@@ -24,18 +26,10 @@ const SPREAD_MAX: Duration = Duration::from_secs(10);
 
 /// Opens private routes of one route.
 pub(crate) struct Dedicated {
-    config: watch::Receiver<Arc<Route>>,
     seams: FleetSeams,
     /// Contended when miners come.
     random: Mutex<fastrand::Rng>,
     crowd: Arc<Crowd>,
-}
-
-/// How many private routes there are.
-#[derive(Debug, Default)]
-pub(crate) struct Crowd {
-    all: AtomicUsize,
-    up: AtomicUsize,
 }
 
 /// A private route that runs until this is dropped.
@@ -43,7 +37,7 @@ pub(crate) struct Crowd {
 pub(crate) struct PrivateRoute {
     pub(crate) output: RouteOutput,
     /// Of the route that it is of.
-    named: watch::Receiver<Arc<Route>>,
+    orders: watch::Receiver<Arc<Orders>>,
     config: watch::Sender<Arc<Route>>,
     who: Who,
     member: Member,
@@ -57,28 +51,6 @@ pub(crate) struct Who {
     pub(crate) listener: Arc<str>,
 }
 
-/// A private route among the others of its route.
-#[derive(Debug)]
-struct Member {
-    crowd: Arc<Crowd>,
-    standing: Standing,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
-    Down,
-    Up,
-}
-
-// === impl Crowd ===
-
-impl Crowd {
-    /// Miners with connections of their own, and those of them that have work of a pool.
-    pub(crate) fn count(&self) -> (usize, usize) {
-        (self.all.load(Ordering::Relaxed), self.up.load(Ordering::Relaxed))
-    }
-}
-
 // === impl Dedicated ===
 
 impl fmt::Debug for Dedicated {
@@ -88,15 +60,10 @@ impl fmt::Debug for Dedicated {
 }
 
 impl Dedicated {
-    pub(crate) fn new(
-        config: watch::Receiver<Arc<Route>>,
-        seams: &FleetSeams,
-        random: fastrand::Rng,
-        crowd: &Arc<Crowd>,
-    ) -> Self {
+    pub(crate) fn new(seams: &FleetSeams, random: fastrand::Rng, crowd: &Arc<Crowd>) -> Self {
         let telemetry = seams.telemetry.of_a_crowd();
         let seams = FleetSeams { telemetry, ..seams.clone() };
-        Self { config, seams, random: Mutex::new(random), crowd: Arc::clone(crowd) }
+        Self { seams, random: Mutex::new(random), crowd: Arc::clone(crowd) }
     }
 
     /// How long to wait before the next one is opened: any part of what all that there are would take one after the other.
@@ -109,18 +76,20 @@ impl Dedicated {
     /// A route for one miner, on the runtime of the caller.
     pub(crate) fn open(&self, who: Who) -> PrivateRoute {
         let random = self.random.lock().unwrap_or_else(PoisonError::into_inner).fork();
-        let mut named = self.config.clone();
-        let config = watch::Sender::new(Arc::new(for_miner(&named.borrow_and_update(), &who)));
+        let member = Member::new(&self.crowd);
+        let mut orders = self.crowd.orders();
+        let first = for_miner(orders.borrow_and_update().of(&member), &who);
+        let config = watch::Sender::new(Arc::new(first));
         let stop = CancellationToken::new();
         let (task, output) = RouteTask::new(RouteParts {
             config: config.subscribe(),
             first_serial: self.seams.serials(),
             seams: FleetSeams { random, ..self.seams.clone() },
+            role: Role::Private,
             stop: stop.clone(),
         });
         self.seams.tasks.spawn(task.run());
-        let member = Member::new(&self.crowd);
-        PrivateRoute { output, named, config, who, member, _stop: stop.drop_guard() }
+        PrivateRoute { output, orders, config, who, member, _stop: stop.drop_guard() }
     }
 }
 
@@ -130,20 +99,41 @@ impl PrivateRoute {
     /// Waits for something new: in what the route offers, or in the configuration of the one that it is of, which is passed
     /// on. None when it has ended.
     pub(crate) async fn changed(&mut self) -> Option<()> {
-        let Self { output, named, .. } = self;
+        let Self { output, orders, .. } = self;
         // Work first; a configuration is in no hurry. Whichever is not seen now is seen by the next call.
         let is_new_config = tokio::select! {
             biased;
             changed = output.state.changed() => changed.ok().map(|()| false)?,
             changed = output.view.changed() => changed.ok().map(|()| false)?,
-            changed = named.changed() => changed.ok().map(|()| true)?,
+            changed = orders.changed() => changed.ok().map(|()| true)?,
         };
         if is_new_config {
-            self.config.send_replace(Arc::new(for_miner(&self.named.borrow(), &self.who)));
+            let config = for_miner(self.orders.borrow_and_update().of(&self.member), &self.who);
+            // The turn of other miners is none of this one.
+            self.config.send_if_modified(|now| {
+                let is_other = **now != config;
+                if is_other {
+                    *now = Arc::new(config);
+                }
+                is_other
+            });
         }
-        let is_up = self.output.view.borrow_and_update().active.is_some();
-        self.member.stand(if is_up { Standing::Up } else { Standing::Down });
+        let report = self.report();
+        self.member.report(report);
         Some(())
+    }
+
+    fn report(&mut self) -> Report {
+        let has_reported = self.has_reported();
+        let view = self.output.view.borrow_and_update();
+        let standing = match (view.active.is_some(), has_reported) {
+            (true, _) => Standing::Up,
+            (false, true) => Standing::Down,
+            (false, false) => Standing::Connecting,
+        };
+        let is_of_this =
+            view.config.as_ref().is_some_and(|of| Arc::ptr_eq(of, &self.config.borrow()));
+        Report { standing, rate: view.rate, sight: view.sight.filter(|_| is_of_this) }
     }
 
     /// Whether it has had its say: it has work, or all its pools have failed once.
@@ -154,10 +144,10 @@ impl PrivateRoute {
     }
 }
 
-/// The miner's own login takes the place of the plain one; further ones are for other names on its connection. There is no hashrate to change pools in steps with.
+/// The miner's own login takes the place of the plain one; further ones are for other names on its connection. Its own step of a change is the whole of it.
 fn for_miner(route: &Route, who: &Who) -> Route {
     let mut route = route.clone();
-    route.rollout = None;
+    in_one_step(&mut route);
     for pool in &mut route.pools {
         let Some(names) = &pool.worker_names else { continue };
         let miner = Miner { name: &who.name, listener: &who.listener };
@@ -166,46 +156,4 @@ fn for_miner(route: &Route, who: &Who) -> Route {
         }
     }
     route
-}
-
-// === impl Member ===
-
-impl Member {
-    fn new(crowd: &Arc<Crowd>) -> Self {
-        crowd.all.fetch_add(1, Ordering::Relaxed);
-        Self { crowd: Arc::clone(crowd), standing: Standing::Down }
-    }
-
-    fn stand(&mut self, now: Standing) {
-        match (std::mem::replace(&mut self.standing, now), now) {
-            (Standing::Down, Standing::Up) => drop(self.crowd.up.fetch_add(1, Ordering::Relaxed)),
-            (Standing::Up, Standing::Down) => drop(self.crowd.up.fetch_sub(1, Ordering::Relaxed)),
-            (Standing::Down, Standing::Down) | (Standing::Up, Standing::Up) => {}
-        }
-    }
-}
-
-impl Drop for Member {
-    fn drop(&mut self) {
-        self.stand(Standing::Down);
-        self.crowd.all.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_crowd_knows_how_many_are_up() {
-        let crowd = Arc::<Crowd>::default();
-        let (mut one, two) = (Member::new(&crowd), Member::new(&crowd));
-        one.stand(Standing::Up);
-        one.stand(Standing::Up);
-        assert_eq!(crowd.count(), (2, 1));
-        drop(one);
-        assert_eq!(crowd.count(), (1, 0));
-        drop(two);
-        assert_eq!(crowd.count(), (0, 0));
-    }
 }

@@ -101,12 +101,12 @@ impl RouteTask {
                 let is_active = active.contains(&slot.handle.id);
                 let is_left = slot.last_shares_until().is_some_and(|at| now >= at);
                 // A change in steps does not leave what works for what does not.
-                let is_over = now >= until && (!is_active || self.config.rollout.is_none());
+                let is_over = now >= until && (!is_active || self.steps().is_none());
                 let is_kept = match slot.is_removed() {
                     true => self.staging.holds(slot.handle.id),
                     false => self.staging.keeps(slot.handle.id),
                 };
-                (is_over || is_left) && !is_kept
+                (is_over || is_left) && !is_kept && self.change.is_none()
             })
         };
         let leaving: Vec<bool> = self.slots.iter().map(gone).collect();

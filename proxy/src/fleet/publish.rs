@@ -8,6 +8,7 @@ use loka_stratum::downstream::NoPool;
 use loka_stratum::extranonce::{Layout, Sharing};
 use loka_stratum::types::VersionMask;
 
+use super::crowd_staging::CrowdChange;
 use super::route::RouteTask;
 use super::slot::{PoolView, Slot};
 use super::{RouteState, RouteView};
@@ -51,19 +52,29 @@ impl RouteTask {
     fn publish_view(&self, state: &RouteState) {
         let first = self.active_pools().first().and_then(|first| self.slot(*first));
         let active: Vec<PoolId> = self.board.active().map(PoolId::of).collect();
-        let now = self.now();
+        let (now, change) = (self.now(), self.change.as_ref());
         let pools = self.slots.iter().map(|slot| PoolView {
             is_active: active.contains(&slot.handle.id),
             part: self.seating.part(slot.handle.id),
             ..slot.view(now)
         });
         self.view.send_replace(Arc::new(RouteView {
-            active: first.map(|slot| Arc::clone(&slot.handle.name)),
+            active: self.crowd_pool().or_else(|| first.map(|slot| Arc::clone(&slot.handle.name))),
             epoch: state.work.epoch,
             pools: pools.collect(),
-            rollout_percent: self.staging.percent(),
-            rolled_back: self.staging.refusal(),
+            rollout_percent: change
+                .map_or_else(|| self.staging.percent(), CrowdChange::shown_percent),
+            rolled_back: change.map_or_else(|| self.staging.refusal(), CrowdChange::refusal),
+            rate: self.seating.rate(),
+            sight: self.seen(),
+            config: Some(Arc::clone(&self.config)),
         }));
+    }
+
+    /// What most of the miners with connections of their own mine on, while they change in steps.
+    fn crowd_pool(&self) -> Option<Arc<str>> {
+        let change = self.change.as_ref().filter(|change| change.percent() <= 50)?;
+        Some(change.from().into())
     }
 
     fn starved(&self, state: &RouteState) {

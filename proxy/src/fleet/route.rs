@@ -12,6 +12,8 @@ use loka_stratum::work::{Now, WorkBoard};
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep_until;
 
+use super::crowd::Crowd;
+use super::crowd_staging::CrowdChange;
 use super::publish::{self, fixed_layout};
 use super::seating::Seating;
 use super::slot::Slot;
@@ -48,6 +50,9 @@ pub(crate) struct RouteTask {
     /// The pools that are mined on, with their weights.
     pub(super) weights: Vec<(PoolId, f64)>,
     pub(super) staging: Staging,
+    pub(super) crowd: Arc<Crowd>,
+    /// Of what the miners of the crowd mine on.
+    pub(super) change: Option<CrowdChange>,
     /// No pool is left, and it has been said.
     pub(super) is_starved: bool,
     /// Since when nothing has been mined on.
@@ -81,6 +86,7 @@ impl RouteTask {
         };
         let (state, state_out) = watch::channel(Arc::new(state));
         let (view, view_out) = watch::channel(Arc::default());
+        let crowd = Arc::new(Crowd::new(Arc::clone(&config)));
         let mut task = Self {
             name,
             config,
@@ -97,13 +103,15 @@ impl RouteTask {
             last_better: None,
             weights: Vec::new(),
             staging: Staging::default(),
+            crowd: Arc::clone(&crowd),
+            change: None,
             is_starved: false,
             starved_since: Some(started),
             state,
             view,
         };
         task.reconcile_pools();
-        (task, RouteOutput { state: state_out, view: view_out, crowd: Arc::default() })
+        (task, RouteOutput { state: state_out, view: view_out, crowd })
     }
 
     /// Runs until told to stop.
@@ -156,7 +164,8 @@ impl RouteTask {
         let outgoing = outgoing.chain(last_shares).filter(|at| *at > now).min();
         let judging = self.judge_at(now);
         let staging = self.staging.due_at(now);
-        [keep_alive, settle, assume, lingering, outgoing, self.again_at, judging, staging]
+        let crowd = self.crowd_due_at();
+        [keep_alive, settle, assume, lingering, outgoing, self.again_at, judging, staging, crowd]
             .into_iter()
             .flatten()
             .fold(self.seating.due_at().min(self.seating.look_at()), Instant::min)
@@ -267,7 +276,9 @@ impl RouteTask {
     }
 
     fn reconfigure(&mut self) {
-        self.config = Arc::clone(&self.parts.config.borrow_and_update());
+        let config = Arc::clone(&self.parts.config.borrow_and_update());
+        let former = std::mem::replace(&mut self.config, config);
+        self.lead_crowd(&former);
         self.board.fix_layout(fixed_layout(&self.config));
         self.board.share(self.now(), publish::sharing(&self.config));
         let before = self.ranking();

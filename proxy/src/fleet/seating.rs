@@ -71,6 +71,11 @@ impl Seating {
         &self.seats
     }
 
+    /// Of all miners, in difficulty per second.
+    pub(super) fn rate(&self) -> f64 {
+        self.rate
+    }
+
     pub(super) fn version(&self) -> u64 {
         self.version
     }

@@ -5,6 +5,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::Role;
 use super::choice::is_sound;
 use super::route::RouteTask;
 use super::slot::Slot;
@@ -116,7 +117,7 @@ impl RouteTask {
         let promoted = self.promoted_since(before);
         let known: Vec<PoolId> = self.slots.iter().map(|slot| slot.handle.id).collect();
         self.staging.reconfigured(promoted, |pool| known.contains(&pool));
-        if self.config.rollout.is_none() {
+        if self.steps().is_none() {
             self.staging.under_way = None;
             self.staging.held.clear();
         } else if self.staging.under_way.is_none() && self.staging.held.is_empty() {
@@ -141,7 +142,9 @@ impl RouteTask {
         let is_new = self.staging.under_way.iter().any(|staged| staged.new.contains(&pool));
         let is_mined = self.board.active().any(|source| PoolId::of(source) == pool);
         let is_old = is_mined || self.staging.holds(pool);
-        self.config.rollout.is_some() && is_old && !is_new && is_sound(slot, self.now())
+        // Where miners have connections of their own, this one tells what there is room for on all that they are on.
+        let is_kept = (self.steps().is_some() && is_old && !is_new) || self.change.is_some();
+        is_kept && is_sound(slot, self.now())
     }
 
     /// Those that are new since `before`, or that stand before what is mined on and did not.
@@ -226,7 +229,7 @@ impl RouteTask {
     }
 
     fn begin_staging(&mut self, active: &[PoolId], wanted: &[(PoolId, f64)]) {
-        let Some(plan) = self.config.rollout.clone() else { return };
+        let Some(plan) = self.steps().cloned() else { return };
         let new: Vec<PoolId> = wanted
             .iter()
             .map(|(pool, _)| *pool)
@@ -244,11 +247,11 @@ impl RouteTask {
         self.say_step();
     }
 
-    fn is_well(&self, pool: PoolId) -> bool {
+    pub(super) fn is_well(&self, pool: PoolId) -> bool {
         self.slot(pool).is_some_and(|slot| is_sound(slot, self.now()))
     }
 
-    fn sight(&self, now: Instant, new: &[PoolId]) -> Sight {
+    pub(super) fn sight(&self, now: Instant, new: &[PoolId]) -> Sight {
         let mut sight = Sight {
             fitness: Soundness::Sound,
             accepted: 0,
@@ -273,7 +276,9 @@ impl RouteTask {
     }
 
     fn say_step(&self) {
-        let Some(staged) = &self.staging.under_way else { return };
+        let Some(staged) = self.staging.under_way.as_ref().filter(|_| self.is_named()) else {
+            return;
+        };
         self.parts.seams.telemetry.emit(RouteEvent::RolloutStep {
             route: &self.name,
             from: self.name_of(staged.old.iter().map(|(pool, _)| *pool)),
@@ -284,12 +289,14 @@ impl RouteTask {
 
     fn end(&mut self, end: RolloutEnd) {
         let Some(staged) = self.staging.under_way.take() else { return };
-        self.parts.seams.telemetry.emit(RouteEvent::RolloutEnded {
-            route: &self.name,
-            from: self.name_of(staged.old.iter().map(|(pool, _)| *pool)),
-            to: self.name_of(staged.new.iter().copied()),
-            end,
-        });
+        if self.is_named() {
+            self.parts.seams.telemetry.emit(RouteEvent::RolloutEnded {
+                route: &self.name,
+                from: self.name_of(staged.old.iter().map(|(pool, _)| *pool)),
+                to: self.name_of(staged.new.iter().copied()),
+                end,
+            });
+        }
         // Done or not, to come to them again is no change that was asked for.
         self.staging.promoted.retain(|pool| !staged.new.contains(pool));
         if end != RolloutEnd::Done {
@@ -298,6 +305,11 @@ impl RouteTask {
             self.staging.held = staged.old;
             self.hold_removed();
         }
+    }
+
+    /// Whether its changes are the route's: of a single miner's, which are parts of those, nothing is said.
+    fn is_named(&self) -> bool {
+        self.parts.role == Role::Named
     }
 
     /// The first of `pools`, which names a change well enough.
@@ -311,7 +323,7 @@ fn is_among(pools: &[(PoolId, f64)], pool: PoolId) -> bool {
     pools.iter().any(|(other, _)| *other == pool)
 }
 
-fn end_of(refusal: Refusal) -> RolloutEnd {
+pub(super) fn end_of(refusal: Refusal) -> RolloutEnd {
     match refusal {
         Refusal::Acceptance => RolloutEnd::Acceptance,
         Refusal::Latency => RolloutEnd::Latency,
