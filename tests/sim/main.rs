@@ -54,7 +54,7 @@ use self::whole::Whole;
 const SEEDS: u64 = 24;
 
 /// Seeds of whole farms, likewise, with troubles and without.
-const WHOLE_SEEDS: u64 = 12;
+const WHOLE_SEEDS: u64 = 8;
 
 /// How long each farm mines with faults, and then without.
 const FAULTY: Duration = Duration::from_secs(300);
