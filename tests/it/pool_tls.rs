@@ -124,7 +124,6 @@ fn cases() -> Vec<Case> {
             "tls_authority",
             "spec.tls.pins",
         ),
-        case("by nobody", showing(&Pair::of_nobody()), BY_CA, "tls_authority", "spec.tls.pins"),
         case("over", showing(&ended), BY_CA, "tls_dates", "clock"),
         case("another name", showing(&elsewhere), BY_CA, "tls_name", "spec.tls.serverName"),
         case(
