@@ -16,10 +16,9 @@ fn ids(pool: &PracticePool) -> Vec<impl Clone + PartialEq + std::fmt::Debug + us
     pool.connections().into_iter().map(|view| view.id).collect()
 }
 
-/// A proxy that mines on alpha, and a miner that has a job.
+/// A proxy, and a miner that has a job of alpha's: the better pool is waited for at the start.
 async fn start(text: &str, port: u16) -> (Process, Client) {
     let proxy = Process::start(text).await;
-    proxy.active("alpha").await;
     let mut miner = Client::logged_in(port).await;
     miner.notification("mining.notify").await;
     (proxy, miner)
