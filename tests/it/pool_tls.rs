@@ -209,7 +209,7 @@ async fn tls_where_it_is_in_the_clear_and_the_other_way_round_is_told() {
             let greeting =
                 b"{\"id\":null,\"method\":\"client.show_message\",\"params\":[\"hi\"]}\n";
             tokio::io::AsyncWriteExt::write_all(&mut stream, greeting).await.ok();
-            stream.read(&mut [0; 1]).await.ok();
+            stream.read_u8().await.ok();
         }
     });
     let proxy = Process::start(&text(&wrong, &[])).await;
