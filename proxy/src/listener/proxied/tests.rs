@@ -47,7 +47,7 @@ fn read_whole(bytes: &[u8]) -> Result<Origin, Fault> {
 }
 
 fn origin(text: &str) -> Result<Origin, Fault> {
-    Ok(Origin::From(text.parse().expect("an address")))
+    Ok(Origin::From(text.parse().unwrap_or_else(|_| panic!("no address: {text}"))))
 }
 
 #[test]
