@@ -135,6 +135,17 @@ pub(crate) fn foreign_labels() -> Value {
     )])
 }
 
+/// Ranges of addresses, in the list of this name.
+pub(crate) fn ranges(list: &str) -> Value {
+    rules([(
+        "self.all(s, s.matches('^[0-9A-Fa-f:.]+/(0|[1-9][0-9]{0,2})$') && isCIDR(s))",
+        &format!(
+            "an entry of {list} is no range of addresses; write it like 10.1.0.0/16 or \
+             2001:db8::/32"
+        ),
+    )])
+}
+
 /// Takes `what is wrong; what to do` apart.
 pub(crate) fn split_message(message: &str) -> (String, String) {
     match message.split_once(SEPARATOR) {

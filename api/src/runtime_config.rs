@@ -9,6 +9,7 @@ use crate::secrets::Secret;
 
 mod firmware;
 mod pool;
+mod protection;
 mod route;
 mod rule;
 
@@ -17,6 +18,7 @@ pub use pool::{
     ClientCertificate, Endpoint, Health, Payout, Pool, PoolTimeouts, PoolTls, ReconnectPolicy,
     Socks5, Socks5Login, SuggestDifficulty, Window, WorkerNames,
 };
+pub use protection::{Ban, ProxyProtocol};
 pub use route::{ExtranonceLayout, Mode, OnNoPool, Rollout, RolloutStep, Route};
 pub use rule::Rule;
 
@@ -25,7 +27,7 @@ pub use crate::stratum_proxy::{NoPoolPolicy, SetExtranonce, TlsVersion, VersionR
 /// The highest shape of this document that is understood. A proxy refuses a higher one; a writer
 /// names the lowest that can run the config, [`RuntimeConfig::schema_needed`], so that an older
 /// proxy goes on with what it understands.
-pub const SCHEMA: u32 = SCHEMA_POOL_TLS;
+pub const SCHEMA: u32 = SCHEMA_PROTECTION;
 
 /// What every proxy understands.
 const SCHEMA_FIRST: u32 = 1;
@@ -37,8 +39,10 @@ const SCHEMA_TLS: u32 = 2;
 /// is told: a proxy that ignored it would mine elsewhere than it is meant to.
 const SCHEMA_FLEET: u32 = 3;
 
-/// With TLS or SOCKS towards a pool: a proxy that ignored it would send the login in the clear.
-const SCHEMA_POOL_TLS: u32 = 4;
+/// With TLS or SOCKS towards a pool: a proxy that ignored it would send the login in the clear. With
+/// limits for single addresses, bans, or a load balancer's word for where miners are from: it would
+/// let in whom it is to refuse, or take every header for garbage.
+const SCHEMA_PROTECTION: u32 = 4;
 
 /// Bytes of the hash that are kept: enough to tell the configs of one farm apart.
 const HASH_BYTES: usize = 6;
@@ -84,6 +88,9 @@ pub struct Listener {
     /// TLS towards miners. Absent: in the clear.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<ListenerTls>,
+    /// Whose word is taken for where a connection comes from. Absent: its own address is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy_protocol: Option<ProxyProtocol>,
 }
 
 /// TLS towards miners. The certificate is no secret, but comes out of a Secret.
@@ -128,6 +135,24 @@ pub struct Limits {
     pub submits_per_second: u32,
     /// Submits of a connection at once.
     pub submit_burst: u32,
+    /// Connections of one address at once. Absent: no bound of its own, as below.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_connections_per_address: Option<u32>,
+    /// New connections of one address, on average and at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connects_per_minute_per_address: Option<u32>,
+    /// Connections without a complete handshake.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_handshakes: Option<u32>,
+    /// The same of one address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_handshakes_per_address: Option<u32>,
+    /// Absent: no address is banned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ban: Option<Ban>,
+    /// Ranges of addresses that are never banned and have no limit for one address.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exempt: Vec<String>,
 }
 
 /// What happens at the end.
@@ -157,8 +182,10 @@ impl RuntimeConfig {
     #[must_use]
     pub fn schema_needed(&self) -> u32 {
         let mut pools = self.routes.iter().flat_map(|route| &route.pools);
-        if pools.any(Pool::is_reached_otherwise) {
-            return SCHEMA_POOL_TLS;
+        if self.listeners.iter().any(Listener::is_protected)
+            || pools.any(Pool::is_reached_otherwise)
+        {
+            return SCHEMA_PROTECTION;
         }
         let has_rules = !self.rules.is_empty() || !self.firmware.is_empty();
         if has_rules || self.routes.iter().any(Route::is_beyond_the_order) {
@@ -168,6 +195,36 @@ impl RuntimeConfig {
             true => SCHEMA_TLS,
             false => SCHEMA_FIRST,
         }
+    }
+}
+
+// === impl Listener ===
+
+impl Listener {
+    /// Whether it asks for more than bounds of each connection and of all together.
+    fn is_protected(&self) -> bool {
+        let Limits {
+            max_connections: _,
+            max_line_bytes: _,
+            handshake_timeout_ms: _,
+            idle_timeout_ms: _,
+            submits_per_second: _,
+            submit_burst: _,
+            max_connections_per_address,
+            connects_per_minute_per_address,
+            max_handshakes,
+            max_handshakes_per_address,
+            ban,
+            // Without any of the others it exempts from nothing.
+            exempt: _,
+        } = &self.limits;
+        let numbers = [
+            max_connections_per_address,
+            connects_per_minute_per_address,
+            max_handshakes,
+            max_handshakes_per_address,
+        ];
+        self.proxy_protocol.is_some() || ban.is_some() || numbers.iter().any(|it| it.is_some())
     }
 }
 

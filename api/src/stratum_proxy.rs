@@ -10,6 +10,7 @@ mod firmware;
 mod listener;
 mod observability;
 mod pod;
+mod protection;
 mod route;
 mod rule;
 mod service;
@@ -25,6 +26,7 @@ pub use observability::{LogLevel, Observability, Tracing};
 pub use pod::{
     ImagePullPolicy, ImagePullSecret, Pod, Preserved, TaintEffect, Toleration, TolerationOperator,
 };
+pub use protection::{Ban, ProxyProtocol, ProxyProtocolMode};
 pub use route::{
     Day, Extranonce, Failback, Mode, NoPoolPolicy, OnNoPool, PoolRef, Rollout, RolloutStep,
     RolloutStrategy, Route, RoutePool, ScheduleWindow, VersionRolling,

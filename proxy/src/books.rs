@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::disk::{self, Lock, NotOurs, Outlives};
 use crate::sink::kept::{KeptLedger, Life, Restored};
 use crate::sink::ledger::Ledger;
-use crate::telemetry::{ProcessEvent, Telemetry};
+use crate::telemetry::{LedgerEvent, Telemetry};
 
 /// The ledger, in the directory that is given as `--state`.
 const LEDGER_FILE: &str = "ledger.json";
@@ -202,15 +202,15 @@ impl KeepLedger {
             Opened::Nothing => {}
             Opened::Ledger(Restored { begun, life, received, unanswered, lost }) => {
                 self.telemetry.emit(match life {
-                    Life::Ended => ProcessEvent::LedgerRestored { path, begun, received },
+                    Life::Ended => LedgerEvent::Restored { path, begun, received },
                     Life::Running => {
-                        ProcessEvent::LedgerOfKilled { path, begun, received, unanswered, lost }
+                        LedgerEvent::OfKilled { path, begun, received, unanswered, lost }
                     }
                 });
             }
             Opened::SetAside { why } => {
                 let aside = &path.with_file_name(SET_ASIDE_FILE);
-                self.telemetry.emit(ProcessEvent::LedgerSetAside { path, aside, why: &why });
+                self.telemetry.emit(LedgerEvent::SetAside { path, aside, why: &why });
             }
         }
     }
@@ -223,7 +223,7 @@ impl KeepLedger {
             failed = kept.error.take();
         });
         if failed.is_some() {
-            self.telemetry.emit(ProcessEvent::LedgerKeptAgain { path: &self.path() });
+            self.telemetry.emit(LedgerEvent::KeptAgain { path: &self.path() });
         }
     }
 
@@ -232,8 +232,8 @@ impl KeepLedger {
         let known = self.shown.borrow().error.as_ref() == Some(&error);
         let path = &self.path();
         self.telemetry.emit(match known {
-            false => ProcessEvent::LedgerNotKept { path, error: &error },
-            true => ProcessEvent::LedgerStillNotKept,
+            false => LedgerEvent::NotKept { path, error: &error },
+            true => LedgerEvent::StillNotKept,
         });
         self.shown.send_modify(|kept| kept.error = Some(error));
     }

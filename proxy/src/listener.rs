@@ -1,6 +1,6 @@
 //! Listeners: one task per listener, which accepts miners and joins its routes' work with its own terms into the feeds that
-//! their sessions read ([`mod@feeds`]). It speaks no Stratum; TLS, where it is configured, is between the two
-//! ([`mod@door`]).
+//! their sessions read ([`mod@feeds`]). It speaks no Stratum; a load balancer's header and TLS, where they are configured,
+//! are between the two ([`mod@entrance`]).
 
 use std::future::{Future as _, poll_fn};
 use std::io;
@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use loka_api::runtime_config::Listener;
 use loka_stratum::downstream::{Close, SessionToken};
@@ -18,25 +18,29 @@ use tokio::time::sleep;
 
 use crate::clock::Clock;
 use crate::fleet::{Dedicated, RouteState};
+use crate::policy::visitors::Visit;
 use crate::router::Rules;
 use crate::session::{
-    Feed, Leave, Memory, MinerIds, Peer, Resumables, Session, SessionContext, SessionParts,
-    Switchboard,
+    Leave, Memory, MinerIds, Peer, Resumables, SessionContext, SessionParts, Switchboard, Visitors,
 };
 use crate::sink::ledger::Ledger;
 use crate::telemetry::reasons::RefuseReason;
 use crate::telemetry::{MinerEvent, ProcessEvent, Telemetry};
 use crate::tls;
-use crate::transport::{Accept, Arrival, Transport};
+use crate::transport::{Accept, Arrival};
 use crate::workers::{Tasks, Workers};
 
 mod dedicated;
 mod door;
+mod entrance;
 mod feeds;
+mod proxied;
 mod terms;
 
-use self::door::{Door, Failure, Handshake, Slots};
+use self::door::{Door, Slots};
+use self::entrance::{Header, Way};
 use self::feeds::Feeds;
+use self::proxied::Trusted;
 pub(crate) use self::terms::{firmware, vardiff};
 
 /// Pause after a failed accept: it is a lack of descriptors or memory, and neither comes back at once.
@@ -96,10 +100,9 @@ pub(crate) struct ListenerTask {
     /// For those who come from now on: nobody who is in is sent away because it changes.
     door: Door,
     slots: Slots,
+    /// Whose word is taken for where a connection comes from, where that is required.
+    trusted: Option<Trusted>,
 }
-
-/// Opens a connection on the thread that will own it.
-type Open = Box<dyn FnOnce() -> io::Result<Box<dyn Transport>> + Send>;
 
 /// Counts the miners of a listener, for status pages and drain.
 #[derive(Clone, Debug)]
@@ -110,6 +113,16 @@ pub(crate) struct MinerCount(Arc<SessionContext>);
 impl MinerCount {
     pub(crate) fn now(&self) -> usize {
         self.0.miners.load(Ordering::Relaxed)
+    }
+
+    /// Of them, those whose handshake is not complete.
+    pub(crate) fn handshakes(&self) -> u32 {
+        self.0.visitors.handshakes()
+    }
+
+    /// Addresses that are refused for what they did.
+    pub(crate) fn banned_addresses(&self, now: Instant) -> usize {
+        self.0.visitors.banned(now)
     }
 }
 
@@ -132,12 +145,15 @@ impl ListenerTask {
             resumables: Resumables::default(),
             memory: Memory::default(),
             miners: AtomicUsize::new(0),
+            visitors: Visitors::default(),
             switchboard: Switchboard::default(),
         });
         let feeds = Feeds::new(&current, &context, seams.tasks.clone());
         let door = door(&current.config, &seams);
-        let slots = Slots::new();
-        Self { accept: Some(accept), address, orders, current, seams, context, feeds, door, slots }
+        let (slots, trusted) = (Slots::new(), trusted(&current.config));
+        context.visitors.set_terms(terms::door(&current.config));
+        let accept = Some(accept);
+        Self { accept, address, orders, current, seams, context, feeds, door, slots, trusted }
     }
 
     pub(crate) fn miners(&self) -> MinerCount {
@@ -177,6 +193,8 @@ impl ListenerTask {
         if self.current.config.tls != tls_before {
             self.door = door(&self.current.config, &self.seams);
         }
+        self.trusted = trusted(&self.current.config);
+        self.context.visitors.set_terms(terms::door(&self.current.config));
         if self.current.leave.is_some() || self.current.port == Port::Closed {
             // New miners go elsewhere at once: the port is closed, not just unanswered.
             self.accept = None;
@@ -204,22 +222,17 @@ impl ListenerTask {
     /// Starts a session, or closes the connection at once: a full proxy must not look like a slow one.
     fn admit(&mut self, arrival: Arrival) {
         let Arrival { peer, open } = arrival;
-        let limit =
-            usize::try_from(self.current.config.limits.max_connections).unwrap_or(usize::MAX);
-        if self.context.miners.load(Ordering::Relaxed) >= limit {
-            self.seams.telemetry.emit(MinerEvent::Refused {
-                listener: &self.context.listener,
-                peer,
-                reason: RefuseReason::ConnectionLimit,
-            });
-            return;
-        }
-        let config = match &self.door {
+        let tls = match &self.door {
             Door::Plain => None,
-            Door::Tls(config) => Some(Arc::clone(config)),
+            Door::Tls(config) => Some((Arc::clone(config), self.slots.clone())),
             Door::Shut => return,
         };
-        self.context.miners.fetch_add(1, Ordering::Relaxed);
+        let accepted = self.seams.clock.now();
+        if let Err(reason) = self.let_in(peer, accepted.instant) {
+            let listener = &*self.context.listener;
+            self.seams.telemetry.emit(MinerEvent::Refused { listener, peer, reason });
+            return;
+        }
         let place = self.seams.workers.place();
         let mut feed = self.feeds.entry();
         feed.mark_changed();
@@ -230,64 +243,44 @@ impl ListenerTask {
         };
         let token = SessionToken(self.seams.random.u64(..));
         let parts = SessionParts { context: Arc::clone(&self.context), feed, peer, token };
-        match config {
-            None => self.seams.tasks.spawn_at(place, serve(open, parts)),
-            Some(config) => {
-                let slots = self.slots.clone();
-                let handshake = Handshake { config, slots, accepted: self.seams.clock.now() };
-                self.seams.tasks.spawn_at(place, serve_encrypted(open, parts, handshake));
-            }
+        let header = match self.trusted {
+            Some(_) => Header::Required,
+            None => Header::None,
+        };
+        if header == Header::None && tls.is_none() {
+            self.seams.tasks.spawn_at(place, entrance::serve(open, parts));
+        } else {
+            let way = Way { header, tls, accepted };
+            self.seams.tasks.spawn_at(place, entrance::serve_by(way, open, parts));
         }
+    }
+
+    /// Counts a connection in, or says why it may not come in. Where a load balancer is to say whose it is, the limits of
+    /// its address are asked once that is known.
+    fn let_in(&self, peer: SocketAddr, now: Instant) -> Result<(), RefuseReason> {
+        let limit =
+            usize::try_from(self.current.config.limits.max_connections).unwrap_or(usize::MAX);
+        if self.context.miners.load(Ordering::Relaxed) >= limit {
+            return Err(RefuseReason::ConnectionLimit);
+        }
+        if self.trusted.as_ref().is_some_and(|trusted| !trusted.has(peer.ip())) {
+            return Err(RefuseReason::ProxyUntrusted);
+        }
+        let visitors = &self.context.visitors;
+        visitors.knock()?;
+        if self.trusted.is_none()
+            && let Err(reason) = visitors.enter(now, peer.ip())
+        {
+            visitors.left(now, peer.ip(), Visit::Unnamed);
+            return Err(reason);
+        }
+        self.context.miners.fetch_add(1, Ordering::Relaxed);
+        Ok(())
     }
 }
 
-/// One miner in the clear.
-async fn serve(open: Open, parts: SessionParts) {
-    match open() {
-        Ok(io) => started(parts, io).run().await,
-        Err(_) => {
-            parts.context.miners.fetch_sub(1, Ordering::Relaxed);
-        }
-    }
-}
-
-/// Not in place: what stands before an await takes room through it.
-fn started(parts: SessionParts, io: Box<dyn Transport>) -> Session {
-    let now = parts.context.clock.now();
-    Session::new(parts, io, now)
-}
-
-/// One miner over TLS.
-async fn serve_encrypted(open: Open, mut parts: SessionParts, handshake: Handshake) {
-    let accepted = handshake.accepted;
-    let timeout = parts.feed.borrow().terms.handshake_timeout;
-    let secured = match open().map_err(Failure::of) {
-        Ok(io) => handshake.run(io, timeout, let_go(&mut parts.feed)).await,
-        Err(failure) => Err(failure),
-    };
-    match secured {
-        Ok(io) => {
-            // The handshake has looked at it; the session has not.
-            parts.feed.mark_changed();
-            Session::new(parts, io, accepted).run().await;
-        }
-        Err(Failure { reason, detail }) => {
-            let SessionParts { context, feed: _, peer, token: _ } = parts;
-            context.miners.fetch_sub(1, Ordering::Relaxed);
-            let (listener, peer) = (&*context.listener, peer.address);
-            context.telemetry.emit(MinerEvent::TlsFailed {
-                listener,
-                peer,
-                reason,
-                detail: &detail,
-            });
-        }
-    }
-}
-
-/// Until the listener's miners are to leave, or it ends.
-async fn let_go(feed: &mut watch::Receiver<Arc<Feed>>) {
-    drop(feed.wait_for(|feed| feed.leave.is_some()).await);
+fn trusted(config: &Listener) -> Option<Trusted> {
+    config.proxy_protocol.as_ref().map(|terms| Trusted::new(&terms.from))
 }
 
 /// How miners come in by this configuration.

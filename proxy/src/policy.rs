@@ -10,6 +10,7 @@ pub(crate) mod rate_limit;
 pub(crate) mod redirect;
 pub(crate) mod rollout;
 pub(crate) mod selector;
+pub(crate) mod visitors;
 pub(crate) mod worker_name;
 
 #[cfg(test)]

@@ -28,12 +28,14 @@ mod resumable;
 mod shared;
 mod switch;
 mod time;
+mod visitors;
 
 pub(crate) use self::driver::{Session, SessionParts};
 pub(crate) use self::ids::MinerIds;
 pub(crate) use self::memory::Memory;
 pub(crate) use self::resumable::Resumables;
 pub(crate) use self::switch::{Answers, Generation, Opening, Stage, Switch, Switchboard, Way};
+pub(crate) use self::visitors::Visitors;
 
 /// All that a session reads: its route's work and its listener's terms, as one value.
 #[derive(Clone, Debug)]
@@ -89,6 +91,7 @@ pub(crate) struct SessionContext {
     pub(crate) resumables: Resumables,
     pub(crate) memory: Memory,
     pub(crate) miners: AtomicUsize,
+    pub(crate) visitors: Visitors,
     pub(crate) switchboard: Switchboard,
 }
 

@@ -12,7 +12,7 @@ pub mod reasons;
 mod sampler;
 pub mod traces;
 
-pub use events::{Event, MinerEvent, PoolEvent, ProcessEvent, RouteEvent};
+pub use events::{Event, LedgerEvent, MinerEvent, PoolEvent, ProcessEvent, RouteEvent};
 pub use init::init;
 pub(crate) use metrics::Labels;
 pub use metrics::Metrics;

@@ -1,7 +1,7 @@
 //! One line-oriented connection without buffers while idle.
 //!
 //! Reads go through a buffer on the stack of the poll that reads; only an incomplete line and unsent bytes are kept, both
-//! bounded. It knows no protocol beyond the line.
+//! bounded. It knows no protocol beyond the line, and what a first look tells of who speaks ([`mod@greeting`]).
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -12,6 +12,10 @@ use loka_stratum::frame::{FrameError, LineDecoder};
 use tokio::io::ReadBuf;
 
 use crate::transport::Transport;
+
+mod greeting;
+
+pub(crate) use self::greeting::Greeting;
 
 /// Bytes taken from the socket by one read: several lines, and small enough for a stack.
 const READ_CHUNK: usize = 4096;
@@ -40,7 +44,7 @@ pub(crate) struct Wire {
     io: Box<dyn Transport>,
     decoder: LineDecoder,
     unsent: Vec<u8>,
-    first_byte: Option<u8>,
+    greeting: Option<Greeting>,
     /// The transport may hold bytes that it has taken and not passed on. TCP never does; TLS does while its socket is full.
     unflushed: bool,
 }
@@ -50,7 +54,7 @@ pub(crate) struct Wire {
 impl Wire {
     pub(crate) fn new(io: Box<dyn Transport>, line_bytes_max: usize) -> Self {
         let decoder = LineDecoder::new(line_bytes_max);
-        Self { io, decoder, unsent: Vec::new(), first_byte: None, unflushed: false }
+        Self { io, decoder, unsent: Vec::new(), greeting: None, unflushed: false }
     }
 
     /// Another limit for lines, from now on.
@@ -63,9 +67,9 @@ impl Wire {
         self.decoder.next_line()
     }
 
-    /// The first byte that the peer ever sent.
-    pub(crate) fn first_byte(&self) -> Option<u8> {
-        self.first_byte
+    /// What the first bytes that the peer ever sent look like.
+    pub(crate) fn greeting(&self) -> Option<Greeting> {
+        self.greeting
     }
 
     /// Bytes that the socket has not taken yet.
@@ -161,9 +165,7 @@ impl Wire {
         if bytes.is_empty() {
             return Poll::Ready(Ok(Progress::Closed));
         }
-        if self.first_byte.is_none() {
-            self.first_byte = bytes.first().copied();
-        }
+        self.greeting.get_or_insert_with(|| Greeting::of(bytes));
         self.decoder.push(bytes);
         Poll::Ready(Ok(Progress::Read))
     }

@@ -348,6 +348,11 @@ impl Downstream {
         matches!(self.phase, Phase::Mining(_))
     }
 
+    /// Whether its handshake goes no further for want of a pool, or of its former connection's end: the wait is ours.
+    pub fn is_kept_waiting(&self) -> bool {
+        matches!(self.phase, Phase::Waiting(_))
+    }
+
     /// Whether the miner has had a job on this connection.
     pub fn has_been_sent_a_job(&self) -> bool {
         matches!(&self.phase, Phase::Mining(state) if state.was_sent_a_job())

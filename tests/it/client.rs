@@ -7,7 +7,7 @@ use loka_farm::wire::LineStream;
 use loka_tests::process::PATIENCE;
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 pub(crate) struct Client<S = TcpStream> {
@@ -23,9 +23,22 @@ impl Client {
         Self::over(TcpStream::connect(address).await.expect("the listener listens"))
     }
 
+    /// The same from another address of loopback: 127.0.0.`host`.
+    pub(crate) async fn connect_from(host: u8, port: u16) -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind(SocketAddr::from(([127, 0, 0, host], 0))).expect("an address");
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        Self::over(socket.connect(address).await.expect("the listener listens"))
+    }
+
     /// Connects, subscribes and authorizes.
     pub(crate) async fn logged_in(port: u16) -> Self {
         Self::connect(port).await.log_in().await
+    }
+
+    /// Ends it with a reset.
+    pub(crate) fn reset(self) {
+        self.lines.into_stream().set_zero_linger().expect("an open socket");
     }
 
     /// The socket's own end: its identity.
@@ -51,6 +64,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 
     pub(crate) async fn send(&mut self, text: &str) {
         self.lines.send(text.as_bytes()).await.expect("the proxy reads");
+    }
+
+    /// The same where the proxy may have closed already.
+    pub(crate) async fn try_send(&mut self, bytes: &[u8]) {
+        self.lines.send(bytes).await.ok();
     }
 
     /// Sends a request and returns its reply; notifications in between are dropped.

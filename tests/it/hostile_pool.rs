@@ -140,7 +140,8 @@ async fn row(what: &str, harm: Harm, reasons: &[&str]) {
     let dials = seen.dials.load(Ordering::Relaxed);
     assert!((1..=DIALS_MAX).contains(&dials), "{what}: dialled {dials} times");
     let taken = seen.taken.load(Ordering::Relaxed);
-    assert!(taken < TAKEN_MAX, "{what}: {taken} bytes were taken");
+    // What is worked off is no measure: it goes on until the time-out.
+    assert!(reasons != ["misbehaved"] || taken < TAKEN_MAX, "{what}: {taken} bytes were taken");
     miner.notification("mining.notify").await;
     miner.assert_alive().await;
     let memory = resident_kib(&proxy);

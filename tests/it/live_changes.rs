@@ -36,6 +36,16 @@ const CHANGES: &[Change] = &[
     ("listeners[].limits.handshakeTimeout", Upstream::Stays, |d| {
         d.listener = "      limits: { handshakeTimeout: 3s }\n".to_owned();
     }),
+    ("listeners[].limits of addresses", Upstream::Stays, |d| {
+        d.listener =
+            "      limits: { maxConnectionsPerAddress: 1, connectsPerMinutePerAddress: 1, \
+                      maxHandshakes: 1, maxHandshakesPerAddress: 1, ban: { after: 1 }, \
+                      exempt: [192.0.2.0/24] }\n"
+                .to_owned();
+    }),
+    ("listeners[].proxyProtocol", Upstream::Stays, |d| {
+        d.listener = "      proxyProtocol: { mode: Required, from: [192.0.2.0/24] }\n".to_owned();
+    }),
     ("routes[].failback.after", Upstream::Stays, |d| d.failback = "33s"),
     ("routes[].jobKeepAlive", Upstream::Stays, |d| d.route = "      jobKeepAlive: 3s\n".to_owned()),
     ("routes[].onNoPool", Upstream::Stays, |d| {

@@ -21,6 +21,8 @@ mod operations;
 mod otlp;
 mod pod;
 mod pool_tls;
+mod protection;
+mod proxied;
 mod soak;
 mod socks;
 mod tls;

@@ -74,7 +74,6 @@ async fn a_socks_server_that_changes_is_gone_by_first_and_the_old_one_left_then(
 
 #[tokio::test]
 async fn what_a_socks_server_does_not_do_is_told_with_what_it_says() {
-    let connected = |pools: &Pools| Answer::Connected(pools.addresses[0]);
     let cases = [
         (
             None,
@@ -94,7 +93,7 @@ async fn what_a_socks_server_does_not_do_is_told_with_what_it_says() {
         let socks = SocksServer::start(Manners { login, answer }).await;
         assert_told(&pools, socks.address, document, (reason, said)).await;
     }
-    // A pool is no SOCKS server, and where nothing listens there is none.
+    // Where nothing listens, and where somebody says nothing.
     let pools = Pools::start().await;
     let nobody = SocketAddr::from(([127, 0, 0, 1], free_port().await));
     assert_told(&pools, nobody, NO_LOGIN, ("socks_failed", "the SOCKS5 server 127.0.0.1:")).await;

@@ -10,6 +10,7 @@ use loka_tests::books::{Books as _, MinerLinks};
 use loka_tests::documents::Documents;
 use loka_tests::process::{Process, eventually};
 use rcgen::{CertificateParams, KeyPair};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -211,6 +212,47 @@ async fn a_tls_greeting_on_a_port_in_the_clear_is_closed_at_once() {
     assert!(dialled.is_err());
     assert_eq!(proxy.logged("miner gone").await["reason"], "tls_on_plain_port");
     Client::logged_in(documents.port).await.assert_alive().await;
+}
+
+#[tokio::test]
+async fn a_handshake_of_tls_counts_among_those_under_way() {
+    let (pools, pair) = (Pools::start().await, Pair::new());
+    let mut documents = documents(&pools).await;
+    documents.listener.push_str("      limits: { maxHandshakesPerAddress: 1 }\n");
+    let proxy = Process::start(&pair.shown_by(&documents)).await;
+    let dial = TlsDial::new(documents.port, &[&pair]);
+    let mut miner = dial.client().await;
+    let mut half = Client::connect(documents.port).await;
+    half.send("\u{16}\u{3}\u{1}").await;
+    assert!(dial.dial().await.is_err(), "there is a handshake under way");
+    let refused = proxy.logged("miner refused").await;
+    assert_eq!(refused["reason"], "address_handshakes", "{refused}");
+    drop(half);
+    proxy.logged("gone before TLS").await;
+    dial.client().await.assert_alive().await;
+    miner.assert_alive().await;
+}
+
+/// First the load balancer's header in the clear, then TLS from end to end.
+#[tokio::test]
+async fn a_load_balancers_header_comes_before_tls() {
+    let (pools, pair) = (Pools::start().await, Pair::new());
+    let mut documents = documents(&pools).await;
+    documents.listener.push_str("      proxyProtocol: { mode: Required, from: [127.0.0.1/32] }\n");
+    let proxy = Process::start(&pair.shown_by(&documents)).await;
+    let dial = TlsDial::new(documents.port, &[&pair]);
+    let address = SocketAddr::from(([127, 0, 0, 1], documents.port));
+    let mut stream = TcpStream::connect(address).await.expect("a port");
+    let header = b"PROXY TCP4 203.0.113.7 10.0.0.1 40000 3333\r\n";
+    stream.write_all(header).await.expect("the proxy reads");
+    let name = NAME.try_into().expect("a name");
+    let stream = dial.connector.connect(name, stream).await.expect("TLS");
+    Client::over(stream).log_in().await.assert_alive().await;
+    let told = proxy.logged("miner subscribed and authorized").await;
+    assert_eq!(told["peer"], "203.0.113.7:40000", "{told}");
+    assert!(dial.dial().await.is_err(), "TLS without a header");
+    let refused = proxy.logged("miner refused").await;
+    assert_eq!(refused["reason"], "proxy_header_missing", "{refused}");
 }
 
 #[tokio::test]

@@ -14,10 +14,7 @@ use loka_farm::miner::rack::Rack;
 use loka_farm::miner::ticket::{NoTickets, TicketSink};
 use loka_farm::miner::{MinerSetup, TICK};
 use loka_farm::network::{Chunking, Conditions, Net, NetStream};
-use loka_farm::pool::{
-    Clean, DifficultyPolicy, Forms, PoolSettings, PracticePool, Rejection, Resumption,
-    VersionRolling,
-};
+use loka_farm::pool::{Clean, PoolSettings, PracticePool};
 use loka_farm::profile::Profile;
 use loka_proxy::admin::StatusSource as _;
 use loka_proxy::admin::status::{PoolStatus, RouteStatus};
@@ -38,6 +35,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::faults::{Fault as Injected, HOSTILE};
 pub(crate) use super::outcome::Outcome;
+use super::pools::{first_pool, second_pool};
 
 /// Port of the proxy's one listener.
 pub(crate) const PORT: u16 = 3333;
@@ -477,47 +475,6 @@ impl Farm {
 fn read(status: &StatusReader) -> Ledger {
     let shown = serde_json::to_value(status.ledger()).expect("a ledger");
     serde_json::from_value(shown).expect("a ledger as documented")
-}
-
-/// Short extranonce2, few version bits.
-pub(crate) fn first_pool(random: &mut fastrand::Rng) -> PoolSettings {
-    let resumption = if random.bool() { Resumption::Resumes } else { Resumption::Forgets };
-    PoolSettings {
-        extranonce1_bytes: random.usize(1..=8),
-        extranonce2_bytes: random.usize(4..=6),
-        version_rolling: VersionRolling::Granted { mask: 0x0fff_e000 },
-        resumption,
-        forms: Forms { rejection: Rejection::Mixed, ..Forms::default() },
-        difficulty: DifficultyPolicy::Fixed(Difficulty::rounded(2.0 * DIFFICULTY).expect("one")),
-        ..pool("a", random)
-    }
-}
-
-/// Long extranonce2, all version bits or none.
-pub(crate) fn second_pool(random: &mut fastrand::Rng) -> PoolSettings {
-    let rolling = [
-        VersionRolling::Granted { mask: 0x1fff_e000 },
-        VersionRolling::Refused,
-        VersionRolling::UnknownMethod,
-    ];
-    PoolSettings {
-        extranonce1_bytes: random.usize(1..=12),
-        extranonce2_bytes: random.usize(6..=12),
-        version_rolling: rolling[random.usize(0..3)],
-        difficulty: DifficultyPolicy::Fixed(Difficulty::rounded(DIFFICULTY).expect("one")),
-        ..pool("b", random)
-    }
-}
-
-fn pool(name: &str, random: &mut fastrand::Rng) -> PoolSettings {
-    PoolSettings {
-        reply_latency: Duration::from_millis(random.u64(0..50)),
-        reply_jitter: Duration::from_millis(random.u64(0..30)),
-        block_interval: Duration::from_secs(random.u64(20..120)),
-        job_interval: Duration::from_secs(random.u64(5..30)),
-        base_unix_time: UNIX_START,
-        ..PoolSettings::new(name, random.u64(..))
-    }
 }
 
 fn documents() -> Documents {

@@ -65,6 +65,34 @@ fn a_flood_is_slowed_down_and_every_line_of_it_is_answered_in_order() {
     assert!(ledger >= FLOOD, "{ledger} shares received");
 }
 
+/// Its queue is far from full: what it leaves unread is a little more than a socket holds.
+#[test]
+fn a_miner_that_stops_reading_is_closed_after_a_minute() {
+    let (closed, outcome) = in_virtual_time(12, async {
+        let mut farm = Farm::with(12, Conditions::ORDINARY, unlike_pools(), 2).await;
+        farm.mine_until(seconds(10)).await;
+        let mut lines = LineStream::new(farm.connect().await);
+        for line in [
+            json!({"id": 1, "method": "mining.subscribe", "params": []}),
+            json!({"id": 2, "method": "mining.authorize", "params": ["acct.deaf", "x"]}),
+        ] {
+            lines.send(format!("{line}\n").as_bytes()).await.expect("the proxy reads");
+        }
+        let id = "x".repeat(200);
+        let said = format!("{}\n", json!({"id": id, "method": "no.such", "params": []}));
+        for _ in 0..1200 {
+            lines.send(said.as_bytes()).await.expect("the proxy reads");
+        }
+        // Twenty lines a second are answered, and then nothing but jobs comes.
+        farm.mine_until(seconds(90)).await;
+        let still = lines.send(said.as_bytes()).await.is_ok();
+        farm.mine_until(seconds(180)).await;
+        (still && lines.send(said.as_bytes()).await.is_err(), farm.finish(MinerLinks::Whole).await)
+    });
+    assert!(closed, "open for ever, or closed before its time");
+    outcome.assert_books_agree_but_for_strangers();
+}
+
 /// Lines for a minute at the pace that a document without a word on it allows.
 const PACED: u64 = 1200;
 

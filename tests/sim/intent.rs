@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::drawn::{Drawn, DrawnPool, DrawnRoute, DrawnRule, listener};
 use super::farm::{OTHER_PORT, Rig, UNIX_START, payee, seconds};
+use super::faults::Fault;
 
 /// Miners that change routes are answered for their old jobs for 30 s, and a pool's old login goes on for as long when the new
 /// one does not work; the rest is the way to the pool.
@@ -27,9 +28,6 @@ const LOOK: Duration = seconds(14);
 /// A better pool is gone to after 20 s of health, and a minute after the last that was better.
 const BETTER: Duration = seconds(85);
 
-/// The steps of a staged change, and as long again until the new pool has credited something in each.
-const STEPS: Duration = seconds(60);
-
 /// A pool whose job does not pay whom it must, as the documents have it by now, is left at once.
 const VERIFYING: Duration = seconds(5);
 
@@ -49,6 +47,8 @@ pub(crate) struct Intent {
     eras: Vec<(Duration, Drawn)>,
     /// Of the proxy's wall clock, likewise.
     skews: Vec<(Duration, i64)>,
+    /// What else was done to it, for who reads of a failure.
+    faults: Vec<(Duration, Fault)>,
 }
 
 /// A share that a pool has credited.
@@ -71,7 +71,12 @@ pub(crate) struct Paid<'a> {
 
 impl Intent {
     pub(crate) fn new(troubles: Troubles, drawn: Drawn) -> Self {
-        Self { troubles, eras: vec![(Duration::ZERO, drawn)], skews: vec![(Duration::ZERO, 0)] }
+        Self {
+            troubles,
+            eras: vec![(Duration::ZERO, drawn)],
+            skews: vec![(Duration::ZERO, 0)],
+            faults: Vec::new(),
+        }
     }
 
     pub(crate) fn troubles(&self) -> Troubles {
@@ -82,8 +87,11 @@ impl Intent {
         self.eras.push((at, drawn));
     }
 
-    pub(crate) fn skewed(&mut self, at: Duration, skew: i64) {
-        self.skews.push((at, skew));
+    pub(crate) fn suffered(&mut self, at: Duration, fault: &Fault) {
+        if let Fault::ClockJump(skew) = fault {
+            self.skews.push((at, *skew));
+        }
+        self.faults.push((at, fault.clone()));
     }
 
     /// Why this share should never have been paid there.
@@ -96,12 +104,9 @@ impl Intent {
         let (since, told_since) = match (is_staged, self.troubles) {
             (false, Troubles::None) => (at.saturating_sub(CHANGE), job_came.saturating_sub(LOGIN)),
             (false, Troubles::Some) => (at.saturating_sub(CHANGE), job_came.saturating_sub(CHANGE)),
-            (true, Troubles::None) => {
-                let since = at.saturating_sub(BETTER + STEPS);
-                (since, since)
-            }
-            // What fails at a gate, or cannot be reached, is taken back for as long as it takes.
-            (true, Troubles::Some) => (Duration::ZERO, Duration::ZERO),
+            // What fails at a gate, or cannot be reached, is taken back for as long as it takes; shares that a block makes stale
+            // are enough.
+            (true, _) => (Duration::ZERO, Duration::ZERO),
         };
         let is_meant = |drawn: &&Drawn| drawn.allows(rig, pool, user);
         let mut meant = self.between(since, until).filter(is_meant).peekable();
@@ -118,7 +123,9 @@ impl Intent {
         {
             return Some("its coinbase does not pay whom it must");
         }
-        if self.troubles == Troubles::None && !self.was_best(rig, pool, job_came, is_staged) {
+        let in_steps = self.between(job_came.saturating_sub(BETTER), until);
+        let is_staged = in_steps.map(|drawn| drawn.route(rig)).any(|route| route.is_staged);
+        if self.troubles == Troubles::None && !is_staged && !self.was_best(rig, pool, job_came) {
             return Some("another pool of the route comes first");
         }
         None
@@ -144,9 +151,8 @@ impl Intent {
     }
 
     /// Whether it was to be mined on before all others at some moment of late.
-    fn was_best(&self, rig: &Rig, pool: usize, at: Duration, is_staged: bool) -> bool {
-        let slack = if is_staged { BETTER + STEPS } else { BETTER };
-        moments(at.saturating_sub(slack), at + WAY).any(|moment| {
+    fn was_best(&self, rig: &Rig, pool: usize, at: Duration) -> bool {
+        moments(at.saturating_sub(BETTER), at + WAY).any(|moment| {
             let unix = self.wall(moment);
             self.between(moment, moment).any(|drawn| drawn.route(rig).best(unix).contains(&pool))
         })

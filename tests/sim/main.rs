@@ -33,6 +33,7 @@ mod named;
 mod names;
 mod narrow;
 mod outcome;
+mod pools;
 mod replaced;
 mod routing;
 mod seeds;
@@ -49,11 +50,11 @@ use self::faults::{Plan, Strength};
 use self::intent::Troubles;
 use self::whole::Whole;
 
-/// Seeds of a run, unless told otherwise: about half a minute of one core.
-const SEEDS: u64 = 40;
+/// Seeds of a run, unless told otherwise: some fifteen seconds of one core.
+const SEEDS: u64 = 24;
 
 /// Seeds of whole farms, likewise, with troubles and without.
-const WHOLE_SEEDS: u64 = 12;
+const WHOLE_SEEDS: u64 = 8;
 
 /// How long each farm mines with faults, and then without.
 const FAULTY: Duration = Duration::from_secs(300);

@@ -1,9 +1,11 @@
 //! Scenarios with documents of which each share's way can be told: every step is checked against a second reading of them
 //! ([`super::intent`]), and the pools' books against what anybody would expect.
 
+use std::time::Duration;
+
 use loka_farm::judge::Difficulty;
 use loka_farm::network::Conditions;
-use loka_farm::pool::{DifficultyPolicy, PoolSettings, PracticePool};
+use loka_farm::pool::{Clean, DifficultyPolicy, PoolSettings, PracticePool};
 use loka_farm::profile::Profile;
 use loka_tests::books::{MinerLinks, total};
 
@@ -204,6 +206,7 @@ fn calm_pools() -> [PoolSettings; 2] {
     [("a", 1), ("b", 2)].map(|(name, seed)| PoolSettings {
         base_unix_time: UNIX_START,
         block_interval: seconds(100_000),
+        job_interval: seconds(15),
         clean_jobs_percent: 0,
         difficulty: DifficultyPolicy::Fixed(Difficulty::rounded(DIFFICULTY / 5.0).unwrap()),
         ..PoolSettings::new(name, seed)
@@ -221,6 +224,11 @@ fn what_was_found_before_a_connection_was_replaced_is_paid() {
             for (at, account) in [(30, "second"), (45, "acct"), (60, "second"), (75, "acct")] {
                 farm.mine_until(seconds(at)).await;
                 farm.edit(|documents| documents.pools[0].account = account.to_owned()).await;
+                // The route looks around itself whenever it hears of a job: right after the change, too.
+                for ms in (100..400).step_by(10) {
+                    farm.mine_until(seconds(at) + Duration::from_millis(ms)).await;
+                    farm.pool(0).control().new_job(Clean::Continues);
+                }
             }
             farm.mine_until(seconds(90)).await;
             farm

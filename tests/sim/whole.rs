@@ -17,18 +17,18 @@ use tokio::time::Instant;
 
 use super::drawn::{self, Drawn, POOLS};
 use super::farm::{
-    Change, DIFFICULTY, Farm, Outcome, Parts, Post, Rig, applied, first_pool, host, payee,
-    second_pool, seconds,
+    Change, DIFFICULTY, Farm, Outcome, Parts, Post, Rig, applied, host, payee, seconds,
 };
 use super::faults::{Fault, Plan};
 use super::intent::{Intent, Paid, Troubles};
+use super::pools::{first_pool, second_pool};
 
 /// A step is no longer than this; without troubles it is short against the time for which a job is good.
 const STEP: Duration = seconds(10);
 const QUIET_STEP: Duration = Duration::from_millis(500);
 
-/// From where it is found to its pool, verdict and all.
-const ARRIVES: Duration = Duration::from_millis(300);
+/// From where it is found to its pool, after others of its miner whose verdicts are awaited first.
+const ARRIVES: Duration = Duration::from_millis(1500);
 
 /// A farm, what it is meant to do, and what was seen of it.
 pub(crate) struct Whole {
@@ -51,9 +51,17 @@ struct Seen {
     /// Who worked on each merkle root.
     roots: HashMap<[u8; 32], usize>,
     paid: HashSet<[u8; 32]>,
-    /// What was found of late, with its header and coinbase.
-    pending: Vec<(Duration, [u8; 80], Vec<u8>, [u8; 32])>,
+    /// What was found of late.
+    young: Vec<Share>,
     start: Instant,
+}
+
+/// A share, as its pool would see it.
+struct Share {
+    at: Duration,
+    header: [u8; 80],
+    coinbase: Vec<u8>,
+    hash: [u8; 32],
 }
 
 /// A share, where it was found.
@@ -112,7 +120,7 @@ impl Whole {
             found: HashMap::new(),
             roots: HashMap::new(),
             paid: HashSet::new(),
-            pending: Vec::new(),
+            young: Vec::new(),
             start: Instant::now(),
         };
         let intent = Intent::new(troubles, drawn.clone());
@@ -137,22 +145,17 @@ impl Whole {
     }
 
     pub(crate) async fn suffer(&mut self, fault: &Fault) {
-        match fault {
-            Fault::Reconfigure => {
-                let mut drawn = self.drawn.clone();
-                drawn.edit(&mut self.random);
-                self.change(drawn).await;
-            }
-            Fault::ClockJump(skew) => {
-                self.intent.skewed(self.farm.age(), *skew);
-                self.farm.suffer(fault).await;
-            }
-            other => {
-                if *other == Fault::CutMiners {
-                    self.cut_at = self.farm.age();
-                }
-                self.farm.suffer(other).await;
-            }
+        let now = self.farm.age();
+        self.intent.suffered(now, fault);
+        if *fault == Fault::CutMiners {
+            self.cut_at = now;
+        }
+        if *fault == Fault::Reconfigure {
+            let mut drawn = self.drawn.clone();
+            drawn.edit(&mut self.random);
+            self.change(drawn).await;
+        } else {
+            self.farm.suffer(fault).await;
         }
     }
 
@@ -218,7 +221,7 @@ impl Seen {
             if ticket.fate == Fate::Submitted {
                 let Ticket { at, job_came, job, hash, header, coinbase, .. } = ticket;
                 self.found.insert(hash, Found { rig, at, job_came, job });
-                self.pending.push((at, header, coinbase, hash));
+                self.young.push(Share { at, header, coinbase, hash });
             }
         }
         for pool in 0..self.pools.len() {
@@ -235,10 +238,11 @@ impl Seen {
     /// Where there are no troubles, what a pool would still pay is there by now. A job that is alive was so all the time.
     fn check_nothing_was_kept(&mut self, cut_at: Duration, intent: &Intent) {
         let now = self.start.elapsed();
-        let (old, young): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.pending).into_iter().partition(|(at, ..)| *at + ARRIVES < now);
-        self.pending = young;
-        for (at, header, coinbase, hash) in old {
+        let is_old = |share: &Share| share.at + ARRIVES < now;
+        let (old, young) = std::mem::take(&mut self.young).into_iter().partition(is_old);
+        self.young = young;
+        let old: Vec<Share> = old;
+        for Share { at, header, coinbase, hash } in old {
             let pays = |pool: &PoolControl| pool.would_pay(&header, &coinbase);
             let is_kept = !self.paid.contains(&hash) && self.pools.iter().any(pays);
             if is_kept && !(at..at + ARRIVES).contains(&cut_at) {

@@ -283,6 +283,19 @@ impl Process {
         serde_json::from_str(&self.page("/status").await.1).expect("a status")
     }
 
+    /// Waits until an admin page is as `is_it` wants it.
+    pub async fn says(&self, path: &str, what: &str, is_it: impl Fn(&str) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let (_, text) = self.page(path).await;
+            if is_it(&text) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{path} does not say {what}: {text}");
+            sleep(LOOK_AGAIN).await;
+        }
+    }
+
     /// Waits until the first route's active pool is `pool`.
     pub async fn active(&self, pool: &str) {
         let deadline = Instant::now() + PATIENCE;

@@ -3,9 +3,9 @@
 
 use crate::{
     names,
-    runtime_config::{DifficultyRange, Limits, Listener, ListenerTls},
+    runtime_config::{Ban, DifficultyRange, Limits, Listener, ListenerTls, ProxyProtocol},
     secrets::{Secret, SecretRef, SecretSource},
-    stratum_proxy::{self as spec, StratumProxySpec, TlsVersion},
+    stratum_proxy::{self as spec, ProxyProtocolMode, StratumProxySpec, TlsVersion},
 };
 
 use super::{
@@ -35,6 +35,10 @@ fn listener(
         difficulty: difficulty(draft, &at.field("difficulty"), &wanted.difficulty),
         limits: limits(draft, &at.field("limits"), &wanted.limits),
         tls: wanted.tls.as_ref().map(|wanted| tls(draft, secrets, &at.field("tls"), wanted)),
+        proxy_protocol: wanted
+            .proxy_protocol
+            .as_ref()
+            .and_then(|wanted| proxy_protocol(draft, &at.field("proxyProtocol"), wanted)),
         name,
     }
 }
@@ -78,7 +82,62 @@ fn limits(draft: &mut Draft<'_, StratumProxySpec>, at: &At, wanted: &spec::Limit
         idle_timeout_ms: draft.millis(&at.duration("idleTimeout"), &wanted.idle_timeout),
         submits_per_second: draft.number(&at.field("submitsPerSecond"), wanted.submits_per_second),
         submit_burst: draft.number(&at.field("submitBurst"), wanted.submit_burst),
+        max_connections_per_address: perhaps(
+            draft,
+            &at.field("maxConnectionsPerAddress"),
+            wanted.max_connections_per_address,
+        ),
+        connects_per_minute_per_address: perhaps(
+            draft,
+            &at.field("connectsPerMinutePerAddress"),
+            wanted.connects_per_minute_per_address,
+        ),
+        max_handshakes: perhaps(draft, &at.field("maxHandshakes"), wanted.max_handshakes),
+        max_handshakes_per_address: perhaps(
+            draft,
+            &at.field("maxHandshakesPerAddress"),
+            wanted.max_handshakes_per_address,
+        ),
+        ban: wanted.ban.as_ref().map(|wanted| ban(draft, &at.field("ban"), wanted)),
+        exempt: ranges(draft, at, "exempt", &wanted.exempt),
     }
+}
+
+fn perhaps(draft: &mut Draft<'_, StratumProxySpec>, at: &At, wanted: Option<i32>) -> Option<u32> {
+    wanted.map(|wanted| draft.number(at, wanted))
+}
+
+fn ban(draft: &mut Draft<'_, StratumProxySpec>, at: &At, wanted: &spec::Ban) -> Ban {
+    let spec::Ban { after, r#for } = wanted;
+    Ban {
+        after: draft.number(&at.field("after"), *after),
+        for_ms: draft.millis(&at.duration("for"), r#for),
+    }
+}
+
+/// What is forbidden is what a proxy does without being told.
+fn proxy_protocol(
+    draft: &mut Draft<'_, StratumProxySpec>,
+    at: &At,
+    wanted: &spec::ProxyProtocol,
+) -> Option<ProxyProtocol> {
+    let spec::ProxyProtocol { mode, from } = wanted;
+    match mode {
+        ProxyProtocolMode::Forbidden => None,
+        ProxyProtocolMode::Required => {
+            Some(ProxyProtocol { from: ranges(draft, at, "from", from) })
+        }
+    }
+}
+
+fn ranges(
+    draft: &mut Draft<'_, StratumProxySpec>,
+    at: &At,
+    list: &str,
+    wanted: &[String],
+) -> Vec<String> {
+    let wanted = wanted.iter().enumerate();
+    wanted.map(|(index, range)| draft.text(&at.item(list, index), range)).collect()
 }
 
 fn tls(

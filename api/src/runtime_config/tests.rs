@@ -41,11 +41,42 @@ fn listener(tls: Option<ListenerTls>) -> Listener {
         idle_timeout_ms: 1,
         submits_per_second: 1,
         submit_burst: 1,
+        max_connections_per_address: None,
+        connects_per_minute_per_address: None,
+        max_handshakes: None,
+        max_handshakes_per_address: None,
+        ban: None,
+        exempt: vec![],
     };
     let one = || "1".to_owned();
     let difficulty =
         DifficultyRange { initial: one(), min: one(), max: one(), share_interval_ms: 1 };
-    Listener { name: "v1".into(), port: 3333, route: "main".into(), difficulty, limits, tls }
+    let (name, route) = ("v1".into(), "main".into());
+    Listener { name, port: 3333, route, difficulty, limits, tls, proxy_protocol: None }
+}
+
+/// An older proxy would let in whom it is to refuse, or take each header for garbage.
+#[test]
+fn each_limit_for_single_addresses_needs_the_schema_that_knows_it() {
+    let changes: [fn(&mut Listener); 6] = [
+        |it| it.proxy_protocol = Some(ProxyProtocol { from: vec!["::/0".into()] }),
+        |it| it.limits.ban = Some(Ban { after: 1, for_ms: 1 }),
+        |it| it.limits.max_connections_per_address = Some(1),
+        |it| it.limits.connects_per_minute_per_address = Some(1),
+        |it| it.limits.max_handshakes = Some(1),
+        |it| it.limits.max_handshakes_per_address = Some(1),
+    ];
+    for (index, change) in changes.into_iter().enumerate() {
+        let mut config = RuntimeConfig { listeners: vec![listener(None)], ..config() };
+        let plain = json(&config);
+        config.listeners[0].limits.exempt = vec!["10.0.0.0/8".into()];
+        assert_eq!(config.schema_needed(), 1, "exempt from nothing");
+        change(&mut config.listeners[0]);
+        assert_eq!(config.schema_needed(), 4, "change {index}");
+        let text = json(&config);
+        assert_eq!(serde_json::from_str::<RuntimeConfig>(&text).unwrap(), config, "{text}");
+        assert!(!plain.contains("ddress") && !plain.contains("ban"), "hashes stay: {plain}");
+    }
 }
 
 /// What an older proxy would not do as it is meant needs a schema that it refuses; all else stays

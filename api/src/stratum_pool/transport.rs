@@ -40,7 +40,7 @@ pub struct PoolTls {
     pub pins: Vec<String>,
 
     /// The name that the certificate must be for, where that is not the host of the address. It is
-    /// also the name that the pool is asked for (SNI).
+    /// also the name that the pool is asked for (SNI). Absent: the host.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     #[schemars(extend("x-kubernetes-validations" = rules([(

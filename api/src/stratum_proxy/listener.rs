@@ -5,11 +5,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     rules::{
-        difficulty, difficulty_order, duration, label, listener_name, object_name, only, reserved,
-        rules,
+        difficulty, difficulty_order, duration, label, listener_name, object_name, only, ranges,
+        reserved, rules,
     },
     values::{DurationText, QuantityText},
 };
+
+use super::{Ban, ProxyProtocol};
 
 /// A port that miners connect to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -64,6 +66,11 @@ pub struct Listener {
     /// TLS towards miners, on the whole port. Absent: miners speak in the clear.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<ListenerTls>,
+
+    /// Whether a load balancer before this port says where each connection comes from, by the PROXY
+    /// protocol. Absent: it must not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy_protocol: Option<ProxyProtocol>,
 }
 
 /// TLS towards miners: the certificate that they are shown, and what they must speak.
@@ -192,6 +199,42 @@ pub struct Limits {
     /// How many submits a connection may send at once, at least submitsPerSecond. Default 100.
     #[schemars(range(min = 1, max = 100000))]
     pub submit_burst: i32,
+
+    /// How many miners of one address may be connected to this listener at once, at each pod. Of
+    /// IPv6 the first 64 bits count. Absent: as many as maxConnections, since a whole farm may
+    /// stand behind one address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100000))]
+    pub max_connections_per_address: Option<i32>,
+
+    /// How many connections one address may begin in a minute; as many may come at once. Absent:
+    /// any number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100000))]
+    pub connects_per_minute_per_address: Option<i32>,
+
+    /// How many connections may be without a complete handshake at once, that of TLS included.
+    /// Absent: as many as maxConnections.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100000))]
+    pub max_handshakes: Option<i32>,
+
+    /// The same for the connections of one address. Absent: as many as maxHandshakes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100000))]
+    pub max_handshakes_per_address: Option<i32>,
+
+    /// Refuses addresses that do what no miner does. Absent: none is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ban: Option<Ban>,
+
+    /// Ranges of addresses, at most 16, as 10.1.0.0/16, that are never banned and to which no limit
+    /// for one address applies: the farm's own, where many miners share one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[schemars(inner(length(min = 1, max = 43)))]
+    #[schemars(extend("x-kubernetes-validations" = ranges("exempt")))]
+    pub exempt: Vec<String>,
 }
 
 impl Default for Limits {
@@ -203,6 +246,12 @@ impl Default for Limits {
             idle_timeout: "10m".into(),
             submits_per_second: 20,
             submit_burst: 100,
+            max_connections_per_address: None,
+            connects_per_minute_per_address: None,
+            max_handshakes: None,
+            max_handshakes_per_address: None,
+            ban: None,
+            exempt: Vec::new(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::rules::{label, rules};
+use crate::rules::{label, ranges, rules};
 
 /// Miners that take a route of their own: all conditions hold that the rule has. An empty list is
 /// no condition.
@@ -38,10 +38,7 @@ pub struct Rule {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[schemars(inner(length(min = 1, max = 43)))]
-    #[schemars(extend("x-kubernetes-validations" = rules([(
-        "self.all(s, s.matches('^[0-9A-Fa-f:.]+/(0|[1-9][0-9]{0,2})$') && isCIDR(s))",
-        "an entry of sources is no range of addresses; write it like 10.1.0.0/16 or 2001:db8::/32",
-    )])))]
+    #[schemars(extend("x-kubernetes-validations" = ranges("sources")))]
     pub sources: Vec<String>,
 
     /// Names of firmware profiles, of spec.firmware or of those that the proxy has, at most 16. The

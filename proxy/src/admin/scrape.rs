@@ -80,11 +80,19 @@ fn configuration(registry: &mut Registry, config: &ConfigStatus) {
 fn listeners(registry: &mut Registry, status: &Status) {
     let up = Gauges::register(registry, &names::LISTENER_UP);
     let miners = Gauges::register(registry, &names::MINERS_CONNECTED);
+    let handshakes = Gauges::register(registry, &names::MINER_HANDSHAKES);
+    let banned = Gauges::register(registry, &names::MINERS_BANNED);
     for listener in &status.listeners {
         let name = [listener.name.as_str()];
         up.set(name, f64::from(u8::from(listener.address.is_some())));
-        #[expect(clippy::cast_precision_loss, reason = "far fewer miners than 2^53")]
-        miners.set(name, listener.miners as f64);
+        for (gauge, count) in [
+            (&miners, listener.miners),
+            (&handshakes, listener.handshakes),
+            (&banned, listener.banned_addresses),
+        ] {
+            #[expect(clippy::cast_precision_loss, reason = "far fewer miners than 2^53")]
+            gauge.set(name, count as f64);
+        }
     }
 }
 

@@ -126,6 +126,10 @@ pub struct ListenerStatus {
     pub error: Option<String>,
     /// Miners connected now.
     pub miners: u64,
+    /// Of them, those whose handshake is not complete.
+    pub handshakes: u64,
+    /// Addresses that are refused now for what they did.
+    pub banned_addresses: u64,
 }
 
 /// A route.
@@ -254,6 +258,8 @@ mod tests {
                 address: Some(SocketAddr::from(([127, 0, 0, 1], 3333))),
                 error: None,
                 miners: 0,
+                handshakes: 0,
+                banned_addresses: 0,
             }],
             ..Status::default()
         }

@@ -76,6 +76,8 @@ fn ready() -> Status {
             address: Some(([127, 0, 0, 1], 3333).into()),
             error: None,
             miners: 2,
+            handshakes: 1,
+            banned_addresses: 0,
         }],
         ..Status::default()
     }

@@ -44,7 +44,7 @@ impl StatusSource for StatusReader {
                 .map(|offered| offered.applied.config.name.clone())
                 .unwrap_or_default(),
             config: self.config(view.applied.as_ref(), view.applied_unix),
-            listeners: view.listeners.iter().map(listener_status).collect(),
+            listeners: view.listeners.iter().map(|view| listener_status(view, now)).collect(),
             routes: view.routes.iter().map(|(name, out)| route_status(name, out, now)).collect(),
             work: self.0.ledger.time().snapshot(now),
             blocks: self.0.ledger.blocks().last(),
@@ -131,12 +131,15 @@ fn unix(at: SystemTime) -> u64 {
     at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-fn listener_status(view: &ListenerView) -> ListenerStatus {
+fn listener_status(view: &ListenerView, now: Instant) -> ListenerStatus {
+    let miners = view.miners.as_ref();
     ListenerStatus {
         name: view.name.clone(),
         address: view.bound.as_ref().ok().copied(),
         error: view.bound.as_ref().err().cloned(),
-        miners: view.miners.as_ref().map_or(0, |miners| miners.now() as u64),
+        miners: miners.map_or(0, |miners| miners.now() as u64),
+        handshakes: miners.map_or(0, |miners| miners.handshakes().into()),
+        banned_addresses: miners.map_or(0, |miners| miners.banned_addresses(now) as u64),
     }
 }
 

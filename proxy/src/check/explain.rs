@@ -2,7 +2,9 @@
 
 use std::io::{self, Write};
 
-use loka_api::runtime_config::{Listener, ListenerTls, Observability, RuntimeConfig, TlsVersion};
+use loka_api::runtime_config::{
+    Ban, Listener, ListenerTls, Observability, ProxyProtocol, RuntimeConfig, TlsVersion,
+};
 
 use super::origins::origins;
 use super::routes::explain_route;
@@ -46,6 +48,16 @@ fn listeners(listeners: &[Listener], out: &mut dyn Write) -> io::Result<()> {
         .collect();
     let header = ["LISTENER", "PORT", "ROUTE", "DIFFICULTY", "WITHIN", "AIM", "TLS"];
     table(header, &difficulties, out)?;
+    for Listener { name, proxy_protocol, .. } in listeners {
+        if let Some(ProxyProtocol { from }) = proxy_protocol {
+            let from = from.join(", ");
+            writeln!(
+                out,
+                "  {name} takes miners from load balancers alone, which say by the PROXY"
+            )?;
+            writeln!(out, "    protocol where each comes from: {from}")?;
+        }
+    }
 
     writeln!(out, "\nEach connection may")?;
     let limits: Vec<_> = listeners
@@ -63,7 +75,31 @@ fn listeners(listeners: &[Listener], out: &mut dyn Write) -> io::Result<()> {
             ]
         })
         .collect();
-    table(["LISTENER", "MINERS", "LINE", "HANDSHAKE", "IDLE", "SUBMITS"], &limits, out)
+    table(["LISTENER", "MINERS", "LINE", "HANDSHAKE", "IDLE", "SUBMITS"], &limits, out)?;
+
+    writeln!(out, "\nWho comes is let in within")?;
+    let doors: Vec<_> = listeners.iter().map(door).collect();
+    table(["LISTENER", "HANDSHAKES", "OF ONE ADDRESS", "BAN", "EXEMPT"], &doors, out)
+}
+
+fn door(listener: &Listener) -> [String; 5] {
+    let limits = &listener.limits;
+    let all = limits.max_connections;
+    let handshakes = limits.max_handshakes.unwrap_or(all);
+    let miners = limits.max_connections_per_address.unwrap_or(all);
+    let of_one = limits.max_handshakes_per_address.unwrap_or(handshakes);
+    let pace = limits.connects_per_minute_per_address;
+    let pace = pace.map_or_else(|| "any number".to_owned(), |pace| pace.to_string());
+    let ban = limits.ban.map_or_else(
+        || "none".to_owned(),
+        |Ban { after, for_ms }| format!("for {} after {after} offences", duration(for_ms)),
+    );
+    let exempt = match limits.exempt.as_slice() {
+        [] => "nobody".to_owned(),
+        ranges => ranges.join(", "),
+    };
+    let address = format!("{miners} miners, {of_one} handshakes, {pace} connects a minute");
+    [listener.name.clone(), handshakes.to_string(), address, ban, exempt]
 }
 
 /// Where the certificate is from stands with the origins.

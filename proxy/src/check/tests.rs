@@ -37,11 +37,12 @@ fn the_sample_is_told_as_pools_accounts_and_origins() {
     for line in [
         "StratumProxy mining/farm-east is valid (configuration ",
         "  v1        3333  main   8192        512 to 16000000  a share per 6s  no, in the clear\n",
+        "  v1        5000        5000 miners, 5000 handshakes, any number connects a minute  none  nobody\n",
         "  1  primary    eu.primary-pool.example.com:3333    0         all   as the pool allows\n",
         "  3  backup     stratum.backup-pool.example.com:25  10        all   as the pool allows\n",
         "  account paid by primary, primary/2: acme-mining\n    under the login acme-mining.farm-east\n",
         "  account paid by backup: bc1qexampleexampleexampleexampleexample0000\n",
-        "  back to a better pool after 2m of its health; without any, miners are held\n",
+        "  back to a better pool after 2m of its health; without any, miners are let go after 10m\n",
         "    spec.drain.timeout                                2m\n",
         "    routes[main].pools[primary].user  acme-mining.farm-east\n",
         "  Secret mining/primary-credentials key password, taken from a Secret document\n",
@@ -124,16 +125,35 @@ fn a_listener_with_tls_is_told_with_the_place_of_its_certificate_and_without_its
 }
 
 #[test]
+fn what_a_listener_does_at_its_door_is_told_also_where_it_is_the_default() {
+    let disk = OnDisk::empty();
+    let door = "port: 3333, proxyProtocol: {mode: Required, from: [10.0.0.0/8, '::1/128']}, \
+                limits: {maxConnectionsPerAddress: 600, ban: {for: 1h}, exempt: [192.0.2.0/24]}";
+    disk.write("farm.yaml", FARM.replace("port: 3333", door));
+    let said = all_said(&disk.inputs(&["farm.yaml"]), &with_password("x"));
+    for line in [
+        "    protocol where each comes from: 10.0.0.0/8, ::1/128\n",
+        "  v1        5000        600 miners, 5000 handshakes, any number connects a minute  for 1h after 10 offences  192.0.2.0/24\n",
+        "    spec.listeners[0].limits.maxConnectionsPerAddress  600\n",
+        "    spec.listeners[0].limits.ban.for                   1h\n",
+        "    listeners[v1].limits.ban.after ",
+    ] {
+        assert!(said.contains(line), "{line:?} is not in\n{said}");
+    }
+}
+
+#[test]
 fn how_a_pool_is_reached_is_told_with_what_its_certificate_is_checked_by() {
     let (certificate, key) = crate::tls::tests::pair();
     let disk = OnDisk::empty();
     let terms = "spec:\n  tls: {caSecretRef: {name: t, key: tls.crt}, clientCertificateSecretRef: {name: t}, minVersion: TLS1_3}\n  proxy: {socks5: 'socks.test:1080'}\n";
     let farm = FARM.replace("stratum+tcp://pool.example", "stratum+ssl://pool.example");
     assert!(farm.contains("stratum+ssl://"), "{FARM}");
-    let at =
-        farm.find("kind: StratumPool").and_then(|at| farm[at..].find("spec:\n").map(|it| at + it));
+    let at = farm
+        .find("kind: StratumPool")
+        .and_then(|at| farm.get(at..)?.find("spec:\n").map(|it| at + it));
     let (before, after) = farm.split_at(at.expect("a pool"));
-    disk.write("farm.yaml", format!("{before}{terms}{}", &after["spec:\n".len()..]));
+    disk.write("farm.yaml", format!("{before}{terms}{}", after.trim_start_matches("spec:\n")));
     disk.write("s/t/tls.crt", certificate);
     disk.write("s/t/tls.key", &key);
     let inputs = Inputs { secrets_dir: Some(disk.path("s")), ..disk.inputs(&["farm.yaml"]) };

@@ -1,12 +1,17 @@
-//! A listener's difficulty range and what is known of firmware, in the core's terms.
+//! A listener's difficulty range and what is known of firmware, in the core's terms; and whom it lets in.
 
 use std::time::Duration;
 
-use loka_api::runtime_config::{DifficultyRange, FirmwareProfile, SetExtranonce};
+use loka_api::runtime_config::{
+    Ban, DifficultyRange, FirmwareProfile, Limits, Listener, SetExtranonce,
+};
+use loka_api::values::Cidr;
 use loka_stratum::difficulty::Difficulty;
 use loka_stratum::firmware::{self, Profile, Profiles};
 use loka_stratum::glob::Glob;
 use loka_stratum::vardiff::VardiffSettings;
+
+use crate::policy::visitors::{BanTerms, DoorTerms};
 
 /// The range as configured. Each text was checked when the configuration was loaded; one that is no difficulty all the
 /// same counts as 1, since a miner must be given something.
@@ -17,6 +22,37 @@ pub(crate) fn vardiff(range: &DifficultyRange) -> VardiffSettings {
         min: read(&range.min),
         max: read(&range.max),
         share_interval: Duration::from_millis(range.share_interval_ms),
+    }
+}
+
+/// Whom the listener lets in. A load balancer whose word is taken is exempt: what it does not say whose it is would else be
+/// held against all who come by it.
+pub(super) fn door(config: &Listener) -> DoorTerms {
+    let Limits {
+        // Of each connection and of all together: the listener's and the sessions' own.
+        max_connections: _,
+        max_line_bytes: _,
+        handshake_timeout_ms: _,
+        idle_timeout_ms: _,
+        submits_per_second: _,
+        submit_burst: _,
+        max_connections_per_address,
+        connects_per_minute_per_address,
+        max_handshakes,
+        max_handshakes_per_address,
+        ban,
+        exempt,
+    } = &config.limits;
+    let trusted = config.proxy_protocol.iter().flat_map(|terms| &terms.from);
+    DoorTerms {
+        connections_per_address_max: *max_connections_per_address,
+        connects_per_minute: *connects_per_minute_per_address,
+        handshakes_max: *max_handshakes,
+        handshakes_per_address_max: *max_handshakes_per_address,
+        ban: ban
+            .map(|Ban { after, for_ms }| BanTerms { after, lasts: Duration::from_millis(for_ms) }),
+        // Each text was checked when the configuration was loaded.
+        exempt: exempt.iter().chain(trusted).filter_map(|text| Cidr::parse(text).ok()).collect(),
     }
 }
 

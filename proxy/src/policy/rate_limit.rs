@@ -28,7 +28,21 @@ impl TokenBucket {
         per_second: u32,
         burst: u32,
     ) -> Result<(), Duration> {
-        let rate = per_second.max(1) as f32;
+        self.take_at(now, per_second.max(1) as f32, burst)
+    }
+
+    /// The same where a minute's tokens are the burst.
+    #[expect(clippy::cast_precision_loss, reason = "rates and bursts are far below 2^24")]
+    pub(crate) fn take_of_a_minute(
+        &mut self,
+        now: Instant,
+        per_minute: u32,
+    ) -> Result<(), Duration> {
+        self.take_at(now, per_minute.max(1) as f32 / 60.0, per_minute)
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "rates and bursts are far below 2^24")]
+    fn take_at(&mut self, now: Instant, rate: f32, burst: u32) -> Result<(), Duration> {
         let elapsed = now.saturating_duration_since(self.filled).as_secs_f32();
         self.tokens = elapsed.mul_add(rate, self.tokens).min(burst.max(1) as f32);
         self.filled = now;

@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -23,13 +22,14 @@ use super::switch::{Asked, Former};
 use super::time::Spending;
 use super::{Feed, Generation, Peer, SessionContext, close_reason};
 use crate::policy::rate_limit::TokenBucket;
+use crate::policy::visitors::{Sentence, Visit};
 use crate::seats::{Seat, Seats};
 use crate::telemetry::MinerEvent;
-use crate::telemetry::reasons::CloseReason;
+use crate::telemetry::reasons::{CloseReason, Offence};
 use crate::telemetry::traces::ConnectionTrace;
 use crate::transport::Transport;
 use crate::upstream::at;
-use crate::wire::{Interest, Progress, Wire};
+use crate::wire::{Greeting, Interest, Progress, Wire};
 use loka_stratum::downstream::HandOver;
 
 /// Lines handled before other sessions of the thread get their turn.
@@ -38,14 +38,17 @@ const LINES_PER_WAKE: usize = 32;
 /// A miner that leaves this much unread is not listening.
 const UNSENT_BYTES_MAX: usize = 256 * 1024;
 
+/// Nor one that has not read all for so long. A link that is merely slow empties the queue between two jobs.
+const UNREAD_SECONDS_MAX: u32 = 60;
+
+/// So many invalid shares and no valid one between them are no miner's: nothing is lost with its connection.
+const INVALID_MAX: u8 = 200;
+
 /// Over which miners are moved that the pools leave no room for.
 const MOVE_WINDOW: Duration = Duration::from_secs(10);
 
 /// How long the last bytes may take.
 const FAREWELL: Duration = Duration::from_secs(1);
-
-/// A TLS handshake's first byte: BFGMiner tries TLS on a plain port first and hangs unless it is closed at once.
-const TLS_HANDSHAKE: u8 = 0x16;
 
 thread_local! {
     /// Reused by the sessions of a thread, one at a time, so that an answer costs no allocation.
@@ -83,6 +86,12 @@ pub(crate) struct Session {
     /// A whole line may be waiting in the decoder.
     lines_pending: bool,
     left: bool,
+    /// How far it has come, as the listener's visitors are counted.
+    pub(super) visit: Visit,
+    /// Invalid shares since the last valid one.
+    pub(super) invalid: u8,
+    /// Since when the socket has not taken all: in seconds from `opened`, and one. 0: it has.
+    unread_since: u32,
     /// How it is told that its miner has come back elsewhere, once that could.
     claim: Option<Arc<Claim>>,
 }
@@ -155,6 +164,9 @@ impl Session {
             credited: 0,
             lines_pending: false,
             left: false,
+            visit: Visit::Greeting,
+            invalid: 0,
+            unread_since: 0,
             claim: None,
             context,
             feed,
@@ -188,7 +200,8 @@ impl Session {
 
     async fn wait(&mut self) -> Wake {
         let terms_timer = self.machine.poll_timeout(&self.feed.borrow().terms);
-        let timer = [terms_timer, self.pause.until()].into_iter().flatten().min();
+        let timers = [terms_timer, self.pause.until(), self.unread_until()];
+        let timer = timers.into_iter().flatten().min();
         let far = self.opened + Duration::from_secs(86_400 * 365);
         let interest = match self.may_read() {
             true => Interest::ReadWrite,
@@ -223,11 +236,32 @@ impl Session {
             out.wire.clear();
             verdict?;
             sent.map_err(|_| CloseReason::ConnectionLost)?;
-            if self.wire.unsent() > UNSENT_BYTES_MAX {
-                return Err(CloseReason::SlowReader);
-            }
-            Ok(())
+            self.read_in_time()
         })
+    }
+
+    /// Whether its miner reads what it is sent.
+    fn read_in_time(&mut self) -> Verdict {
+        match self.wire.unsent() {
+            0 => self.unread_since = 0,
+            bytes if bytes > UNSENT_BYTES_MAX => return Err(CloseReason::SlowReader),
+            _ => {
+                let now = self.context.clock.now().instant;
+                let after = now.saturating_duration_since(self.opened).as_secs();
+                let after = u32::try_from(after).unwrap_or(u32::MAX).saturating_add(1);
+                if self.unread_since == 0 {
+                    self.unread_since = after;
+                } else if after - self.unread_since >= UNREAD_SECONDS_MAX {
+                    return Err(CloseReason::SlowReader);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn unread_until(&self) -> Option<Instant> {
+        let since = self.unread_since.checked_sub(1)?;
+        Some(self.opened + Duration::from_secs((since + UNREAD_SECONDS_MAX).into()))
     }
 
     fn step_into(&mut self, wake: Wake, out: &mut Outbox) -> Verdict {
@@ -275,7 +309,7 @@ impl Session {
             }
             Wake::Io(progress) => match progress.map_err(|_| CloseReason::ConnectionLost)? {
                 Progress::Read => {
-                    self.check_first_byte()?;
+                    self.check_greeting()?;
                     self.lines_pending = true;
                 }
                 Progress::Flushed => {}
@@ -369,9 +403,26 @@ impl Session {
         if let Some(forward) = out.forward.take() {
             self.forward(feed, now, forward);
         }
+        // One who is given work before it has told its name may not be a miner yet; one who waits for us is one.
+        let is_named = self.machine.is_mining() && self.machine.worker().is_some();
+        if is_named || self.machine.is_kept_waiting() {
+            self.come_to(Visit::Mining);
+        }
         match out.close.take() {
             Some(close) => Err(close_reason(close)),
-            None => Ok(()),
+            None => self.judge(),
+        }
+    }
+
+    /// Whether it is one who only wastes our time.
+    fn judge(&mut self) -> Verdict {
+        if self.invalid < INVALID_MAX {
+            return Ok(());
+        }
+        self.invalid = 0;
+        match self.context.offended(self.peer.address, Offence::InvalidShares) {
+            Sentence::Banned(_) => Err(CloseReason::Banned),
+            Sentence::Noted => Ok(()),
         }
     }
 
@@ -382,12 +433,21 @@ impl Session {
         self.machine_step(feed, now, Input::Leave { reason: leave.reason, after }, out)
     }
 
-    fn check_first_byte(&self) -> Verdict {
-        match self.wire.first_byte() {
-            Some(b'{' | b'[' | b' ' | b'\t' | b'\r' | b'\n') | None => Ok(()),
-            Some(TLS_HANDSHAKE) => Err(CloseReason::TlsOnPlainPort),
-            Some(_) => Err(CloseReason::NotStratum),
+    /// Who has the wrong port is not left waiting for an answer.
+    fn check_greeting(&self) -> Verdict {
+        match self.wire.greeting() {
+            Some(Greeting::Stratum) | None => Ok(()),
+            Some(Greeting::Foreign | Greeting::TlsAlert) => Err(CloseReason::NotStratum),
+            Some(Greeting::Http) => Err(CloseReason::Http),
+            Some(Greeting::ProxyHeader) => Err(CloseReason::ProxyHeaderForbidden),
+            Some(Greeting::Tls) => Err(CloseReason::TlsOnPlainPort),
         }
+    }
+
+    /// The next step of its visit, if it is one.
+    pub(super) fn come_to(&mut self, to: Visit) {
+        let from = self.visit;
+        self.visit = self.context.visitors.step(self.peer.address.ip(), from, to);
     }
 
     /// Leaves what the miner may come back for, or gives back what nobody needs any more.
@@ -421,7 +481,10 @@ impl Session {
     fn end(&mut self, reason: CloseReason) {
         let now = self.context.clock.now().instant;
         self.spent(now);
-        self.context.miners.fetch_sub(1, Ordering::Relaxed);
+        if let Some(offence) = offence(reason) {
+            self.context.offended(self.peer.address, offence);
+        }
+        self.context.left(self.peer.address, self.visit);
         let telemetry = &self.context.telemetry;
         let (listener, peer) = (&*self.context.listener, self.peer.address);
         telemetry.traces().connection(ConnectionTrace {
@@ -460,14 +523,44 @@ fn may_come_back(reason: CloseReason) -> bool {
         | CloseReason::SlowReader
         | CloseReason::Superseded => true,
         // Not a miner, or nobody is left to come back to.
-        CloseReason::Drained
+        CloseReason::Banned
+        | CloseReason::Drained
         | CloseReason::ExtranonceExhausted
+        | CloseReason::Http
         | CloseReason::ListenerRemoved
         | CloseReason::NotStratum
+        | CloseReason::ProxyHeaderForbidden
         | CloseReason::Stopped
         | CloseReason::TlsOnPlainPort
         | CloseReason::TooManyMalformed
         | CloseReason::TooManySubmits => false,
+    }
+}
+
+/// What no miner does. One that is set to TLS, or a load balancer that sends its header to the wrong port, is a mistake of
+/// somebody who will look for it.
+const fn offence(reason: CloseReason) -> Option<Offence> {
+    match reason {
+        CloseReason::Http | CloseReason::NotStratum => Some(Offence::NotStratum),
+        CloseReason::LineTooLong => Some(Offence::LineTooLong),
+        CloseReason::TooManyMalformed => Some(Offence::Malformed),
+        CloseReason::Banned
+        | CloseReason::ConfigChanged
+        | CloseReason::ConnectionLost
+        | CloseReason::Drained
+        | CloseReason::ExtranonceExhausted
+        | CloseReason::HandshakeTimeout
+        | CloseReason::Idle
+        | CloseReason::LayoutChanged
+        | CloseReason::ListenerRemoved
+        | CloseReason::MinerLeft
+        | CloseReason::NoPool
+        | CloseReason::ProxyHeaderForbidden
+        | CloseReason::SlowReader
+        | CloseReason::Stopped
+        | CloseReason::Superseded
+        | CloseReason::TlsOnPlainPort
+        | CloseReason::TooManySubmits => None,
     }
 }
 

@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 
 use super::driver::{Pause, Session};
 use super::{Answers, Feed, Stage};
+use crate::policy::visitors::Visit;
 use crate::sink::blocks::{BlockOnItsWay, Found};
 use crate::sink::ledger::{Lost, Row, RowKey, Unanswered};
 use crate::telemetry::MinerEvent;
@@ -76,7 +77,7 @@ impl Session {
 
     fn due(&mut self, feed: &Feed, now: Now, share: Box<VerifiedShare>) {
         let block = share.block_candidate().then(|| self.block_found(feed, now, &share));
-        self.credited += 1;
+        self.valid();
         let (answer, answered) = oneshot::channel();
         let until = match feed.answers {
             Answers::WhenWritten => None,
@@ -132,15 +133,25 @@ impl Session {
         })
     }
 
-    fn below_pool(&mut self, feed: &Feed, now: Now, share: &VerifiedShare) {
+    /// A share was valid: whoever finds such is a miner.
+    fn valid(&mut self) {
         self.credited += 1;
+        self.invalid = 0;
+        self.come_to(Visit::Credited);
+    }
+
+    fn below_pool(&mut self, feed: &Feed, now: Now, share: &VerifiedShare) {
+        self.valid();
         let row = self.row(feed, Some(share.job().source));
         let credited = share.credited().as_f64();
         row.below_pool_difficulty(credited);
         self.trace(&row, now, ShareOutcome::BelowPool, credited);
     }
 
-    fn refused(&self, feed: &Feed, now: Now, reject: Reject, source: Option<SourceId>) {
+    fn refused(&mut self, feed: &Feed, now: Now, reject: Reject, source: Option<SourceId>) {
+        if is_its_own(reject) {
+            self.invalid = self.invalid.saturating_add(1);
+        }
         let row = self.row(feed, source);
         row.rejected(reject);
         self.trace(&row, now, ShareOutcome::Refused(reject.label()), 0.0);
@@ -221,5 +232,21 @@ impl Session {
             outcome,
             difficulty,
         });
+    }
+}
+
+/// Whether a share is refused for what its miner did, and not for what pools, the network or we did.
+const fn is_its_own(reject: Reject) -> bool {
+    match reject {
+        Reject::Malformed
+        | Reject::NotSubscribed
+        | Reject::Unauthorized
+        | Reject::UnknownJob
+        | Reject::Extranonce2Size
+        | Reject::NTimeOutOfRange
+        | Reject::VersionBits
+        | Reject::LowDifficulty
+        | Reject::Duplicate => true,
+        Reject::RateLimited | Reject::Stale | Reject::NoPool | Reject::PoolLost => false,
     }
 }

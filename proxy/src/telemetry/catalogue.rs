@@ -70,6 +70,12 @@ loka_ops::metrics! {
         "Connections of miners that were accepted";
     MINER_REFUSED: Counter "loka_miner_refused" ["listener", "reason"]
         "Connections of miners that did not become a session";
+    MINER_BANS: Counter "loka_miner_bans" ["listener", "reason"]
+        "Times that an address was banned, by what it did last";
+    MINERS_BANNED: Gauge "loka_miner_banned_addresses" ["listener"]
+        "Addresses that are banned now; of IPv6, ranges of 64 bits";
+    MINER_HANDSHAKES: Gauge "loka_miner_handshakes" ["listener"]
+        "Connections without a complete handshake now";
     MINER_TLS_FAILED: Counter "loka_miner_tls_failed" ["listener", "reason"]
         "TLS handshakes of miners that came to nothing";
     MINER_HANDSHAKE: Histogram "loka_miner_handshake_seconds" ["listener"]

@@ -5,11 +5,13 @@
 //! and what peers say are log fields, cut to a length (see `said`); they never become labels.
 //! Passwords are in no event.
 
+mod ledger;
 mod miner;
 mod pool;
 mod process;
 mod route;
 
+pub use ledger::LedgerEvent;
 pub use miner::MinerEvent;
 pub use pool::PoolEvent;
 pub use process::ProcessEvent;
@@ -27,6 +29,8 @@ const MICROSECONDS: f64 = 1_000_000.0;
 
 /// Something happened.
 pub enum Event<'a> {
+    /// To the ledger's file.
+    Ledger(LedgerEvent<'a>),
     /// To a miner's connection.
     Miner(MinerEvent<'a>),
     /// To a pool's connection.
@@ -44,17 +48,24 @@ impl Event<'_> {
     pub(super) fn is_routine(&self) -> bool {
         match self {
             Self::Pool(event) => event.is_routine(),
-            Self::Miner(_) | Self::Process(_) | Self::Route(_) => false,
+            Self::Ledger(_) | Self::Miner(_) | Self::Process(_) | Self::Route(_) => false,
         }
     }
 
     pub(super) fn observe(&self, metrics: &Metrics) {
         match self {
+            Self::Ledger(event) => event.observe(metrics),
             Self::Miner(event) => event.observe(metrics),
             Self::Pool(event) => event.observe(metrics),
             Self::Process(event) => event.observe(metrics),
             Self::Route(event) => event.observe(metrics),
         }
+    }
+}
+
+impl<'a> From<LedgerEvent<'a>> for Event<'a> {
+    fn from(event: LedgerEvent<'a>) -> Self {
+        Self::Ledger(event)
     }
 }
 

@@ -12,18 +12,56 @@ labels! {
     RefuseReason {
         /// The socket could not be taken over from the operating system.
         AcceptFailed => "accept_failed",
+        /// Its address has as many connections as the limits allow.
+        AddressConnections => "address_connections",
+        /// Its address connects more often than the limits allow.
+        AddressConnects => "address_connects",
+        /// Its address has as many handshakes under way as the limits allow.
+        AddressHandshakes => "address_handshakes",
+        /// Its address is banned.
+        Banned => "banned",
         /// The listener has as many miners as its limits allow.
         ConnectionLimit => "connection_limit",
+        /// It ended before the load balancer's header did.
+        Disconnected => "disconnected",
         /// The proxy is on its way out.
         Draining => "draining",
+        /// The listener has as many handshakes under way as its limits allow.
+        Handshakes => "handshakes",
         /// No pool, and `onNoPool` says to let miners go.
         NoPool => "no_pool",
+        /// The load balancer's header did not come in time.
+        ProxyHeaderLate => "proxy_header_late",
+        /// It is not as the PROXY protocol has it.
+        ProxyHeaderMalformed => "proxy_header_malformed",
+        /// What came is no header.
+        ProxyHeaderMissing => "proxy_header_missing",
+        /// It is longer than any that is taken.
+        ProxyHeaderTooLong => "proxy_header_too_long",
+        /// It comes from no address whose headers are believed.
+        ProxyUntrusted => "proxy_untrusted",
+    }
+}
+
+labels! {
+    /// What no miner does.
+    Offence {
+        /// Many invalid shares, and no valid one between them.
+        InvalidShares => "invalid_shares",
+        /// A line longer than the limit.
+        LineTooLong => "line_too_long",
+        /// Line after line that is not Stratum.
+        Malformed => "malformed",
+        /// The first bytes are something else.
+        NotStratum => "not_stratum",
     }
 }
 
 labels! {
     /// Why a session ended.
     CloseReason {
+        /// Its address was banned for what it did.
+        Banned => "banned",
         /// A change of configuration that this connection cannot follow.
         ConfigChanged => "config_changed",
         /// The connection broke.
@@ -34,6 +72,8 @@ labels! {
         ExtranonceExhausted => "extranonce_exhausted",
         /// Subscribe and authorize did not come in time.
         HandshakeTimeout => "handshake_timeout",
+        /// The first bytes are a request of HTTP.
+        Http => "http",
         /// No line for longer than the idle timeout.
         Idle => "idle",
         /// The route's pools need another split of the extranonce, which only a new subscribe can bring.
@@ -48,6 +88,8 @@ labels! {
         NoPool => "no_pool",
         /// The first byte is not Stratum.
         NotStratum => "not_stratum",
+        /// The first bytes are a header of the PROXY protocol, which the listener does not take.
+        ProxyHeaderForbidden => "proxy_header_forbidden",
         /// The miner does not read what it is sent.
         SlowReader => "slow_reader",
         /// The proxy stopped without a drain.
@@ -425,6 +467,7 @@ mod tests {
         check(&CloseReason::ALL.iter().map(|r| r.label()).collect::<Vec<_>>());
         check(&PoolDownReason::ALL.iter().map(|r| r.label()).collect::<Vec<_>>());
         check(&RefuseReason::ALL.iter().map(|r| r.label()).collect::<Vec<_>>());
+        check(&Offence::ALL.iter().map(|r| r.label()).collect::<Vec<_>>());
         check(&TlsFailure::ALL.iter().map(|r| r.label()).collect::<Vec<_>>());
         check(&SwitchCause::ALL.iter().map(|r| r.label()).collect::<Vec<_>>());
     }

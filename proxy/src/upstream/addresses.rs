@@ -58,13 +58,16 @@ pub(super) struct Way {
 // === impl Way ===
 
 impl Way {
-    /// Connects by the first address that leads there, beginning with the `start`-th.
+    /// Connects by the first address that leads there, beginning with the `start`-th, or says within `limit` what did not.
     pub(super) async fn reach(self, start: usize, limit: Duration) -> Result<Reached, Unreached> {
         let (host, port) = self.first_hop();
-        let mut addresses = self.dial.resolve(host, port).await.map_err(|it| self.refused(&it))?;
+        let deadline = Instant::now() + limit;
+        let resolved = timeout_at(deadline, self.dial.resolve(host, port)).await;
+        let resolved = resolved.unwrap_or_else(|_| Err(late("answer of a name server", limit)));
+        let mut addresses = resolved.map_err(|error| self.refused(&error))?;
         addresses.truncate(ADDRESSES_MAX);
         let Some(count) = u32::try_from(addresses.len()).ok().filter(|count| *count > 0) else {
-            let stream = self.timed(limit, self.dial.dial(host, port)).await?;
+            let stream = self.timed(limit, deadline, self.dial.dial(host, port)).await?;
             return Ok(Reached { stream, address: None });
         };
         let first = start % addresses.len();
@@ -72,13 +75,17 @@ impl Way {
         let each = (limit / count).max(EACH_MIN);
         let mut last = self.refused(&io::Error::from(io::ErrorKind::AddrNotAvailable));
         for address in addresses {
-            match self.timed(each, self.dial.dial_at(host, address)).await {
+            let until = deadline.min(Instant::now() + each);
+            match self.timed(each.min(limit), until, self.dial.dial_at(host, address)).await {
                 Ok(stream) => {
                     // Behind a SOCKS server the pool's address is not known, and not ours to follow.
                     let address = self.socks5.is_none().then_some(address);
                     return Ok(Reached { stream, address });
                 }
                 Err(error) => last = last.or(error.at(address)),
+            }
+            if Instant::now() >= deadline {
+                break;
             }
         }
         Err(last)
@@ -91,19 +98,17 @@ impl Way {
         }
     }
 
-    /// From a TCP connection to one that the pool can be spoken on, within `limit`.
+    /// From a TCP connection to one that the pool can be spoken on, until the end of `limit`.
     async fn timed(
         &self,
         limit: Duration,
+        until: Instant,
         tcp: Boxed<'_, io::Result<Box<dyn Transport>>>,
     ) -> Result<Box<dyn Transport>, Unreached> {
-        let until = Instant::now() + limit;
-        let late = |what: &str| format!("no {what} within {limit:?}");
         let mut stream = match timeout_at(until, tcp).await {
             Ok(connected) => connected.map_err(|error| self.refused(&error))?,
             Err(_) => {
-                let error = io::Error::new(io::ErrorKind::TimedOut, late("connection"));
-                return Err(self.refused(&error));
+                return Err(self.refused(&late("connection", limit)));
             }
         };
         if let Some(Socks5 { login, .. }) = &self.socks5 {
@@ -111,15 +116,18 @@ impl Way {
             match timeout_at(until, asked).await {
                 Ok(answer) => answer?,
                 Err(_) => {
-                    let detail = late("answer of the SOCKS5 server");
-                    return Err(Unreached::new(PoolDownReason::SocksFailed, detail));
+                    let error = late("answer of the SOCKS5 server", limit);
+                    return Err(Unreached::new(PoolDownReason::SocksFailed, error.to_string()));
                 }
             }
         }
         let Some(tls) = &self.tls else { return Ok(stream) };
         match timeout_at(until, tls.connect(&self.endpoint.host, stream)).await {
             Ok(encrypted) => Ok(Box::new(encrypted?)),
-            Err(_) => Err(Unreached::new(PoolDownReason::TlsClosed, late("TLS handshake"))),
+            Err(_) => {
+                let error = late("TLS handshake", limit);
+                Err(Unreached::new(PoolDownReason::TlsClosed, error.to_string()))
+            }
         }
     }
 
@@ -139,6 +147,11 @@ impl Way {
             }
         }
     }
+}
+
+/// What did not come in time.
+fn late(what: &str, limit: Duration) -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, format!("no {what} within {limit:?}"))
 }
 
 // === impl Unreached ===

@@ -25,7 +25,7 @@ use crate::telemetry::PoolEvent;
 use crate::telemetry::reasons::{Clean, Obeyed, PoolDownReason};
 use crate::tls::pool::Fault;
 use crate::transport::Transport;
-use crate::wire::{Interest, Progress, Wire};
+use crate::wire::{Greeting, Interest, Progress, Wire};
 
 mod submits;
 
@@ -40,9 +40,6 @@ const BATCH_MAX: usize = 64;
 
 /// A pool that takes no bytes for this long is dead.
 const WRITE_STALL: Duration = Duration::from_secs(10);
-
-/// What a TLS server says to whoever does not speak TLS begins with this byte, and nothing in Stratum does.
-const TLS_ALERT: u8 = 0x15;
 
 /// Who we say that we are.
 const USER_AGENT: &str = concat!("loka-stratum/", env!("CARGO_PKG_VERSION"));
@@ -323,7 +320,7 @@ impl<'a> Connection<'a> {
             )),
             Some(Err(error)) => Err(End::disconnected(&error)),
             Some(Ok(Progress::Read)) => {
-                if self.pool.tls.is_none() && self.wire.first_byte() == Some(TLS_ALERT) {
+                if self.pool.tls.is_none() && self.wire.greeting() == Some(Greeting::TlsAlert) {
                     let detail = "the pool answers with TLS".to_owned();
                     return Err(End::down(PoolDownReason::TlsOnly, detail));
                 }

@@ -268,11 +268,10 @@ impl PoolTask {
         limit: Duration,
     ) -> Result<Reached, End> {
         let Endpoint { host, port } = endpoint;
-        let deadline = self.parts.clock.now().instant + limit;
         let way = self.way(pool, endpoint)?;
         let mut dialling = pin!(way.reach(self.start, limit));
         loop {
-            let wake = self.chores_at().map_or(deadline, |chores| chores.min(deadline));
+            let chores = self.chores_at();
             tokio::select! {
                 biased;
                 () = self.parts.stop.cancelled() => return Err(End::stopped()),
@@ -280,14 +279,10 @@ impl PoolTask {
                     End::down(reason, format!("connecting to {host}:{port}: {detail}"))
                 }),
                 Some(handoff) = self.parts.submits.recv() => self.hold(handoff),
-                () = sleep_until(at(wake)) => {}
+                // It ends by itself; what is held does not.
+                () = until(chores) => {}
             }
-            let now = self.parts.clock.now().instant;
-            self.chores(now).await;
-            if now >= deadline {
-                let detail = format!("no connection to {host}:{port} within {limit:?}");
-                return Err(End::down(PoolDownReason::ConnectTimeout, detail));
-            }
+            self.chores(self.parts.clock.now().instant).await;
         }
     }
 
@@ -420,6 +415,14 @@ impl PoolTask {
         for (share, reason) in self.unsettled.give_up() {
             self.unanswered(share, reason);
         }
+    }
+}
+
+/// Sleeps until a moment; without one for ever.
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(at(moment)).await,
+        None => std::future::pending().await,
     }
 }
 

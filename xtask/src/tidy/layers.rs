@@ -27,6 +27,7 @@ const LAYERS: [(&str, &[&str]); 21] = [
         &[
             "fleet",
             "session",
+            "policy",
             "router",
             "seats",
             "sink",

@@ -115,7 +115,13 @@ fn each_value_of_the_config_is_explained() {
     let window = json!({"days": ["Mon"], "from": "08:00", "to": "20:00"});
     let step = json!({"percent": 100});
     let edit = json!({"spec": {
-        "listeners": [{"tls": {"secretRef": {"name": "certificate"}}}],
+        "listeners": [{
+            "tls": {"secretRef": {"name": "certificate"}},
+            "proxyProtocol": {"mode": "Required", "from": ["10.0.0.0/8"]},
+            "limits": {"maxConnectionsPerAddress": 1, "connectsPerMinutePerAddress": 1,
+                       "maxHandshakes": 1, "maxHandshakesPerAddress": 1, "ban": {},
+                       "exempt": ["::1/128"]},
+        }],
         "routes": [
             {
                 "extranonce": {"idBytes": 2, "minerBytes": 4},

@@ -87,6 +87,8 @@ fn status() -> Status {
             address: None,
             error: Some("address in use".to_owned()),
             miners: 17,
+            handshakes: 5,
+            banned_addresses: 3,
         }],
         routes: vec![RouteStatus {
             name: "main".to_owned(),

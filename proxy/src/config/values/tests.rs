@@ -113,23 +113,23 @@ fn a_pushed_configuration_that_the_core_cannot_work_with_is_refused_at_its_field
             problem(|config| config.listeners[0].tls = Some(wanted("", &pair().1))),
             "spec.listeners[0].tls.secretRef: tls.crt holds no certificate in PEM",
         ),
-        (
-            problem(|config| {
-                let ca_pem = Some(Secret::new("none"));
-                config.routes[0].pools[0].tls = Some(PoolTls { ca_pem, ..PoolTls::default() });
-            }),
-            "StratumPool/primary: spec.tls.caSecretRef: there is no certificate of an authority",
-        ),
-        (
-            problem(|config| {
-                let server_name = Some("a b".to_owned());
-                config.routes[0].pools[0].tls = Some(PoolTls { server_name, ..PoolTls::default() });
-            }),
-            "StratumPool/primary: spec.tls.serverName: is no name",
-        ),
     ];
     for (text, expected) in cases {
         assert!(text.contains(expected) && text.contains("remedy: "), "{text}");
+    }
+}
+
+#[test]
+fn a_pools_certificates_that_cannot_be_used_are_refused_at_the_field_of_the_pool() {
+    let with = |tls: PoolTls| problem(|config| config.routes[0].pools[0].tls = Some(tls));
+    let none = PoolTls { ca_pem: Some(Secret::new("none")), ..PoolTls::default() };
+    let named = PoolTls { server_name: Some("a b".to_owned()), ..PoolTls::default() };
+    for (text, expected) in [
+        (with(none), "spec.tls.caSecretRef: there is no certificate of an authority"),
+        (with(named), "spec.tls.serverName: is no name"),
+    ] {
+        let expected = format!("StratumPool/primary: {expected}");
+        assert!(text.contains(&expected) && text.contains("remedy: "), "{text}");
     }
 }
 

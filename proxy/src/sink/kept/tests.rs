@@ -83,8 +83,12 @@ fn once_nothing_is_on_its_way_a_ledger_goes_on_exactly_however_often() {
     let (first, open) = busy();
     drop(open);
     let mut ledger = first;
+    assert_eq!(of(&ledger).rows.len(), 2, "a row without a share is not kept");
+    // Sums of all kinds of digits, which a reader that rounds would change.
+    for n in 1..=200_u32 {
+        ledger.row(&key(&n.to_string(), "other")).below_pool_difficulty(f64::from(n).sqrt() / 7e3);
+    }
     let wanted = of(&ledger);
-    assert_eq!(wanted.rows.len(), 2, "a row without a share is not kept");
     for _start in 0..20 {
         ledger = next(&of(&ledger)).0;
     }
@@ -96,7 +100,8 @@ fn once_nothing_is_on_its_way_a_ledger_goes_on_exactly_however_often() {
     );
     // The same row goes on.
     ledger.row(&key("a", "antminer")).rejected(Reject::Stale);
-    assert_eq!(ledger.snapshot().rows.len(), 3, "and one for the class of all others");
+    let rows = wanted.rows.len() + 1;
+    assert_eq!(ledger.snapshot().rows.len(), rows, "and one for the class of all others");
     assert_eq!(ledger.snapshot().total.received, total.received + 1);
 }
 
@@ -149,7 +154,7 @@ fn what_does_not_add_up_is_no_ledger() {
     refused("\"paid\":0.30000000000000004", "\"paid\":1e999", "1e999 is no sum of work");
     refused("\"life\":\"running\"", "\"life\":\"lost\"", "unknown variant `lost`");
     for cut in [0, 1, good.len() / 2, good.len() - 1] {
-        KeptLedger::parse(&good[..cut]).unwrap_err();
+        KeptLedger::parse(good.get(..cut).unwrap()).unwrap_err();
     }
 }
 

@@ -5,7 +5,7 @@ use loka_stratum::share::Reject;
 use loka_stratum::upstream::PoolReject;
 
 use super::super::reasons::{
-    Clean, CloseReason, ConfigResult, ConfigSource, Obeyed, PoolDownReason, PoolState,
+    Clean, CloseReason, ConfigResult, ConfigSource, Obeyed, Offence, PoolDownReason, PoolState,
     RefuseReason, RefusedPool, RolloutEnd, SuspectReason, SwitchCause, TlsFailure, UnnamedReason,
     Verdict,
 };
@@ -93,6 +93,7 @@ pub(super) fn closed_sets() -> Vec<(&'static Metric, &'static str, Vec<&'static 
         (&super::CLASS_SHARES_POOL_REJECTED, "reason", of(&PoolReject::ALL, PoolReject::label)),
         (&super::WORK, "state", WORK_STATES.to_vec()),
         (&super::MINER_REFUSED, "reason", of(RefuseReason::ALL, RefuseReason::label)),
+        (&super::MINER_BANS, "reason", of(Offence::ALL, Offence::label)),
         (&super::MINER_TLS_FAILED, "reason", of(TlsFailure::ALL, TlsFailure::label)),
         (&super::MINER_CLOSED, "reason", of(CloseReason::ALL, CloseReason::label)),
         (&super::POOL_STATE, "state", of(PoolState::ALL, PoolState::label)),

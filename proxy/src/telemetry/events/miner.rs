@@ -7,12 +7,14 @@ use std::time::Duration;
 use loka_ops::said::Said;
 use tracing::{debug, info, trace, warn};
 
-use super::super::reasons::{CloseReason, RefuseReason, TlsFailure};
+use super::super::reasons::{CloseReason, Offence, RefuseReason, TlsFailure};
 use super::super::{Metrics, TraceRef};
 use super::{AUDIT, seconds};
 
 /// Something happened to a miner's connection.
 pub enum MinerEvent<'a> {
+    /// The peer's address has done too often what no miner does, and is refused for so long.
+    Banned { listener: &'a str, peer: SocketAddr, offence: Offence, lasts: Duration },
     /// A share meets the network's target. The ledger counts it.
     BlockFound {
         listener: &'a str,
@@ -71,13 +73,17 @@ pub enum MinerEvent<'a> {
 impl MinerEvent<'_> {
     pub(super) fn observe(&self, metrics: &Metrics) {
         match *self {
+            Self::Banned { listener, peer, offence, lasts } => {
+                metrics.miner_bans.inc([listener, offence.label()]);
+                banned(metrics, (listener, peer), offence, lasts);
+            }
             Self::BlockFound { listener, route, pool, worker, hash } => {
                 block_found(metrics, (listener, route, pool), worker, hash);
             }
             Self::Closed { listener, peer, reason, after, trace } => {
                 metrics.miner_closed.inc([listener, reason.label()]);
                 let _in_trace = trace.enter();
-                info!(listener, %peer, %reason, after_seconds = seconds(after), "miner gone");
+                closed(metrics, (listener, peer), reason, after);
             }
             Self::CoinbaseTooLong { listener, peer, class, len, max } => {
                 metrics.miner_coinbase_too_long.inc([listener, class]);
@@ -110,10 +116,7 @@ impl MinerEvent<'_> {
             }
             Self::Refused { listener, peer, reason } => {
                 metrics.miner_refused.inc([listener, reason.label()]);
-                if let Some(unlogged) = metrics.miner_log.admit() {
-                    let remedy = refusal_remedy(reason);
-                    warn!(listener, %peer, %reason, unlogged, remedy, "miner refused");
-                }
+                refused(metrics, (listener, peer), reason);
             }
             Self::Renumbered { listener, peer } => {
                 metrics.miner_renumbered.inc([listener]);
@@ -137,6 +140,52 @@ impl MinerEvent<'_> {
                 tls_failed(metrics, (listener, peer), reason, detail);
             }
         }
+    }
+}
+
+/// Once for each ban; whom it keeps out is not logged again.
+fn banned(
+    metrics: &Metrics,
+    (listener, peer): (&str, SocketAddr),
+    reason: Offence,
+    lasts: Duration,
+) {
+    if let Some(unlogged) = metrics.miner_log.admit() {
+        let (address, for_seconds) = (peer.ip(), seconds(lasts));
+        let remedy = BAN_REMEDY;
+        warn!(target: AUDIT, listener, %address, %reason, for_seconds, unlogged, remedy, "address banned");
+    }
+}
+
+/// What to do about a ban that hits the wrong ones.
+const BAN_REMEDY: &str = "if miners of yours come from there, put the address into spec.listeners[].limits.exempt, or \
+                          raise limits.ban.after";
+
+/// With what to do where somebody has the wrong port: strangers can cause that at will, so such lines are rationed.
+fn closed(
+    metrics: &Metrics,
+    (listener, peer): (&str, SocketAddr),
+    reason: CloseReason,
+    after: Duration,
+) {
+    let after_seconds = seconds(after);
+    let Some(remedy) = close_remedy(reason) else {
+        info!(listener, %peer, %reason, after_seconds, "miner gone");
+        return;
+    };
+    if let Some(unlogged) = metrics.miner_log.admit() {
+        warn!(listener, %peer, %reason, after_seconds, unlogged, remedy, "miner gone");
+    }
+}
+
+fn refused(metrics: &Metrics, (listener, peer): (&str, SocketAddr), reason: RefuseReason) {
+    if matches!(reason, RefuseReason::Banned | RefuseReason::Disconnected | RefuseReason::Draining)
+    {
+        // A ban was told when it began; load balancers look whether the port is open, every few seconds.
+        debug!(listener, %peer, %reason, "miner refused");
+    } else if let Some(unlogged) = metrics.miner_log.admit() {
+        let remedy = refusal_remedy(reason);
+        warn!(listener, %peer, %reason, unlogged, remedy, "miner refused");
     }
 }
 
@@ -187,13 +236,70 @@ fn tls_failed(
 const fn refusal_remedy(reason: RefuseReason) -> &'static str {
     match reason {
         RefuseReason::AcceptFailed => "raise the limit of open files (ulimit -n) of the proxy",
+        RefuseReason::AddressConnections => {
+            "raise spec.listeners[].limits.maxConnectionsPerAddress, or put the address into limits.exempt"
+        }
+        RefuseReason::AddressConnects => {
+            "raise spec.listeners[].limits.connectsPerMinutePerAddress, or put the address into limits.exempt"
+        }
+        RefuseReason::AddressHandshakes => {
+            "raise spec.listeners[].limits.maxHandshakesPerAddress, or put the address into limits.exempt"
+        }
+        RefuseReason::Banned => BAN_REMEDY,
         RefuseReason::ConnectionLimit => {
             "raise spec.listeners[].limits.maxConnections, or run another replica"
+        }
+        RefuseReason::Disconnected => "look at the load balancer, or at who scans the port",
+        RefuseReason::Handshakes => {
+            "raise spec.listeners[].limits.maxHandshakes, or look who connects and does not log in"
         }
         RefuseReason::Draining => "none needed: the miner goes to another replica",
         RefuseReason::NoPool => {
             "see the pool's own log lines; onNoPool: Hold keeps miners connected"
         }
+        RefuseReason::ProxyHeaderLate
+        | RefuseReason::ProxyHeaderMalformed
+        | RefuseReason::ProxyHeaderMissing
+        | RefuseReason::ProxyHeaderTooLong => {
+            "let the load balancer send the PROXY protocol, version 1 or 2, or remove spec.listeners[].proxyProtocol"
+        }
+        RefuseReason::ProxyUntrusted => {
+            "point the miner to the load balancer; if this is the load balancer, put its address into \
+             spec.listeners[].proxyProtocol.from"
+        }
+    }
+}
+
+/// What to do about a connection that came to the wrong port.
+const fn close_remedy(reason: CloseReason) -> Option<&'static str> {
+    match reason {
+        CloseReason::Http => Some(
+            "this port speaks Stratum: probe the port by TCP only; metrics and health are at the admin address",
+        ),
+        CloseReason::NotStratum => Some("look at the miner, or at who scans the port"),
+        CloseReason::ProxyHeaderForbidden => Some(
+            "set spec.listeners[].proxyProtocol to mode Required with the load balancer's addresses, or let it send no header",
+        ),
+        CloseReason::TlsOnPlainPort => {
+            Some("set the miner to stratum+tcp://, or point it to a listener with tls")
+        }
+        CloseReason::Banned
+        | CloseReason::ConfigChanged
+        | CloseReason::ConnectionLost
+        | CloseReason::Drained
+        | CloseReason::ExtranonceExhausted
+        | CloseReason::HandshakeTimeout
+        | CloseReason::Idle
+        | CloseReason::LayoutChanged
+        | CloseReason::LineTooLong
+        | CloseReason::ListenerRemoved
+        | CloseReason::MinerLeft
+        | CloseReason::NoPool
+        | CloseReason::SlowReader
+        | CloseReason::Stopped
+        | CloseReason::Superseded
+        | CloseReason::TooManyMalformed
+        | CloseReason::TooManySubmits => None,
     }
 }
 

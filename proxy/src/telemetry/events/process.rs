@@ -42,18 +42,6 @@ pub enum ProcessEvent<'a> {
     Drained { after: Duration, miners_left: usize },
     /// The proxy lets its miners go and stops within `timeout`.
     Draining { cause: DrainCause, miners: usize, timeout: Duration },
-    /// The ledger goes on from the process before, which was killed, or lost its power: what was on its way then is settled.
-    LedgerOfKilled { path: &'a Path, begun: u64, received: u64, unanswered: u64, lost: u64 },
-    /// The ledger goes on from the process before.
-    LedgerRestored { path: &'a Path, begun: u64, received: u64 },
-    /// No process can go on from this file: it is out of the way, and the ledger begins anew.
-    LedgerSetAside { path: &'a Path, aside: &'a Path, why: &'a str },
-    /// The ledger cannot be kept for the next start.
-    LedgerNotKept { path: &'a Path, error: &'a str },
-    /// Once more, for the same reason.
-    LedgerStillNotKept,
-    /// It is kept again.
-    LedgerKeptAgain { path: &'a Path },
     /// A listener accepts miners.
     ListenerBound { listener: &'a str, address: SocketAddr },
     /// A listener no longer accepts miners.
@@ -113,31 +101,6 @@ impl ProcessEvent<'_> {
                 let timeout_seconds = seconds(timeout);
                 info!(%cause, miners, timeout_seconds, "draining: a second signal stops at once");
             }
-            Self::LedgerOfKilled { path, begun, received, unanswered, lost } => {
-                warn!(
-                    path = %path.display(), begun, received, unanswered, lost,
-                    "the ledger goes on from a process that was killed"
-                );
-            }
-            Self::LedgerRestored { path, begun, received } => {
-                info!(path = %path.display(), begun, received, "the ledger goes on from its last end");
-            }
-            Self::LedgerSetAside { path, aside, why } => {
-                error!(
-                    path = %path.display(), aside = %aside.display(), why,
-                    "the ledger begins anew: the file of the former one is set aside"
-                );
-            }
-            Self::LedgerNotKept { path, error } => {
-                metrics.ledger_keep_failures.inc();
-                ledger_not_kept(path, error);
-            }
-            Self::LedgerStillNotKept => {
-                metrics.ledger_keep_failures.inc();
-            }
-            Self::LedgerKeptAgain { path } => {
-                info!(path = %path.display(), "the ledger is kept again");
-            }
             Self::ListenerBound { listener, address } => {
                 info!(listener, %address, "listening for miners");
             }
@@ -187,11 +150,6 @@ fn allow_list_refused(path: &Path, problems: &[String]) {
 fn not_kept(path: &Path, error: &io::Error) {
     let remedy = "give --state a directory that can be written to; until then a restart begins from the mounted snapshot";
     warn!(path = %path.display(), %error, remedy, "cannot keep the last known good configuration");
-}
-
-fn ledger_not_kept(path: &Path, error: &str) {
-    let remedy = "give --state a directory that can be written to and has room; mining goes on, and a restart would begin from what was kept last";
-    error!(path = %path.display(), error, remedy, "cannot keep the ledger");
 }
 
 /// What to do about an address that cannot be listened on.

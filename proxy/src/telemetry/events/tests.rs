@@ -45,6 +45,11 @@ fn events_of_miners_are_counted_by_listener_and_reason() {
         MinerEvent::TlsFailed { listener, peer, reason, detail },
         "loka_miner_tls_failed_total{listener=\"v1\",reason=\"not_tls\"} 1",
     );
+    let (offence, lasts) = (Offence::LineTooLong, after);
+    check(
+        MinerEvent::Banned { listener, peer, offence, lasts },
+        "loka_miner_bans_total{listener=\"v1\",reason=\"line_too_long\"} 1",
+    );
     check(
         MinerEvent::Malformed { listener, peer, what: "not JSON" },
         "loka_miner_malformed_total{listener=\"v1\"} 1",

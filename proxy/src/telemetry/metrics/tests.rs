@@ -22,6 +22,7 @@ impl Metrics {
             jobs_received,
             ledger_keep_failures,
             listener_failures,
+            miner_bans,
             miner_closed,
             miner_coinbase_too_long,
             miner_connections,
@@ -69,6 +70,7 @@ impl Metrics {
             one.inc(["a"]);
         }
         for two in [
+            miner_bans,
             miner_closed,
             miner_coinbase_too_long,
             miner_refused,

@@ -1,0 +1,145 @@
+//! The way from an accepted socket to a session. Where more stands before it than Stratum, a load balancer's header or TLS
+//! or both, that is passed here, on the thread that will own the session, within the handshake timeout.
+
+use std::io;
+use std::sync::Arc;
+
+use loka_stratum::work::Now;
+use tokio::sync::watch;
+use tokio_rustls::rustls::ServerConfig;
+
+use super::door::{Failure, Handshake, Slots};
+use super::proxied::{self, Fault, Origin};
+use crate::policy::visitors::Visit;
+use crate::session::{Feed, Session, SessionParts};
+use crate::telemetry::MinerEvent;
+use crate::telemetry::reasons::{Offence, RefuseReason, TlsFailure};
+use crate::transport::{Boxed, Transport};
+
+/// Opens a connection on the thread that will own it.
+pub(super) type Open = Box<dyn FnOnce() -> io::Result<Box<dyn Transport>> + Send>;
+
+/// What stands before Stratum.
+pub(super) struct Way {
+    pub(super) header: Header,
+    pub(super) tls: Option<(Arc<ServerConfig>, Slots)>,
+    pub(super) accepted: Now,
+}
+
+/// Whether a load balancer says where a connection is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Header {
+    None,
+    Required,
+}
+
+/// Why somebody did not get in.
+enum Turned {
+    Away(RefuseReason),
+    ByTls(Failure),
+}
+
+/// One miner who speaks Stratum at once, and in the clear.
+pub(super) async fn serve(open: Open, parts: SessionParts) {
+    match open() {
+        Ok(io) => started(parts, io).run().await,
+        Err(_) => turned(&parts, Turned::Away(RefuseReason::AcceptFailed), Visit::Greeting),
+    }
+}
+
+/// Not in place: what stands before an await takes room through it.
+fn started(parts: SessionParts, io: Box<dyn Transport>) -> Session {
+    let now = parts.context.clock.now();
+    Session::new(parts, io, now)
+}
+
+/// One miner who has more to pass.
+pub(super) async fn serve_by(way: Way, open: Open, mut parts: SessionParts) {
+    let accepted = way.accepted;
+    if let Some(io) = way.pass(open, &mut parts).await {
+        // Who was on the way has looked at it; the session has not.
+        parts.feed.mark_changed();
+        Session::new(parts, io, accepted).run().await;
+    }
+}
+
+// === impl Way ===
+
+impl Way {
+    /// In a box: a session's memory is not to hold the room of what came before it.
+    fn pass(self, open: Open, parts: &mut SessionParts) -> Boxed<'_, Option<Box<dyn Transport>>> {
+        Box::pin(async move {
+            let mut visit = match self.header {
+                Header::None => Visit::Greeting,
+                Header::Required => Visit::Unnamed,
+            };
+            match self.steps(open, parts, &mut visit).await {
+                Ok(io) => Some(io),
+                Err(why) => {
+                    turned(parts, why, visit);
+                    None
+                }
+            }
+        })
+    }
+
+    async fn steps(
+        self,
+        open: Open,
+        parts: &mut SessionParts,
+        visit: &mut Visit,
+    ) -> Result<Box<dyn Transport>, Turned> {
+        let Self { header, tls, accepted } = self;
+        let mut io = open().map_err(|_| Turned::Away(RefuseReason::AcceptFailed))?;
+        let patience = parts.feed.borrow().terms.handshake_timeout;
+        if header == Header::Required {
+            let said = proxied::read(&mut *io, patience, let_go(&mut parts.feed)).await;
+            match said.map_err(|fault| Turned::Away(reason(fault)))? {
+                Origin::From(address) => parts.peer.address = address,
+                Origin::Own => {}
+            }
+            let now = parts.context.clock.now().instant;
+            let entered = parts.context.visitors.enter(now, parts.peer.address.ip());
+            entered.map_err(Turned::Away)?;
+            *visit = Visit::Greeting;
+        }
+        let Some((config, slots)) = tls else { return Ok(io) };
+        let handshake = Handshake { config, slots, accepted };
+        handshake.run(io, patience, let_go(&mut parts.feed)).await.map_err(Turned::ByTls)
+    }
+}
+
+/// Says why, and lets the connection go.
+fn turned(parts: &SessionParts, why: Turned, visit: Visit) {
+    let SessionParts { context, feed: _, peer, token: _ } = parts;
+    let (listener, peer) = (&*context.listener, peer.address);
+    match why {
+        Turned::Away(reason) => {
+            context.telemetry.emit(MinerEvent::Refused { listener, peer, reason });
+        }
+        Turned::ByTls(Failure { reason, detail }) => {
+            let detail = &detail;
+            context.telemetry.emit(MinerEvent::TlsFailed { listener, peer, reason, detail });
+            if reason == TlsFailure::Malformed {
+                context.offended(peer, Offence::NotStratum);
+            }
+        }
+    }
+    context.left(peer, visit);
+}
+
+/// Until the listener's miners are to leave, or it ends.
+async fn let_go(feed: &mut watch::Receiver<Arc<Feed>>) {
+    drop(feed.wait_for(|feed| feed.leave.is_some()).await);
+}
+
+fn reason(fault: Fault) -> RefuseReason {
+    match fault {
+        Fault::Ended => RefuseReason::Disconnected,
+        Fault::Late => RefuseReason::ProxyHeaderLate,
+        Fault::Malformed => RefuseReason::ProxyHeaderMalformed,
+        Fault::Missing => RefuseReason::ProxyHeaderMissing,
+        Fault::Stopped => RefuseReason::Draining,
+        Fault::TooLong => RefuseReason::ProxyHeaderTooLong,
+    }
+}
