@@ -288,8 +288,13 @@ fn assert_books_agree_so_far(farm: &Farm) {
     let miners = MinerStatus::totals(&farm.rack().statuses());
     let all = &ledger.total;
     assert!(miners.accepted <= all.accepted, "{} were told yes: {all:?}", miners.accepted);
-    // Who is answered by its pool does not wait for a session that may come back.
-    let waiting = all.held + all.outstanding;
+    // Who is answered by its pool does not wait for a session that may come back, and is told no. When it comes, it is paid.
+    let resumed = (0..farm.pool_names().count()).map(|pool| farm.pool(pool).counts());
+    let paid_after_all = match resumed.map(|counts| counts.sessions_resumed).sum() {
+        0_u64 => 0,
+        _ => all.pool_accepted,
+    };
+    let waiting = all.held + all.outstanding + paid_after_all;
     let refused = total(&all.rejected)
         + total(&all.lost)
         + total(&all.pool_rejected)
@@ -313,8 +318,10 @@ pub(crate) fn assert_books_agree(outcome: &Outcome) {
     let sent = miners.submitted + miners.resent;
     let of_cut = |ours: u64| if links == MinerLinks::Cut { 0 } else { ours };
     let (lost, refused) = (total(&all.lost), total(&all.rejected));
-    let theirs = total(&all.pool_rejected) + total(&all.unanswered);
-    let yes = of_cut(all.accepted - lost - theirs)..=all.accepted - lost;
+    let resumed = outcome.pools.iter().any(|pool| pool.sessions_resumed > 0);
+    let paid_after_all = if resumed { all.pool_accepted } else { 0 };
+    let theirs = total(&all.pool_rejected) + total(&all.unanswered) + paid_after_all;
+    let yes = of_cut((all.accepted - lost).saturating_sub(theirs))..=all.accepted - lost;
     let no = of_cut(refused + lost)..=refused + lost + theirs;
     assert!(yes.contains(&miners.accepted), "{} not in {yes:?}: {all:?}", miners.accepted);
     let told_no = miners.rejected.total();
