@@ -85,7 +85,7 @@ const CHANGES: &[Change] = &[
     }),
     ("routes[].pin", Upstream::MovesTo("beta"), |d| d.route = "      pin: beta\n".to_owned()),
     ("routes[].extranonce", Upstream::Stays, |d| {
-        d.route = "      extranonce: { idBytes: 1, minerBytes: 2 }\n".to_owned();
+        d.route = "      extranonce: { idBytes: 2, minerBytes: 2 }\n".to_owned();
     }),
     // The route's own connections stay; the miner's are beside them.
     ("routes[].mode", Upstream::Stays, |d| d.route = "      mode: Dedicated\n".to_owned()),

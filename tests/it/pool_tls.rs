@@ -124,7 +124,6 @@ fn cases() -> Vec<Case> {
             "tls_authority",
             "spec.tls.pins",
         ),
-        case("by nobody", showing(&Pair::of_nobody()), BY_CA, "tls_authority", "spec.tls.pins"),
         case("over", showing(&ended), BY_CA, "tls_dates", "clock"),
         case("another name", showing(&elsewhere), BY_CA, "tls_name", "spec.tls.serverName"),
         case(
@@ -210,7 +209,7 @@ async fn tls_where_it_is_in_the_clear_and_the_other_way_round_is_told() {
             let greeting =
                 b"{\"id\":null,\"method\":\"client.show_message\",\"params\":[\"hi\"]}\n";
             tokio::io::AsyncWriteExt::write_all(&mut stream, greeting).await.ok();
-            stream.read(&mut [0; 1]).await.ok();
+            stream.read_u8().await.ok();
         }
     });
     let proxy = Process::start(&text(&wrong, &[])).await;

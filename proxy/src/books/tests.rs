@@ -6,6 +6,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::sink::ledger::{Lost, RowKey, Unanswered};
+use crate::workers::Tasks;
 
 /// A directory of state, and what becomes of processes that have it.
 struct Pod(TempDir);
@@ -39,7 +40,7 @@ fn key() -> RowKey {
 }
 
 fn error(books: &Books) -> Option<String> {
-    books.kept.as_ref().unwrap().borrow().error.clone()
+    books.kept.as_ref().and_then(|kept| kept.borrow().error.clone())
 }
 
 #[tokio::test]
@@ -85,7 +86,8 @@ async fn it_is_written_once_a_second_if_anything_has_changed() {
     let stop = CancellationToken::new();
     let row = books.ledger.row(&key());
     let mut kept = books.kept.clone().unwrap();
-    let running = tokio::spawn(keep.run(stop.clone()));
+    let tasks = Tasks::default();
+    tasks.spawn(keep.run(stop.clone()));
     kept.changed().await.unwrap();
     let first = fs::metadata(pod.file()).unwrap().modified().unwrap();
     kept.changed().await.unwrap();
@@ -99,7 +101,7 @@ async fn it_is_written_once_a_second_if_anything_has_changed() {
     let mode = fs::metadata(pod.file()).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     stop.cancel();
-    running.await.unwrap();
+    tasks.join().await;
     let text = fs::read_to_string(pod.file()).unwrap();
     assert!(text.contains("\"life\":\"ended\""), "{text}");
     assert_eq!(pod.files(), ["ledger.json", "lock"]);

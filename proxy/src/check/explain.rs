@@ -89,10 +89,11 @@ fn door(listener: &Listener) -> [String; 5] {
     let miners = limits.max_connections_per_address.unwrap_or(all);
     let of_one = limits.max_handshakes_per_address.unwrap_or(handshakes);
     let pace = limits.connects_per_minute_per_address;
-    let pace = pace.map_or("any number".to_owned(), |pace| pace.to_string());
-    let ban = limits.ban.map_or("none".to_owned(), |Ban { after, for_ms }| {
-        format!("for {} after {after} offences", duration(for_ms))
-    });
+    let pace = pace.map_or_else(|| "any number".to_owned(), |pace| pace.to_string());
+    let ban = limits.ban.map_or_else(
+        || "none".to_owned(),
+        |Ban { after, for_ms }| format!("for {} after {after} offences", duration(for_ms)),
+    );
     let exempt = match limits.exempt.as_slice() {
         [] => "nobody".to_owned(),
         ranges => ranges.join(", "),

@@ -149,10 +149,11 @@ fn how_a_pool_is_reached_is_told_with_what_its_certificate_is_checked_by() {
     let terms = "spec:\n  tls: {caSecretRef: {name: t, key: tls.crt}, clientCertificateSecretRef: {name: t}, minVersion: TLS1_3}\n  proxy: {socks5: 'socks.test:1080'}\n";
     let farm = FARM.replace("stratum+tcp://pool.example", "stratum+ssl://pool.example");
     assert!(farm.contains("stratum+ssl://"), "{FARM}");
-    let at =
-        farm.find("kind: StratumPool").and_then(|at| farm[at..].find("spec:\n").map(|it| at + it));
+    let at = farm
+        .find("kind: StratumPool")
+        .and_then(|at| farm.get(at..)?.find("spec:\n").map(|it| at + it));
     let (before, after) = farm.split_at(at.expect("a pool"));
-    disk.write("farm.yaml", format!("{before}{terms}{}", &after["spec:\n".len()..]));
+    disk.write("farm.yaml", format!("{before}{terms}{}", after.trim_start_matches("spec:\n")));
     disk.write("s/t/tls.crt", certificate);
     disk.write("s/t/tls.key", &key);
     let inputs = Inputs { secrets_dir: Some(disk.path("s")), ..disk.inputs(&["farm.yaml"]) };

@@ -22,7 +22,7 @@ impl RouteTask {
     /// Publishes what is offered now; sessions are woken only if something of it matters to them.
     pub(super) fn publish(&mut self) {
         self.starved_since = match self.board.work().lanes.is_empty() {
-            true => self.starved_since.or(Some(self.now().instant)),
+            true => self.starved_since.or_else(|| Some(self.now().instant)),
             false => None,
         };
         let state = RouteState {

@@ -177,7 +177,7 @@ impl Book {
         }
         if let (Some(per_minute), false) = (self.terms.connects_per_minute, is_exempt) {
             // There is one: an address that has none left was not admitted.
-            let bucket = visitor.connects.get_or_insert(TokenBucket::new(now, per_minute));
+            let bucket = visitor.connects.get_or_insert_with(|| TokenBucket::new(now, per_minute));
             bucket.take_of_a_minute(now, per_minute).ok();
         }
         visitor.connected += 1;

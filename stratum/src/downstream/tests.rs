@@ -155,7 +155,7 @@ impl Bench {
     fn assigned(&self) -> Difficulty {
         match &self.machine.phase {
             Phase::Mining(mining) => mining.assigned.difficulty(),
-            _ => panic!("not at work"),
+            Phase::Fresh(_) | Phase::Waiting(_) | Phase::Subscribed(_) => panic!("not at work"),
         }
     }
 

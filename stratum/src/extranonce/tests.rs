@@ -52,7 +52,7 @@ fn layouts_that_no_miner_could_work_with_do_not_exist() {
 
 #[test]
 fn a_miner_alone_needs_no_number() {
-    let now = Instant::now();
+    let now = origin();
     let mut ids = IdPool::new(7, DEFAULT_QUARANTINE);
     let layout = Layout::narrow(2, Sharing::Alone).unwrap();
     let [one, two] = [0, 1].map(|_| ids.allocate(now, layout, 0..1).unwrap());

@@ -47,7 +47,7 @@ fn read_whole(bytes: &[u8]) -> Result<Origin, Fault> {
 }
 
 fn origin(text: &str) -> Result<Origin, Fault> {
-    Ok(Origin::From(text.parse().unwrap()))
+    Ok(Origin::From(text.parse().expect("an address")))
 }
 
 #[test]
