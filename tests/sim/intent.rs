@@ -108,7 +108,8 @@ impl Intent {
             // are enough.
             (true, _) => (Duration::ZERO, Duration::ZERO),
         };
-        let is_meant = |drawn: &&Drawn| drawn.allows(rig, pool, user);
+        // A pool that is left in steps is one of the route's own connections, whatever the mode was when it was named.
+        let is_meant = |drawn: &&Drawn| drawn.allows(rig, pool, user, is_staged);
         let mut meant = self.between(since, until).filter(is_meant).peekable();
         if meant.peek().is_none() || !self.between(told_since, until).any(|it| is_meant(&it)) {
             return Some("no document of its time allows this pool and login for its miner");
@@ -192,12 +193,12 @@ impl Drawn {
     }
 
     /// Whether work of this miner may be credited to this login of a pool, at the right hour.
-    fn allows(&self, rig: &Rig, pool: usize, user: &str) -> bool {
+    fn allows(&self, rig: &Rig, pool: usize, user: &str, is_staged: bool) -> bool {
         let route = self.route(rig);
         let is_of_route = route.pools.iter().any(|entry| entry.pool == pool);
         let listener = listener(usize::from(rig.port == OTHER_PORT));
-        is_of_route
-            && self.pools[pool].logins(&rig.worker, listener, route.is_dedicated).contains(user)
+        let is_dedicated = route.is_dedicated && !is_staged;
+        is_of_route && self.pools[pool].logins(&rig.worker, listener, is_dedicated).contains(user)
     }
 }
 

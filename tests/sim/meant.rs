@@ -75,7 +75,7 @@ fn play_with(troubles: Troubles, drawn: Drawn, scenario: impl AsyncFnOnce(&mut W
         scenario(&mut farm).await;
         farm.finish(MinerLinks::Whole).await
     });
-    whole::assert_books_agree(&outcome);
+    whole::assert_books_agree(&outcome, troubles);
     for miner in &outcome.miners {
         assert_eq!(miner.traps, [], "{}", miner.profile);
         assert_eq!(miner.counts.connects, 1, "{} reconnected", miner.profile);
@@ -233,7 +233,7 @@ fn what_was_found_before_a_connection_was_replaced_is_paid() {
             farm.mine_until(seconds(90)).await;
             farm
         });
-        whole::assert_books_agree(&outcome);
+        whole::assert_books_agree(&outcome, Troubles::None);
         let all = &outcome.ledger.total;
         assert!(all.due > 1000, "{all:?}");
         assert_eq!(all.pool_accepted, all.due, "{all:?}");

@@ -140,7 +140,7 @@ impl Whole {
             if self.intent.troubles() == Troubles::None {
                 self.seen.check_nothing_was_kept(self.cut_at, &self.intent);
             }
-            assert_books_agree_so_far(&self.farm);
+            assert_books_agree_so_far(&self.farm, self.intent.troubles());
         }
     }
 
@@ -276,7 +276,7 @@ impl Seen {
 }
 
 /// What must hold of the books at any moment.
-fn assert_books_agree_so_far(farm: &Farm) {
+fn assert_books_agree_so_far(farm: &Farm, troubles: Troubles) {
     let ledger = farm.ledger();
     for (index, name) in farm.pool_names().enumerate() {
         let (ours, theirs) = (ledger.pool(name), farm.pool(index).counts());
@@ -288,8 +288,13 @@ fn assert_books_agree_so_far(farm: &Farm) {
     let miners = MinerStatus::totals(&farm.rack().statuses());
     let all = &ledger.total;
     assert!(miners.accepted <= all.accepted, "{} were told yes: {all:?}", miners.accepted);
-    // Who is answered by its pool does not wait for a session that may come back.
-    let waiting = all.held + all.outstanding;
+    // Who is answered by its pool waits two seconds for that, and not for a session that may come back: it is told no, and may
+    // be paid after all.
+    let paid_after_all = match troubles {
+        Troubles::None => 0,
+        Troubles::Some => all.pool_accepted,
+    };
+    let waiting = all.held + all.outstanding + paid_after_all;
     let refused = total(&all.rejected)
         + total(&all.lost)
         + total(&all.pool_rejected)
@@ -299,7 +304,7 @@ fn assert_books_agree_so_far(farm: &Farm) {
 }
 
 /// What [`Outcome::assert_books_agree`] says, where some miners were answered by their pools.
-pub(crate) fn assert_books_agree(outcome: &Outcome) {
+pub(crate) fn assert_books_agree(outcome: &Outcome, troubles: Troubles) {
     let ledger = &outcome.ledger;
     let found = ledger.imbalances();
     assert!(found.is_empty() && ledger.is_quiet(), "{found:?} {ledger:?}");
@@ -313,8 +318,12 @@ pub(crate) fn assert_books_agree(outcome: &Outcome) {
     let sent = miners.submitted + miners.resent;
     let of_cut = |ours: u64| if links == MinerLinks::Cut { 0 } else { ours };
     let (lost, refused) = (total(&all.lost), total(&all.rejected));
-    let theirs = total(&all.pool_rejected) + total(&all.unanswered);
-    let yes = of_cut(all.accepted - lost - theirs)..=all.accepted - lost;
+    let paid_after_all = match troubles {
+        Troubles::None => 0,
+        Troubles::Some => all.pool_accepted,
+    };
+    let theirs = total(&all.pool_rejected) + total(&all.unanswered) + paid_after_all;
+    let yes = of_cut((all.accepted - lost).saturating_sub(theirs))..=all.accepted - lost;
     let no = of_cut(refused + lost)..=refused + lost + theirs;
     assert!(yes.contains(&miners.accepted), "{} not in {yes:?}: {all:?}", miners.accepted);
     let told_no = miners.rejected.total();
