@@ -6,7 +6,10 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{runtime_config::NoPoolPolicy, secrets::Layered};
+use crate::{
+    runtime_config::{NoPoolPolicy, OnNoPool},
+    secrets::Layered,
+};
 
 const BASE: &str = "
 apiVersion: stratum.loka.dev/v1alpha1
@@ -130,8 +133,12 @@ fn what_a_route_says_of_rolling_and_layout_is_rendered() {
     assert_eq!(route("versionMask: 00c00000").version_mask, 0x00c0_0000);
     let layout = route("extranonce: {idBytes: 2, minerBytes: 4}").extranonce.unwrap();
     assert_eq!((layout.id_bytes, layout.miner_bytes), (2, 4));
-    let hold = route("").on_no_pool;
-    assert_eq!((hold.policy, hold.after_ms), (NoPoolPolicy::Hold, 0));
+    let no_pool = |text: &str| {
+        let OnNoPool { policy, after_ms } = route(text).on_no_pool;
+        (policy, after_ms)
+    };
+    assert_eq!(no_pool(""), (NoPoolPolicy::Close, 600_000));
+    assert_eq!(no_pool("onNoPool: {policy: Hold}"), (NoPoolPolicy::Hold, 0));
     assert_eq!(route("onNoPool: {policy: Close, after: 0s}").on_no_pool.after_ms, 0);
 }
 
