@@ -87,7 +87,8 @@ async fn one(mut stream: TcpStream, harm: Harm, seen: Seen) {
         Harm::Floods(said) => {
             let said = said.repeat(64 * 1024 / said.len());
             let mut taken = 0;
-            while let Ok(count) = stream.write(&said).await {
+            // A part that was not taken comes next: a line that is cut would be harm of another kind.
+            while let Ok(count) = stream.write(&said[taken % said.len()..]).await {
                 taken += count;
                 seen.taken.fetch_max(taken, Ordering::Relaxed);
             }
