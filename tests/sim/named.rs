@@ -262,22 +262,26 @@ fn clean_jobs_and_blocks_make_old_shares_stale_and_nothing_else() {
     assert!(reasons.iter().all(|reason| *reason == "stale"), "{reasons:?}");
 }
 
+/// One seed alone may have no share on its way when the last miner leaves.
 #[test]
 fn a_drain_answers_every_share_and_ends_within_its_time() {
-    let outcome = in_virtual_time(9, async {
-        // Verdicts come long after the last miner has left.
-        let slow = |pool| PoolSettings { reply_latency: seconds(3), ..pool };
-        let pools = unlike_pools().map(slow);
-        let mut farm = Farm::with(9, Conditions::ORDINARY, pools, MINERS).await;
-        farm.mine_until(seconds(60)).await;
-        farm.drain_under_load().await
-    });
-    outcome.ledger.assert_balanced();
-    assert!(outcome.ledger.is_quiet(), "{:?}", outcome.ledger.total);
-    assert_eq!(total(&outcome.ledger.total.lost), 0, "{:?}", outcome.ledger.total);
-    assert_eq!(total(&outcome.ledger.total.unanswered), 0, "{:?}", outcome.ledger.total);
-    for (name, pool) in ["alpha", "beta"].iter().zip(&outcome.pools) {
-        outcome.ledger.assert_agrees_with_pool(name, pool);
+    for seed in [9, 10, 15, 31] {
+        let outcome = in_virtual_time(seed, async {
+            // Verdicts come long after the last miner has left.
+            let slow = |pool| PoolSettings { reply_latency: seconds(3), ..pool };
+            let pools = unlike_pools().map(slow);
+            let mut farm = Farm::with(seed, Conditions::ORDINARY, pools, MINERS).await;
+            farm.mine_until(seconds(60)).await;
+            farm.drain_under_load().await
+        });
+        outcome.ledger.assert_balanced();
+        assert!(outcome.ledger.is_quiet(), "{seed}: {:?}", outcome.ledger.total);
+        assert_eq!(total(&outcome.ledger.total.lost), 0, "{seed}: {:?}", outcome.ledger.total);
+        let unanswered = total(&outcome.ledger.total.unanswered);
+        assert_eq!(unanswered, 0, "{seed}: {:?}", outcome.ledger.total);
+        for (name, pool) in ["alpha", "beta"].iter().zip(&outcome.pools) {
+            outcome.ledger.assert_agrees_with_pool(name, pool);
+        }
+        assert!(outcome.drained_in < seconds(125), "{seed}: {:?}", outcome.drained_in);
     }
-    assert!(outcome.drained_in < seconds(125), "{:?}", outcome.drained_in);
 }
