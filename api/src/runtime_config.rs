@@ -16,7 +16,7 @@ mod rule;
 pub use firmware::FirmwareProfile;
 pub use pool::{
     ClientCertificate, Endpoint, Health, Payout, Pool, PoolTimeouts, PoolTls, ReconnectPolicy,
-    Socks5, Socks5Login, SuggestDifficulty, Window, WorkerNames,
+    Socks5, Socks5Login, SuggestDifficulty, Window, WorkerNames, pool_of,
 };
 pub use protection::{Ban, ProxyProtocol};
 pub use route::{ExtranonceLayout, Mode, OnNoPool, Rollout, RolloutStep, Route};

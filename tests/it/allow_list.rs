@@ -3,9 +3,12 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
+use loka_tests::documents::Documents;
 use loka_tests::process::{Process, eventually};
 use loka_tests::rig::Pools;
+use tempfile::TempDir;
 
 use super::client::Client;
 
@@ -14,22 +17,44 @@ fn entry(pool: SocketAddr, account: &str) -> String {
     format!("- {{ host: {}, port: {}, accounts: [{account}] }}\n", pool.ip(), pool.port())
 }
 
+/// The file of an allow-list.
+struct List(TempDir);
+
+// === impl List ===
+
+impl List {
+    fn new() -> Self {
+        Self(tempfile::tempdir().expect("a directory"))
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.path().join("allow-list.yaml")
+    }
+
+    fn allow(&self, entries: &[String]) {
+        fs::write(self.path(), format!("pools:\n{}", entries.concat())).expect("a file");
+    }
+
+    /// A proxy that has the list, with a miner that has work.
+    async fn mining_on_alpha(&self, documents: &Documents) -> (Process, Client) {
+        let path = self.path();
+        let path = path.to_str().expect("UTF-8");
+        let proxy = Process::start_with(&documents.text(), &[("STRATUM_ALLOW_LIST", path)]).await;
+        proxy.active("alpha").await;
+        let mut miner = Client::logged_in(documents.port).await;
+        miner.notification("mining.notify").await;
+        (proxy, miner)
+    }
+}
+
 #[tokio::test]
 async fn hash_goes_nowhere_that_the_allow_list_does_not_have() {
     let pools = Pools::start().await;
     let [alpha, beta] = pools.addresses;
-    let directory = tempfile::tempdir().expect("a directory");
-    let file = directory.path().join("allow-list.yaml");
-    let allow = |entries: &[String]| {
-        fs::write(&file, format!("pools:\n{}", entries.concat())).expect("a file");
-    };
-    allow(&[entry(alpha, "acct"), entry(beta, "acct")]);
+    let list = List::new();
+    list.allow(&[entry(alpha, "acct"), entry(beta, "acct")]);
     let mut documents = pools.documents().await;
-    let path = file.to_str().expect("UTF-8");
-    let proxy = Process::start_with(&documents.text(), &[("STRATUM_ALLOW_LIST", path)]).await;
-    proxy.active("alpha").await;
-    let mut miner = Client::logged_in(documents.port).await;
-    miner.notification("mining.notify").await;
+    let (proxy, mut miner) = list.mining_on_alpha(&documents).await;
 
     documents.pools[0].account = "mallory".to_owned();
     proxy.write(&documents.text());
@@ -40,7 +65,7 @@ async fn hash_goes_nowhere_that_the_allow_list_does_not_have() {
     assert!(said.starts_with("StratumPool/alpha: spec.account (\"mallory\")"), "{said}");
     assert_eq!(pools.pools[0].connections().len(), 1, "nothing has changed");
 
-    allow(&[entry(beta, "acct")]);
+    list.allow(&[entry(beta, "acct")]);
     proxy.active("beta").await;
     eventually("alpha is left", || pools.pools[0].connections().is_empty()).await;
     miner.assert_alive().await;
@@ -53,25 +78,17 @@ async fn hash_goes_nowhere_that_the_allow_list_does_not_have() {
 async fn a_pool_that_is_left_in_steps_is_left_at_once_when_it_is_struck() {
     let pools = Pools::start().await;
     let [alpha, beta] = pools.addresses;
-    let directory = tempfile::tempdir().expect("a directory");
-    let file = directory.path().join("allow-list.yaml");
-    let allow = |entries: &[String]| {
-        fs::write(&file, format!("pools:\n{}", entries.concat())).expect("a file");
-    };
-    allow(&[entry(alpha, "acct"), entry(beta, "acct")]);
+    let list = List::new();
+    list.allow(&[entry(alpha, "acct"), entry(beta, "acct")]);
     let mut documents = pools.documents().await;
     documents.route = "      rollout: { strategy: Staged }\n".to_owned();
-    let path = file.to_str().expect("UTF-8");
-    let proxy = Process::start_with(&documents.text(), &[("STRATUM_ALLOW_LIST", path)]).await;
-    proxy.active("alpha").await;
-    let mut miner = Client::logged_in(documents.port).await;
-    miner.notification("mining.notify").await;
+    let (proxy, mut miner) = list.mining_on_alpha(&documents).await;
     documents.pools.remove(0);
     proxy.apply(&documents.text()).await;
     // The first step takes five minutes and a share.
     proxy.logged("change of pool: step").await;
     proxy.active("alpha").await;
-    allow(&[entry(beta, "acct")]);
+    list.allow(&[entry(beta, "acct")]);
     proxy.active("beta").await;
     eventually("alpha is left", || pools.pools[0].connections().is_empty()).await;
     miner.assert_alive().await;

@@ -80,48 +80,61 @@ pub(super) fn assert_between(part: f64, least: f64, most: f64) {
     assert!((least..=most).contains(&part), "{part} is not between {least} and {most}");
 }
 
+pub(super) fn rolled_back(farm: &Farm) -> Option<&'static str> {
+    farm.route_status().rolled_back.map(|end| end.label())
+}
+
+/// By this change beta takes over from alpha, and the part of the work that it has is looked at in each step.
+pub(super) async fn taken_over_in_steps(mut farm: Farm, change: Change) -> Farm {
+    farm.mine_until(seconds(100)).await;
+    farm.change(change).await;
+    let begun = farm.ledger();
+    farm.mine_until(seconds(159)).await;
+    assert_eq!(farm.route_status().rollout_percent, Some(1));
+    assert_eq!(farm.active().as_deref(), Some("alpha"));
+    let one = farm.ledger();
+    // A hundredth of fourteen miners is one of them, for some of the time.
+    assert_between(part_of_beta(&begun, &one), 0.001, 0.06);
+    farm.mine_until(seconds(219)).await;
+    assert_eq!(farm.route_status().rollout_percent, Some(10));
+    assert_between(part_of_beta(&one, &farm.ledger()), 0.05, 0.15);
+    farm.mine_until(seconds(225)).await;
+    assert_eq!(farm.route_status().rollout_percent, Some(100));
+    assert_eq!(farm.pool(ALPHA).connections().len(), 1, "there to go back to");
+    let all = farm.ledger();
+    farm.mine_until(seconds(260)).await;
+    assert_eq!(farm.route_status().rollout_percent, None);
+    assert_eq!(farm.active().as_deref(), Some("beta"));
+    assert_between(part_of_beta(&all, &farm.ledger()), 0.99, 1.0);
+    farm
+}
+
+/// This change leads to beta, which refuses shares: alpha is gone back to for good.
+pub(super) async fn taken_back_at_a_gate(mut farm: Farm, change: Change) -> Farm {
+    farm.mine_until(seconds(100)).await;
+    farm.pool(BETA).control().refuse_shares(Reason::Stale);
+    farm.change(change).await;
+    farm.mine_until(seconds(150)).await;
+    assert_eq!(rolled_back(&farm), Some("acceptance"));
+    assert_eq!(farm.active().as_deref(), Some("alpha"));
+    let back = farm.ledger();
+    farm.pool(BETA).control().accept_shares();
+    farm.mine_until(seconds(400)).await;
+    assert_eq!(part_of_beta(&back, &farm.ledger()), 0.0, "not tried again by itself");
+    farm
+}
+
 #[test]
 fn a_change_of_pool_is_made_in_steps_of_hashrate() {
-    let outcome = play(IN_STEPS, async |mut farm| {
-        farm.mine_until(seconds(100)).await;
-        farm.change(IN_STEPS_BETA_FIRST).await;
-        let begun = farm.ledger();
-        farm.mine_until(seconds(159)).await;
-        assert_eq!(farm.route_status().rollout_percent, Some(1));
-        assert_eq!(farm.active().as_deref(), Some("alpha"));
-        let one = farm.ledger();
-        // A hundredth of fourteen miners is one of them, for some of the time.
-        assert_between(part_of_beta(&begun, &one), 0.001, 0.06);
-        farm.mine_until(seconds(219)).await;
-        assert_eq!(farm.route_status().rollout_percent, Some(10));
-        assert_between(part_of_beta(&one, &farm.ledger()), 0.05, 0.15);
-        farm.mine_until(seconds(225)).await;
-        assert_eq!(farm.route_status().rollout_percent, Some(100));
-        let all = farm.ledger();
-        farm.mine_until(seconds(260)).await;
-        assert_eq!(farm.route_status().rollout_percent, None);
-        assert_eq!(farm.active().as_deref(), Some("beta"));
-        assert_between(part_of_beta(&all, &farm.ledger()), 0.99, 1.0);
-        farm
-    });
+    let outcome = play(IN_STEPS, async |farm| taken_over_in_steps(farm, IN_STEPS_BETA_FIRST).await);
     outcome.assert_nobody_noticed();
     assert_eq!(total(&outcome.ledger.total.lost), 0);
 }
 
 #[test]
 fn a_change_that_fails_at_a_gate_is_taken_back_and_not_tried_again() {
-    let outcome = play(IN_STEPS, async |mut farm| {
-        farm.mine_until(seconds(100)).await;
-        farm.pool(BETA).control().refuse_shares(Reason::Stale);
-        farm.change(IN_STEPS_BETA_FIRST).await;
-        farm.mine_until(seconds(150)).await;
-        let rolled_back = |farm: &Farm| farm.route_status().rolled_back.map(|end| end.label());
-        assert_eq!(rolled_back(&farm), Some("acceptance"));
-        assert_eq!(farm.active().as_deref(), Some("alpha"));
-        let back = farm.ledger();
-        farm.pool(BETA).control().accept_shares();
-        farm.mine_until(seconds(400)).await;
-        assert_eq!(part_of_beta(&back, &farm.ledger()), 0.0, "not tried again by itself");
+    let outcome = play(IN_STEPS, async |farm| {
+        let mut farm = taken_back_at_a_gate(farm, IN_STEPS_BETA_FIRST).await;
         // Until somebody changes the configuration, and then by steps again.
         farm.change(IN_STEPS).await;
         farm.change(IN_STEPS_BETA_FIRST).await;

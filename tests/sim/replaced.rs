@@ -5,8 +5,10 @@ use loka_api::runtime_config::RuntimeConfig;
 use loka_farm::judge::Reason;
 use loka_tests::books::total;
 
-use super::changes::{assert_between, credited, in_steps, part_of_beta, play};
-use super::farm::{ALPHA, BETA, Change, Farm, seconds};
+use super::changes::{
+    credited, in_steps, play, rolled_back, taken_back_at_a_gate, taken_over_in_steps,
+};
+use super::farm::{ALPHA, BETA, Change, seconds};
 use super::faults::Fault;
 
 const BOTH: Change = Change(in_steps);
@@ -18,32 +20,10 @@ fn only(config: &mut RuntimeConfig, name: &str) {
     config.routes[0].pools.retain(|pool| pool.name == name);
 }
 
-fn rolled_back(farm: &Farm) -> Option<&'static str> {
-    farm.route_status().rolled_back.map(|end| end.label())
-}
-
 #[test]
 fn a_pool_that_is_replaced_by_another_is_left_in_steps() {
-    let outcome = play(ALPHA_ALONE, async |mut farm| {
-        farm.mine_until(seconds(100)).await;
-        farm.change(BETA_ALONE).await;
-        let begun = farm.ledger();
-        farm.mine_until(seconds(159)).await;
-        assert_eq!(farm.route_status().rollout_percent, Some(1));
-        assert_eq!(farm.active().as_deref(), Some("alpha"));
-        let one = farm.ledger();
-        assert_between(part_of_beta(&begun, &one), 0.001, 0.06);
-        farm.mine_until(seconds(219)).await;
-        assert_eq!(farm.route_status().rollout_percent, Some(10));
-        assert_between(part_of_beta(&one, &farm.ledger()), 0.05, 0.15);
-        farm.mine_until(seconds(225)).await;
-        assert_eq!(farm.route_status().rollout_percent, Some(100));
-        assert_eq!(farm.pool(ALPHA).connections().len(), 1, "there to go back to");
-        let all = farm.ledger();
-        farm.mine_until(seconds(260)).await;
-        assert_eq!(farm.route_status().rollout_percent, None);
-        assert_eq!(farm.active().as_deref(), Some("beta"));
-        assert_between(part_of_beta(&all, &farm.ledger()), 0.99, 1.0);
+    let outcome = play(ALPHA_ALONE, async |farm| {
+        let farm = taken_over_in_steps(farm, BETA_ALONE).await;
         assert_eq!(farm.pool(ALPHA).connections().len(), 0, "and left for good");
         farm
     });
@@ -53,17 +33,8 @@ fn a_pool_that_is_replaced_by_another_is_left_in_steps() {
 
 #[test]
 fn a_pool_whose_successor_fails_at_a_gate_is_gone_back_to() {
-    let outcome = play(ALPHA_ALONE, async |mut farm| {
-        farm.mine_until(seconds(100)).await;
-        farm.pool(BETA).control().refuse_shares(Reason::Stale);
-        farm.change(BETA_ALONE).await;
-        farm.mine_until(seconds(150)).await;
-        assert_eq!(rolled_back(&farm), Some("acceptance"));
-        assert_eq!(farm.active().as_deref(), Some("alpha"));
-        let back = farm.ledger();
-        farm.pool(BETA).control().accept_shares();
-        farm.mine_until(seconds(400)).await;
-        assert_eq!(part_of_beta(&back, &farm.ledger()), 0.0, "not tried again by itself");
+    let outcome = play(ALPHA_ALONE, async |farm| {
+        let mut farm = taken_back_at_a_gate(farm, BETA_ALONE).await;
         // What is lost is left at once, and not come back to: the configuration does not have it.
         farm.suffer(&Fault::Kill(ALPHA)).await;
         farm.mine_until(seconds(402)).await;

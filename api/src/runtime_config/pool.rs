@@ -202,6 +202,12 @@ const fn block_lag_ms() -> u64 {
     5_000
 }
 
+/// The StratumPool that a [`Pool`] of this name is an endpoint of.
+#[must_use]
+pub fn pool_of(name: &str) -> &str {
+    name.split_once('/').map_or(name, |(pool, _)| pool)
+}
+
 // === impl Window ===
 
 impl Window {

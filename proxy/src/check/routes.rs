@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use loka_api::runtime_config::{
     Mode, NoPoolPolicy, OnNoPool, Payout, Pool, Rollout, Route, RuntimeConfig, VersionRolling,
-    WorkerNames,
+    WorkerNames, pool_of,
 };
 
 use super::reaching::reaching;
@@ -80,18 +80,14 @@ fn row(index: usize, pool: &Pool, route: &Route) -> [String; 6] {
     ]
 }
 
-/// The StratumPool that a pool is an endpoint of.
-fn document(pool: &Pool) -> &str {
-    pool.name.split_once('/').map_or(pool.name.as_str(), |(document, _)| document)
-}
-
 /// A pool's part of the work of its priority, which the endpoints of one StratumPool have together.
 fn part(pool: &Pool, route: &Route) -> String {
     let Some(weight) = pool.weight else { return "all".to_owned() };
     let tier = route.pools.iter().filter(|it| it.priority == pool.priority);
     // The endpoints of a StratumPool stand side by side.
     let tier: Vec<_> = tier.collect();
-    let of_each = tier.chunk_by(|a, b| document(a) == document(b)).filter_map(|it| it.first());
+    let of_each =
+        tier.chunk_by(|a, b| pool_of(&a.name) == pool_of(&b.name)).filter_map(|it| it.first());
     let total: u32 = of_each.filter_map(|it| it.weight).sum();
     let percent = 100.0 * f64::from(weight) / f64::from(total.max(1));
     format!("{} %", (percent * 10.0).round() / 10.0)

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use loka_api::runtime_config::{Mode, Pool, Rollout as Plan, RolloutStep, Route};
+use loka_api::runtime_config::{Mode, Pool, Rollout as Plan, RolloutStep, Route, pool_of};
 
 use super::Role;
 use super::crowd::Orders;
@@ -16,7 +16,6 @@ use super::slot::Slot;
 use super::staging::end_of;
 use crate::policy::crowd::Movement;
 use crate::policy::rollout::{Progress, Rollout, Sight};
-use crate::policy::selector::pool_of;
 use crate::telemetry::RouteEvent;
 use crate::telemetry::reasons::RolloutEnd;
 

@@ -150,14 +150,7 @@ fn median(values: impl Iterator<Item = Duration>) -> Option<Duration> {
 mod tests {
     use super::*;
 
-    const SOUND: Sight = Sight {
-        fitness: Soundness::Sound,
-        accepted: 0,
-        rejected: 0,
-        latency: None,
-        stalled: Duration::ZERO,
-        job_age: Duration::ZERO,
-    };
+    const SOUND: Sight = Sight::SOUND;
 
     fn reports(rates: &[f64]) -> BTreeMap<u64, Report> {
         let report = |rate: &f64| Report { standing: Standing::Up, rate: *rate, sight: None };

@@ -68,6 +68,21 @@ pub(crate) struct Rollout {
     accepted_before: u64,
 }
 
+// === impl Sight ===
+
+#[cfg(test)]
+impl Sight {
+    /// Of pools that nobody has sent a share yet.
+    pub(super) const SOUND: Self = Self {
+        fitness: Soundness::Sound,
+        accepted: 0,
+        rejected: 0,
+        latency: None,
+        stalled: Duration::ZERO,
+        job_age: Duration::ZERO,
+    };
+}
+
 // === impl Rollout ===
 
 impl Rollout {
@@ -159,14 +174,7 @@ mod tests {
 
     use super::*;
 
-    const SOUND: Sight = Sight {
-        fitness: Soundness::Sound,
-        accepted: 0,
-        rejected: 0,
-        latency: None,
-        stalled: Duration::ZERO,
-        job_age: Duration::ZERO,
-    };
+    const SOUND: Sight = Sight::SOUND;
 
     fn seconds(seconds: u64) -> Duration {
         Duration::from_secs(seconds)

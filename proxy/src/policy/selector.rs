@@ -5,6 +5,8 @@
 
 use std::time::{Duration, Instant};
 
+use loka_api::runtime_config::pool_of;
+
 /// Between two changes to something better. What is lost or suspected is left at once.
 const CALM: Duration = Duration::from_secs(60);
 
@@ -102,11 +104,6 @@ pub(crate) fn places(wishes: &[Wish<'_>], pin: Option<&str>) -> Vec<Place> {
         });
     }
     places
-}
-
-/// The pool that `name` is an endpoint of: the further ones are called `pool/2`, `pool/3`.
-pub(crate) fn pool_of(name: &str) -> &str {
-    name.split_once('/').map_or(name, |(pool, _)| pool)
 }
 
 // === impl Choosing ===

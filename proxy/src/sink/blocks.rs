@@ -151,10 +151,10 @@ impl Drop for BlockOnItsWay {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn found(hash: &str) -> Found {
+    pub(in crate::sink) fn found(hash: &str) -> Found {
         let text = || "x".to_owned();
         Found {
             at: 7,

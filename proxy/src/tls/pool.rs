@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use loka_api::runtime_config::{ClientCertificate, PoolTls};
+use loka_stratum::hex;
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
@@ -106,8 +107,7 @@ impl PoolTerms {
     pub(crate) fn new(wanted: &PoolTls, clock: Clock) -> Result<Self, TlsError> {
         let PoolTls { server_name, ca_pem, client_certificate, pins, min_version } = wanted;
         let provider = Arc::new(ring::default_provider());
-        let pins = pins.iter().map(|pin| bytes(pin).ok_or(TlsError::Pin));
-        let pins = pins.collect::<Result<Vec<_>, _>>()?;
+        let pins = pins.iter().map(|pin| read(pin)).collect::<Result<Vec<_>, _>>()?;
         let roots = match ca_pem {
             Some(pem) => Some(authorities(pem.expose())?),
             None if pins.is_empty() => Some(public_authorities()),
@@ -184,19 +184,10 @@ fn authorities(pem: &str) -> Result<RootCertStore, TlsError> {
     if roots.is_empty() { Err(TlsError::NoAuthority) } else { Ok(roots) }
 }
 
-fn bytes(hex: &str) -> Option<[u8; PIN_BYTES]> {
-    let mut pin = [0; PIN_BYTES];
-    if hex.len() != PIN_BYTES * 2 {
-        return None;
-    }
-    for (index, byte) in pin.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(hex.get(index * 2..index * 2 + 2)?, 16).ok()?;
-    }
-    Some(pin)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+fn read(pin: &str) -> Result<[u8; PIN_BYTES], TlsError> {
+    let mut bytes = [0; PIN_BYTES];
+    hex::decode_into(pin, &mut bytes).map_err(|_| TlsError::Pin)?;
+    Ok(bytes)
 }
 
 // === impl Pinned ===
@@ -211,8 +202,8 @@ impl Pinned {
         if is_pinned(&whole) || key.as_ref().is_some_and(|key| is_pinned(key)) {
             return Ok(());
         }
-        let key = key.map_or_else(|| "unreadable".to_owned(), |key| hex(&key));
-        Err(Unpinned { certificate: hex(&whole), key })
+        let key = key.map_or_else(|| "unreadable".to_owned(), |key| hex::encode(&key));
+        Err(Unpinned { certificate: hex::encode(&whole), key })
     }
 }
 

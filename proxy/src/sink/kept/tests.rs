@@ -4,6 +4,7 @@ use loka_stratum::share::Reject;
 use loka_stratum::upstream::PoolReject;
 
 use super::super::blocks::Refusal;
+use super::super::blocks::tests::found;
 use super::super::ledger::{DueShare, Lost, Unanswered};
 use super::super::time::WorkState;
 use super::*;
@@ -34,19 +35,6 @@ fn busy() -> (Ledger, Vec<DueShare>) {
     let time = ledger.time().row(&"v1".into(), &"main".into());
     time.spent(WorkState::Paid, 0.1, Duration::from_secs(3));
     (ledger, open)
-}
-
-fn found(hash: &str) -> Found {
-    let text = || "x".to_owned();
-    Found {
-        at: 7,
-        hash: hash.to_owned(),
-        listener: text(),
-        route: text(),
-        pool: text(),
-        account: text(),
-        worker: text(),
-    }
 }
 
 fn of(ledger: &Ledger) -> KeptLedger {

@@ -87,7 +87,7 @@ async fn a_pin_alone_is_all_that_is_looked_at_and_with_authorities_both_hold() {
     let shown = (certificate.as_str(), key.as_str());
     let pins = [&certificate, &other].map(|pem| {
         let der = CertificateDer::from_pem_slice(pem.as_bytes()).expect("a certificate");
-        vec![hex(&Sha256::digest(der))]
+        vec![hex::encode(&Sha256::digest(der))]
     });
     let [right, wrong] = pins;
     let pinned = |pins: &Vec<String>, ca: Option<&str>| PoolTls {
