@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::Audited;
 use crate::books::{Books, Kept};
 use crate::clock::Clock;
 use crate::control::{self, AllowedPools, Answer, ConfigFeed, Offer, Offered, Ports, Shown};
@@ -68,6 +69,8 @@ pub struct Seams {
     pub seed: u64,
     /// The ledger: a new one, or one that goes on from an earlier process.
     pub books: Books,
+    /// The audit log, if there is one.
+    pub audit: Option<Audited>,
 }
 
 /// A running proxy.
@@ -89,6 +92,7 @@ struct DrainOrder {
 struct Shared {
     ledger: Arc<Ledger>,
     kept: Option<watch::Receiver<Kept>>,
+    audit: Option<Audited>,
     clock: Clock,
     shown: Shown,
     /// Written when the configuration changes, read by status pages and drain.
@@ -170,8 +174,8 @@ impl App {
         let ConfigFeed { first, offers, shown, allowed } = feed;
         let tasks = Tasks::default();
         let Books { ledger, kept } = seams.books.clone();
-        let shared =
-            Arc::new(Shared { ledger, kept, clock: seams.clock, shown, view: Mutex::default() });
+        let (audit, clock, view) = (seams.audit.clone(), seams.clock, Mutex::default());
+        let shared = Arc::new(Shared { ledger, kept, audit, clock, shown, view });
         let stop = CancellationToken::new();
         let (drain, drain_orders) = watch::channel(None);
         let mut supervisor = Supervisor::new(seams, offers, allowed, Arc::clone(&shared), &tasks);
@@ -314,14 +318,15 @@ impl Supervisor {
         self.rules.clone_from(&config.rules);
         self.apply_listeners(&config, ports).await;
         self.drop_routes(&config);
-        self.applied = Some(offered.clone());
+        let before = self.applied.replace(offered.clone());
         {
             let mut view = self.shared.view.lock().unwrap_or_else(PoisonError::into_inner);
             view.applied_unix = u64::from(self.seams.clock.now().unix.0);
             view.applied = Some(offered.clone());
         }
         self.show(&config);
-        Ok(control::applied(&self.seams.telemetry, &offered))
+        let before = before.as_ref().map(|offered| &*offered.applied.config);
+        Ok(control::applied(&self.seams.telemetry, before, &offered))
     }
 
     /// What runs has a new name, and nothing else is new.

@@ -8,9 +8,11 @@ use std::str::FromStr;
 
 use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
 use loka_api::runtime_config::SCHEMA;
+use loka_ops::environment::Environment;
 use loka_ops::log::{LogFormat, LogSettings};
 use tokio_rustls::rustls::pki_types::ServerName;
 
+use crate::audit::{AuditSettings, AuditTo};
 use crate::config::Inputs;
 
 /// Lines of these texts are not wrapped again below this width.
@@ -161,6 +163,25 @@ pub struct LimitArgs {
     pub allow_list: Option<PathBuf>,
 }
 
+/// What is written of who did what.
+#[derive(Clone, Debug, clap::Args)]
+pub struct AuditArgs {
+    /// Audit log, as lines of JSON: a file, `-` for standard output, or `off`. Logins, refusals, bans,
+    /// changes of the configuration and who is paid by them, pools' redirections, blocks
+    #[arg(long, value_name = "FILE", env = "STRATUM_AUDIT", default_value = "off")]
+    pub audit: String,
+
+    /// Size at which the audit log's file is begun anew; the former one becomes FILE.1
+    #[arg(long, value_name = "BYTES", env = "STRATUM_AUDIT_MAX_BYTES", default_value_t = 64 << 20)]
+    #[arg(value_parser = clap::value_parser!(u64).range(4096..))]
+    pub audit_max_bytes: u64,
+
+    /// Former files of the audit log that are kept
+    #[arg(long, value_name = "N", env = "STRATUM_AUDIT_FILES", default_value_t = 8)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub audit_files: u32,
+}
+
 /// Host and port, as `HOST:PORT`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ControlAddress {
@@ -190,6 +211,10 @@ pub struct RunArgs {
     /// last known good snapshot, which holds passwords [default: the ledger begins anew]
     #[arg(long, value_name = "DIR", env = "STRATUM_STATE_DIR")]
     pub state: Option<PathBuf>,
+
+    /// What is written of who did what.
+    #[command(flatten)]
+    pub audit: AuditArgs,
 
     /// Address of /livez, /readyz, /metrics, /ledger and /status; port 0 takes a free one
     #[arg(long, value_name = "ADDR", env = "STRATUM_ADMIN")]
@@ -259,6 +284,23 @@ impl From<InputArgs> for Inputs {
     fn from(args: InputArgs) -> Self {
         let InputArgs { files, secrets_dir, proxy } = args;
         Self { files, secrets_dir, proxy }
+    }
+}
+
+// === impl AuditArgs ===
+
+impl AuditArgs {
+    /// How the audit log is kept, by the pod of this environment.
+    pub fn settings(&self, environment: &Environment) -> AuditSettings {
+        let Self { audit, audit_max_bytes, audit_files } = self;
+        let to = match audit.as_str() {
+            "off" | "" => AuditTo::Off,
+            "-" => AuditTo::Stdout,
+            path => AuditTo::File(path.into()),
+        };
+        let pod = environment.string("POD_NAME").or_else(|| environment.string("HOSTNAME"));
+        let pod = pod.map(str::to_owned);
+        AuditSettings { to, bytes_max: *audit_max_bytes, files: *audit_files, pod }
     }
 }
 

@@ -213,7 +213,8 @@ impl ListenerTask {
         match arrival {
             Ok(arrival) => self.admit(arrival),
             Err(error) => {
-                tracing::warn!(listener = %self.context.listener, %error, "cannot accept a miner; raise the limit of open files");
+                let (listener, error) = (&*self.context.listener, &error);
+                self.seams.telemetry.emit(MinerEvent::AcceptFailed { listener, error });
                 sleep(ACCEPT_PAUSE).await;
             }
         }

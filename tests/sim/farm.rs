@@ -511,6 +511,7 @@ async fn start_app(
         address: IpAddr::V4(Ipv4Addr::LOCALHOST),
         seed,
         books: Books::default(),
+            audit: None,
     };
     App::start(seams, feed).await.expect("a free name")
 }

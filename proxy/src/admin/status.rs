@@ -40,6 +40,9 @@ pub struct Status {
     /// The file of the ledger, with `--state`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ledger: Option<LedgerStatus>,
+    /// The audit log, with `--audit`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audit: Option<AuditStatus>,
     /// Why miners are being let go, while they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub draining: Option<String>,
@@ -56,6 +59,25 @@ pub struct LedgerStatus {
     /// Time since the file last held what the ledger does.
     pub kept_age_seconds: f64,
     /// Why it could not be kept since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// The audit log. That it cannot be written does not make a proxy unready.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditStatus {
+    /// Where it is written.
+    pub to: String,
+    /// Records that are there.
+    pub written: u64,
+    /// Records that were told as a number only, since there were too many alike.
+    pub summarised: u64,
+    /// Records that were given up.
+    pub lost: u64,
+    /// Records that wait.
+    pub queued: u64,
+    /// Why they cannot be written now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }

@@ -8,14 +8,16 @@ use loka_stratum::job::PoolContext;
 
 use super::{App, ListenerView, Shared};
 use crate::admin::status::{
-    ConfigStatus, DedicatedStatus, LedgerStatus, ListenerStatus, PoolStatus, RefusedStatus,
-    RouteStatus, Status, StatusSource, StreamStatus,
+    AuditStatus, ConfigStatus, DedicatedStatus, LedgerStatus, ListenerStatus, PoolStatus,
+    RefusedStatus, RouteStatus, Status, StatusSource, StreamStatus,
 };
+use crate::audit::Audited;
 use crate::books::Kept;
 use crate::control::{Offered, Shown, StreamState};
 use crate::fleet::{PoolView, RouteOutput};
 use crate::listener::MinerCount;
 use crate::sink::ledger::LedgerSnapshot;
+use crate::telemetry::audit::AuditCounts;
 use crate::telemetry::reasons::PoolState;
 
 /// A reader of the running proxy's state.
@@ -49,6 +51,7 @@ impl StatusSource for StatusReader {
             work: self.0.ledger.time().snapshot(now),
             blocks: self.0.ledger.blocks().last(),
             ledger: self.0.kept.as_ref().map(|kept| ledger_status(&kept.borrow(), now)),
+            audit: self.0.audit.as_ref().map(audit_status),
             draining: view.draining.map(str::to_owned),
         }
     }
@@ -114,6 +117,18 @@ fn ledger_status(kept: &Kept, now: Instant) -> LedgerStatus {
         begun: *begun,
         kept_age_seconds: now.saturating_duration_since(*at).as_secs_f64(),
         error: error.clone(),
+    }
+}
+
+fn audit_status(audit: &Audited) -> AuditStatus {
+    let AuditCounts { written, summarised, lost, queued, queued_bytes: _ } = audit.counts();
+    AuditStatus {
+        to: audit.to().to_owned(),
+        written,
+        summarised,
+        lost,
+        queued,
+        error: audit.error(),
     }
 }
 

@@ -22,6 +22,9 @@ const UNSERVED_LONGEST: Duration = Duration::from_secs(120);
 /// Pools ban addresses that knock with a wrong password for hours.
 const REFUSED_LONGEST: Duration = Duration::from_secs(300);
 
+/// What could not be written is tried again after this long: a disk has room again when somebody makes it.
+pub(crate) const AUDIT_AGAIN: Duration = Duration::from_secs(1);
+
 /// The delays of one peer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Backoff {

@@ -330,6 +330,18 @@ labels! {
 }
 
 labels! {
+    /// What became of a record of the audit log.
+    AuditResult {
+        /// It is in the file.
+        Written => "written",
+        /// There were too many alike, and it is told as a number.
+        Summarised => "summarised",
+        /// It could not be written for too long.
+        Lost => "lost",
+    }
+}
+
+labels! {
     /// Where a configuration came from.
     ConfigSource {
         /// The documents that the process was started with.

@@ -16,11 +16,12 @@ const TOPS: [&str; 4] = ["main", "lib", "run", "app"];
 
 /// Every other module of the proxy and those that it may use, from the top down. A new edge is a change of the
 /// architecture: it changes this table and ARCHITECTURE.md in one commit.
-const LAYERS: [(&str, &[&str]); 21] = [
-    ("args", &["config"]),
+const LAYERS: [(&str, &[&str]); 22] = [
+    ("args", &["audit", "config"]),
     ("check", &["args", "config"]),
     ("admin", &["sink", "telemetry", "clock"]),
     ("control", &["config", "policy", "telemetry", "disk", "clock"]),
+    ("audit", &["policy", "telemetry"]),
     ("books", &["sink", "telemetry", "disk", "clock"]),
     (
         "listener",
