@@ -14,6 +14,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 
 use crate::audit::{AuditSettings, AuditTo};
 use crate::config::Inputs;
+use crate::room::{self, RoomLimits};
 
 /// Lines of these texts are not wrapped again below this width.
 const HELP_WIDTH: usize = 100;
@@ -182,6 +183,17 @@ pub struct AuditArgs {
     pub audit_files: u32,
 }
 
+/// How much memory the process may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemoryBudget {
+    /// What its control group says.
+    Auto,
+    /// So many bytes.
+    Bytes(u64),
+    /// No budget.
+    Off,
+}
+
 /// Host and port, as `HOST:PORT`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ControlAddress {
@@ -233,6 +245,12 @@ pub struct RunArgs {
     /// Level, or directives such as info,loka_proxy=debug; wins over the document [default: info]
     #[arg(long, value_name = "LEVEL", env = "STRATUM_LOG_LEVEL")]
     pub log_level: Option<String>,
+
+    /// Memory that the process may have, in bytes; near it new miners are refused. `auto`: nine tenths
+    /// of the limit of its control group (version 2), if it has one; `off`: as much as there is
+    #[arg(long, value_name = "BYTES", env = "STRATUM_MEMORY_BUDGET", default_value = "auto")]
+    #[arg(value_parser = memory_budget)]
+    pub memory_budget: MemoryBudget,
 
     /// Threads that miners are served on [default: one per core]
     #[arg(long, value_name = "N", env = "STRATUM_THREADS")]
@@ -320,6 +338,21 @@ impl FromStr for ControlAddress {
     }
 }
 
+fn memory_budget(text: &str) -> Result<MemoryBudget, String> {
+    // Less than this no proxy can do with: a typing error, such as a number of MiB.
+    const LEAST: u64 = 32 << 20;
+    match text {
+        "auto" => Ok(MemoryBudget::Auto),
+        "off" => Ok(MemoryBudget::Off),
+        number => match number.parse() {
+            Ok(bytes) if bytes >= LEAST => Ok(MemoryBudget::Bytes(bytes)),
+            Ok(_) | Err(_) => Err(format!(
+                "give auto, off, or a number of bytes from {LEAST} on, such as 536870912"
+            )),
+        },
+    }
+}
+
 /// What can stand in a certificate.
 fn server_name(text: &str) -> Result<String, &'static str> {
     let name = ServerName::try_from(text.to_owned());
@@ -330,6 +363,18 @@ fn server_name(text: &str) -> Result<String, &'static str> {
 // === impl RunArgs ===
 
 impl RunArgs {
+    /// How much room there is. Blocking.
+    pub fn room(&self) -> RoomLimits {
+        RoomLimits {
+            memory: match self.memory_budget {
+                MemoryBudget::Auto => room::budget(),
+                MemoryBudget::Bytes(bytes) => Some(bytes),
+                MemoryBudget::Off => None,
+            },
+            descriptors: room::descriptors_max(),
+        }
+    }
+
     /// How to log.
     pub fn log(&self) -> LogSettings {
         LogSettings { format: self.log_format, filter: self.log_level.clone() }

@@ -28,6 +28,7 @@ use crate::control::{
     ReportSource, SnapshotSettings, StreamSettings, follow_allow_list, follow_files,
     follow_snapshots,
 };
+use crate::room::Room;
 use crate::telemetry::audit::AuditTap;
 use crate::telemetry::reasons::DrainCause;
 use crate::telemetry::{self, Telemetry};
@@ -86,6 +87,7 @@ async fn serve(args: RunArgs, environment: Environment) -> anyhow::Result<Exit> 
     let admin = Admin::bind(args.admin).await?;
     let threads = args.threads.unwrap_or_else(cores);
     let workers = Workers::start(threads, &stop).context("cannot start the session threads")?;
+    let room = Room::new(args.room());
     let seams = Seams {
         dial: Arc::new(Tcp),
         bind: Arc::new(Tcp),
@@ -96,6 +98,7 @@ async fn serve(args: RunArgs, environment: Environment) -> anyhow::Result<Exit> 
         seed: fastrand::u64(..),
         books,
         audit,
+        room: room.clone(),
     };
     let app = App::start(seams, feed).await?;
     let reload = Arc::new(Notify::new());
@@ -106,6 +109,8 @@ async fn serve(args: RunArgs, environment: Environment) -> anyhow::Result<Exit> 
     if let Some(keep) = keep {
         background.spawn(keep.run(stop.clone()));
     }
+    let status = app.status();
+    background.spawn(room.watch(move || status.memory().total(), stop.clone()));
     if let Some(keep) = keep_audit {
         background.spawn(keep.run(stop.clone()));
     }

@@ -22,6 +22,7 @@ use crate::work::{Now, Work};
 
 mod agreed;
 mod handshake;
+mod memory;
 mod mining;
 mod placing;
 mod registry;

@@ -228,6 +228,7 @@ impl Pod {
             seed: seed.wrapping_add(number as u64),
             books: Books::default(),
             audit: None,
+            room: Default::default(),
         };
         let app = App::start(seams, feed).await.expect("a free name");
         Self { number, app, publisher, net }

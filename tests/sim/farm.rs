@@ -512,6 +512,7 @@ async fn start_app(
         seed,
         books: Books::default(),
             audit: None,
+            room: Default::default(),
     };
     App::start(seams, feed).await.expect("a free name")
 }

@@ -59,6 +59,19 @@ loka_ops::metrics! {
     AUDIT_WRITE_FAILURES: Counter "loka_audit_write_failures" []
         "Attempts to write the audit log that failed";
 
+    MEMORY: Gauge "loka_memory_bytes" ["kind"]
+        "Memory that is accounted, by what it is for";
+    MEMORY_RESIDENT: Gauge "loka_memory_resident_bytes" []
+        "Memory that the kernel says the process has";
+    MEMORY_BUDGET: Gauge "loka_memory_budget_bytes" []
+        "Memory that the process may have (--memory-budget); absent without a limit";
+    DESCRIPTORS_OPEN: Gauge "loka_descriptors_open" []
+        "Descriptors that are open";
+    DESCRIPTORS_LIMIT: Gauge "loka_descriptors_limit" []
+        "Descriptors that may be open; absent without a limit";
+    REFUSING: Gauge "loka_refusing" ["reason"]
+        "1 while new miners are refused since there is no room for them: memory or descriptors";
+
     CLASS_SHARES_RECEIVED: Counter "loka_class_shares_received" ["listener", "class"]
         "Submits of the miners of a class: those whose firmware has this profile, or none that is known (other)";
     CLASS_SHARES_REJECTED: Counter "loka_class_shares_rejected" ["class", "reason"]

@@ -118,6 +118,7 @@ impl Pod {
             seed: 1,
             books: Books::default(),
             audit: None,
+            room: Default::default(),
         };
         let app = App::start(seams, feed).await.unwrap();
         let background = Tasks::default();

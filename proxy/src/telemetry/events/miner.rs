@@ -263,6 +263,10 @@ const fn refusal_remedy(reason: RefuseReason) -> &'static str {
         RefuseReason::ConnectionLimit => {
             "raise spec.listeners[].limits.maxConnections, or run another replica"
         }
+        RefuseReason::Descriptors => {
+            "raise the limit of open files (ulimit -n) of the proxy, or run another replica"
+        }
+        RefuseReason::Memory => "raise --memory-budget or the pod's limit, or run another replica",
         RefuseReason::Disconnected => "look at the load balancer, or at who scans the port",
         RefuseReason::Handshakes => {
             "raise spec.listeners[].limits.maxHandshakes, or look who connects and does not log in"
