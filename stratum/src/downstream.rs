@@ -23,6 +23,7 @@ use crate::work::{Now, Work};
 mod agreed;
 mod answers;
 mod handshake;
+mod memory;
 mod mining;
 mod placing;
 mod registry;

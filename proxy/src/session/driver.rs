@@ -75,7 +75,7 @@ pub(crate) struct Session {
     pub(super) asked: Asked,
     pub(super) former: Option<Box<Former>>,
     pub(super) spending: Spending,
-    wire: Wire,
+    pub(super) wire: Wire,
     pub(super) machine: Downstream,
     /// Among those of the route that feeds it.
     seats: Arc<Seats>,
@@ -94,6 +94,8 @@ pub(crate) struct Session {
     pub(super) invalid: u8,
     /// Since when the socket has not taken all: in seconds from `opened`, and one. 0: it has.
     unread_since: u32,
+    /// Its part of the listener's growth.
+    pub(super) growth: u32,
     /// How it is told that its miner has come back elsewhere, once that could.
     claim: Option<Arc<Claim>>,
 }
@@ -157,6 +159,7 @@ impl Session {
             visit: Visit::Greeting,
             invalid: 0,
             unread_since: 0,
+            growth: 0,
             claim: None,
             context,
             feed,
@@ -226,6 +229,7 @@ impl Session {
             let verdict = self.step_into(wake, out);
             let sent = self.wire.send(&out.wire);
             out.wire.clear();
+            self.weigh();
             verdict?;
             sent.map_err(|_| CloseReason::ConnectionLost)?;
             self.read_in_time()
@@ -472,6 +476,7 @@ impl Session {
 
     fn end(&mut self, reason: CloseReason) {
         let now = self.context.clock.now().instant;
+        self.weigh_nothing();
         self.spent(now);
         if let Some(offence) = offence(reason) {
             self.context.offended(self.peer.address, offence);
