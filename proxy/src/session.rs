@@ -28,6 +28,7 @@ mod resumable;
 mod shared;
 mod switch;
 mod time;
+mod under_way;
 mod visitors;
 
 pub(crate) use self::driver::{Session, SessionParts};

@@ -1,5 +1,7 @@
 //! Dedicated mode: pool connections of each miner's own, and its answers the pool's.
 
+use std::time::Duration;
+
 use loka_api::runtime_config::{Mode, RuntimeConfig, WorkerNames};
 use loka_farm::judge::Difficulty;
 use loka_farm::judge::Reason;
@@ -47,15 +49,20 @@ fn play<F: Future<Output = Farm>>(
 
 /// Pools' books and ours, and the miners were told what the pools said.
 pub(super) fn assert_miners_know_what_their_pools_said(outcome: &Outcome) {
+    assert_books_agree(outcome);
+    let ledger = &outcome.ledger;
+    let accepted: u64 = outcome.miners.iter().map(|miner| miner.counts.accepted).sum();
+    let good = ledger.total.below_pool_difficulty + ledger.total.pool_accepted;
+    assert_eq!(accepted, good, "{:?}", ledger.total);
+}
+
+fn assert_books_agree(outcome: &Outcome) {
     let ledger = &outcome.ledger;
     ledger.assert_balanced();
     assert!(ledger.is_quiet(), "{:?}", ledger.total);
     for (name, pool) in ["alpha", "beta"].iter().zip(&outcome.pools) {
         ledger.assert_agrees_with_pool(name, pool);
     }
-    let accepted: u64 = outcome.miners.iter().map(|miner| miner.counts.accepted).sum();
-    let good = ledger.total.below_pool_difficulty + ledger.total.pool_accepted;
-    assert_eq!(accepted, good, "{:?}", ledger.total);
     for miner in &outcome.miners {
         assert_eq!(miner.traps, [], "{}", miner.profile);
         assert_eq!(miner.counts.connects, 1, "{} reconnected", miner.profile);
@@ -134,6 +141,28 @@ fn a_share_that_the_pool_refuses_is_refused_to_its_miner() {
     assert_miners_know_what_their_pools_said(&outcome);
     let refused = total(&outcome.ledger.total.pool_rejected);
     assert!(refused > 20, "{refused}");
+}
+
+/// A pool so far away, and so easy, that a miner finds several shares before the verdict of the first is back.
+#[test]
+fn shares_do_not_wait_for_the_verdict_of_the_one_before() {
+    let latency = Duration::from_millis(100);
+    let conditions = Conditions { latency, ..Conditions::ORDINARY };
+    let easy = Difficulty::rounded(DIFFICULTY / 40.0).unwrap();
+    let settings =
+        pools().map(|pool| PoolSettings { difficulty: DifficultyPolicy::Fixed(easy), ..pool });
+    let rates = vec![RATE; MINERS];
+    let site = Site { seed: 7, conditions, settings, rates, change: Change(dedicated) };
+    let outcome = farm::play(site, MinerLinks::Whole, async |mut farm| {
+        farm.mine_until(seconds(60)).await;
+        farm
+    });
+    // Not what the miners were told: their last answers were on their way when they stopped.
+    assert_books_agree(&outcome);
+    let [alpha, _] = &outcome.pools[..] else { panic!("two pools") };
+    // At one share a round trip they could have had 300 each.
+    let miner = alpha.accepted / MINERS as u64;
+    assert!(miner > 900, "{miner} shares of a miner in a minute");
 }
 
 #[test]
