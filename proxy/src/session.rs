@@ -28,6 +28,7 @@ mod resumable;
 mod shared;
 mod switch;
 mod time;
+mod under_way;
 mod visitors;
 mod weight;
 
