@@ -4,7 +4,7 @@
 //! Nobody waits for it, and nobody else's records make room for a crowd's: each rank has a part of the queue of its own. No
 //! record holds a secret: what it is made of are events, and no event has one.
 
-use std::net::SocketAddr;
+use std::fmt::Display;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -133,7 +133,10 @@ pub struct AuditEntry {
     worker: Option<Box<str>>,
     /// Of the miner, or of whoever used the admin interface.
     #[serde(skip_serializing_if = "Option::is_none")]
-    address: Option<SocketAddr>,
+    address: Option<Box<str>>,
+    /// By what somebody was let in who did something by hand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<Box<str>>,
     /// Of a closed set.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
@@ -228,6 +231,7 @@ impl AuditEntry {
             account: None,
             worker: None,
             address: None,
+            by: None,
             reason: None,
             detail: None,
             from: None,
@@ -264,8 +268,9 @@ impl AuditEntry {
         Self { worker: Some(said(name)), ..self }
     }
 
-    pub(crate) fn address(self, address: SocketAddr) -> Self {
-        Self { address: Some(address), ..self }
+    /// With its port, or without.
+    pub(crate) fn address(self, address: impl Display) -> Self {
+        Self { address: Some(address.to_string().into()), ..self }
     }
 
     pub(crate) fn reason(self, reason: &'static str) -> Self {
@@ -312,6 +317,8 @@ impl AuditEntry {
             &self.pool,
             &self.account,
             &self.worker,
+            &self.address,
+            &self.by,
             &self.detail,
             &self.from,
             &self.to,

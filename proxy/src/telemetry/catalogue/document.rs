@@ -24,6 +24,9 @@ pub(super) const LOST: [&str; 5] = ["backlog", "dropped", "killed", "session_los
 /// States of [`super::WORK`], as above.
 pub(super) const WORK_STATES: [&str; 5] = ["absent", "draining", "no_job", "paid", "stale"];
 
+/// Reasons of [`super::REFUSING`].
+const NO_ROOM: [RefuseReason; 2] = [RefuseReason::Descriptors, RefuseReason::Memory];
+
 const INTRODUCTION: &str = "\
 # Metrics of the proxy
 
@@ -115,6 +118,7 @@ pub(super) fn closed_sets() -> Vec<(&'static Metric, &'static str, Vec<&'static 
         (&super::CLASS_SHARES_REJECTED, "reason", of(&Reject::ALL, Reject::label)),
         (&super::CLASS_SHARES_POOL_REJECTED, "reason", of(&PoolReject::ALL, PoolReject::label)),
         (&super::WORK, "state", WORK_STATES.to_vec()),
+        (&super::REFUSING, "reason", of(&NO_ROOM, RefuseReason::label)),
         (&super::MINER_REFUSED, "reason", of(RefuseReason::ALL, RefuseReason::label)),
         (&super::MINER_BANS, "reason", of(Offence::ALL, Offence::label)),
         (&super::MINER_TLS_FAILED, "reason", of(TlsFailure::ALL, TlsFailure::label)),
