@@ -340,7 +340,7 @@ impl FromStr for ControlAddress {
 
 fn memory_budget(text: &str) -> Result<MemoryBudget, String> {
     // Less than this no proxy can do with: a typing error, such as a number of MiB.
-    const LEAST: u64 = 32 << 20;
+    const LEAST: u64 = 16 << 20;
     match text {
         "auto" => Ok(MemoryBudget::Auto),
         "off" => Ok(MemoryBudget::Off),
@@ -371,7 +371,6 @@ impl RunArgs {
                 MemoryBudget::Bytes(bytes) => Some(bytes),
                 MemoryBudget::Off => None,
             },
-            descriptors: room::descriptors_max(),
         }
     }
 

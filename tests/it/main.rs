@@ -9,8 +9,10 @@
 )]
 
 mod allow_list;
+mod audit;
 mod bad_input;
 mod client;
+mod degradation;
 mod hostile_pool;
 mod kept;
 mod live_changes;

@@ -42,7 +42,17 @@ const LAYERS: [(&str, &[&str]); 23] = [
     ),
     (
         "fleet",
-        &["upstream", "policy", "room", "seats", "sink", "telemetry", "transport", "workers", "clock"],
+        &[
+            "upstream",
+            "policy",
+            "room",
+            "seats",
+            "sink",
+            "telemetry",
+            "transport",
+            "workers",
+            "clock",
+        ],
     ),
     (
         "session",
