@@ -33,6 +33,7 @@ pub use problem::Problem;
 pub use render::{Explained, Origin, Rendered, render};
 pub use resources::{Resources, Sourced};
 pub use runtime_config::{RuntimeConfig, hash};
+pub use schema::structure::nearest;
 pub use secrets::{
     DocumentSecrets, Layered, Secret, SecretDocument, SecretMiss, SecretRef, SecretSource,
 };

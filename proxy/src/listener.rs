@@ -21,7 +21,8 @@ use crate::fleet::{Dedicated, RouteState};
 use crate::policy::visitors::Visit;
 use crate::router::Rules;
 use crate::session::{
-    Leave, Memory, MinerIds, Peer, Resumables, SessionContext, SessionParts, Switchboard, Visitors,
+    Leave, Memory, MinerIds, Peer, Resumables, SessionContext, SessionParts, Sessions, Switchboard,
+    Visitors,
 };
 use crate::sink::ledger::Ledger;
 use crate::telemetry::reasons::RefuseReason;
@@ -83,6 +84,7 @@ pub(crate) struct ListenerSeams {
     pub(crate) telemetry: Telemetry,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) ids: Arc<MinerIds>,
+    pub(crate) sessions: Arc<Sessions>,
     pub(crate) tasks: Tasks,
     pub(crate) workers: Workers,
     pub(crate) random: fastrand::Rng,
@@ -120,6 +122,16 @@ impl MinerCount {
         self.0.visitors.handshakes()
     }
 
+    /// The listener's name.
+    pub(crate) fn listener(&self) -> &Arc<str> {
+        &self.0.listener
+    }
+
+    /// Whom it lets in.
+    pub(crate) fn visitors(&self) -> &Visitors {
+        &self.0.visitors
+    }
+
     /// Addresses that are refused for what they did.
     pub(crate) fn banned_addresses(&self, now: Instant) -> usize {
         self.0.visitors.banned(now)
@@ -145,6 +157,7 @@ impl ListenerTask {
             resumables: Resumables::default(),
             memory: Memory::default(),
             miners: AtomicUsize::new(0),
+            sessions: Arc::clone(&seams.sessions),
             visitors: Visitors::default(),
             switchboard: Switchboard::default(),
         });

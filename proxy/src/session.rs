@@ -20,6 +20,7 @@ use crate::telemetry::reasons::CloseReason;
 use crate::telemetry::{Telemetry, TraceRef};
 use crate::upstream::{PoolHandle, PoolId};
 
+mod card;
 mod driver;
 mod ids;
 mod memory;
@@ -30,6 +31,7 @@ mod switch;
 mod time;
 mod visitors;
 
+pub(crate) use self::card::{Card, Facts, Numbers, SessionId, Sessions};
 pub(crate) use self::driver::{Session, SessionParts};
 pub(crate) use self::ids::MinerIds;
 pub(crate) use self::memory::Memory;
@@ -91,6 +93,8 @@ pub(crate) struct SessionContext {
     pub(crate) resumables: Resumables,
     pub(crate) memory: Memory,
     pub(crate) miners: AtomicUsize,
+    /// Of the whole process.
+    pub(crate) sessions: Arc<Sessions>,
     pub(crate) visitors: Visitors,
     pub(crate) switchboard: Switchboard,
 }
@@ -120,6 +124,7 @@ fn close_reason(close: Close) -> CloseReason {
         Close::ExtranonceExhausted => CloseReason::ExtranonceExhausted,
         Close::HandshakeTimeout => CloseReason::HandshakeTimeout,
         Close::Idle => CloseReason::Idle,
+        Close::Kicked => CloseReason::Kicked,
         Close::LayoutChanged => CloseReason::LayoutChanged,
         Close::ListenerRemoved => CloseReason::ListenerRemoved,
         Close::Malformed => CloseReason::TooManyMalformed,
