@@ -14,6 +14,7 @@ mod documents;
 #[cfg(any(test, feature = "cases"))]
 pub mod edit;
 pub mod names;
+pub mod overlay;
 mod path;
 mod problem;
 mod render;

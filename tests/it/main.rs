@@ -8,9 +8,11 @@
     reason = "a test that cannot go on says so"
 )]
 
+mod admin_api;
 mod allow_list;
 mod bad_input;
 mod client;
+mod environment;
 mod hostile_pool;
 mod kept;
 mod live_changes;

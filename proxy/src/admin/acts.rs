@@ -16,7 +16,8 @@ pub const PAGE_MAX: usize = 1000;
 pub const PAGE_DEFAULT: usize = 100;
 
 /// Shortest and longest time of a ban.
-pub const BAN_FOR: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30 * 86_400));
+pub const BAN_FOR: (Duration, Duration) =
+    (Duration::from_secs(1), Duration::from_secs(30 * 86_400));
 
 /// The same of a log level by hand: debug is not to stay on for ever.
 pub const LOG_LEVEL_FOR: (Duration, Duration) =

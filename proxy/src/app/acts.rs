@@ -227,7 +227,9 @@ impl Hand {
         if let Some(miners) = at.iter().find(|miners| miners.visitors().exempts(address)) {
             let name = miners.listener();
             let error = format!("listener {name} exempts {address}");
-            let remedy = format!("take it out of limits.exempt of listener {name}, or ban it at another listener");
+            let remedy = format!(
+                "take it out of limits.exempt of listener {name}, or ban it at another listener"
+            );
             return Err(Refusal::asked(error, remedy));
         }
         for miners in &at {
@@ -408,7 +410,9 @@ impl Supervisor {
         };
         self.show_applied();
         let seconds = window.as_secs();
-        Ok(format!("listener {name} takes no more miners; its {miners} are let go within {seconds} s"))
+        Ok(format!(
+            "listener {name} takes no more miners; its {miners} are let go within {seconds} s"
+        ))
     }
 
     async fn resume(&mut self, name: &str) -> Result<String, Refusal> {

@@ -36,6 +36,8 @@ pub(crate) struct Card {
     pub(crate) listener: Arc<str>,
     pub(crate) peer: SocketAddr,
     pub(crate) since: UnixTime,
+    /// Where it is taken out when its session ends: a session has no room for more than one reference.
+    table: Arc<Sessions>,
     facts: Mutex<Facts>,
     summons: Summoned,
     /// Of the pool whose job it was told last.
@@ -94,10 +96,7 @@ struct Summoned {
 
 /// A session's place in the table, for as long as the session has it.
 #[derive(Debug)]
-pub(super) struct Listed {
-    sessions: Arc<Sessions>,
-    card: Arc<Card>,
-}
+pub(super) struct Listed(Arc<Card>);
 
 // === impl Sessions ===
 
@@ -110,9 +109,10 @@ impl Sessions {
         since: UnixTime,
     ) -> Listed {
         let id = SessionId(self.last.fetch_add(1, Ordering::Relaxed) + 1);
-        let card = Arc::new(Card::new(id, Arc::clone(listener), peer, since));
+        let card = Card::new((id, Arc::clone(self)), Arc::clone(listener), peer, since);
+        let card = Arc::new(card);
         self.cards.insert(id, Arc::clone(&card));
-        Listed { sessions: Arc::clone(self), card }
+        Listed(card)
     }
 
     pub(crate) fn find(&self, id: SessionId) -> Option<Arc<Card>> {
@@ -132,7 +132,7 @@ impl Sessions {
 
 impl Card {
     pub(super) fn new(
-        id: SessionId,
+        (id, table): (SessionId, Arc<Sessions>),
         listener: Arc<str>,
         peer: SocketAddr,
         since: UnixTime,
@@ -143,6 +143,7 @@ impl Card {
             listener,
             peer,
             since,
+            table,
             facts: Mutex::default(),
             summons: Summoned::default(),
             pool: none(),
@@ -289,13 +290,13 @@ impl std::ops::Deref for Listed {
     type Target = Arc<Card>;
 
     fn deref(&self) -> &Arc<Card> {
-        &self.card
+        &self.0
     }
 }
 
 impl Drop for Listed {
     fn drop(&mut self) {
-        self.sessions.cards.remove(&self.card.id);
+        self.0.table.cards.remove(&self.0.id);
     }
 }
 
@@ -323,7 +324,7 @@ mod tests {
 
     #[test]
     fn what_a_session_notes_is_read() {
-        let card = Card::new(SessionId(1), "v1".into(), peer(), UnixTime(5));
+        let card = Card::new((SessionId(1), Arc::default()), "v1".into(), peer(), UnixTime(5));
         assert_eq!(card.numbers(), Numbers::default());
         card.named("acme.rig1", "");
         card.routed(&"main".into());
@@ -354,7 +355,7 @@ mod tests {
 
     #[test]
     fn a_kick_is_said_once_and_a_claim_until_the_session_is_gone() {
-        let card = Card::new(SessionId(1), "v1".into(), peer(), UnixTime(5));
+        let card = Card::new((SessionId(1), Arc::default()), "v1".into(), peer(), UnixTime(5));
         let mut cx = Context::from_waker(Waker::noop());
         assert!(card.poll_summons(&mut cx).is_pending());
         card.kick();

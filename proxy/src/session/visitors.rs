@@ -50,12 +50,7 @@ impl Visitors {
     }
 
     /// Lets nobody in from an address for so long.
-    pub(crate) fn ban(
-        &self,
-        now: Instant,
-        address: IpAddr,
-        lasts: Duration,
-    ) -> Result<(), Exempt> {
+    pub(crate) fn ban(&self, now: Instant, address: IpAddr, lasts: Duration) -> Result<(), Exempt> {
         self.lock().ban(now, address, lasts)
     }
 

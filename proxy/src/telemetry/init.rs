@@ -93,7 +93,8 @@ impl LogControl {
     pub(super) fn by_hand(&self, level: Option<&str>) -> Result<(), LogLevelError> {
         if let Some(level) = level {
             if level.is_empty() || level.len() > LEVEL_BYTES_MAX {
-                let reason = format!("it has {} bytes, and 1 to {LEVEL_BYTES_MAX} are read", level.len());
+                let reason =
+                    format!("it has {} bytes, and 1 to {LEVEL_BYTES_MAX} are read", level.len());
                 return Err(LogLevelError::Unreadable(reason));
             }
             log::parse(level, OURS).map_err(LogLevelError::Unreadable)?;

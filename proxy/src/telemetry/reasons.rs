@@ -504,10 +504,18 @@ impl AdminDenied {
     pub const fn remedy(self) -> &'static str {
         match self {
             Self::ForeignHost => "ask for it as localhost, 127.0.0.1 or [::1], or give the token",
-            Self::ForeignOrigin => "ask from a terminal (stratum-proxy ctl), not from a page of another site",
-            Self::NoToken => "give the token of --admin-token-file as `Authorization: Bearer …`, or ask on loopback",
-            Self::NoTokenFile => "start the proxy with --admin-token-file FILE, or ask on loopback without a token",
-            Self::TokenFile => "give --admin-token-file a file that the proxy can read, with one token of 16 or more characters",
+            Self::ForeignOrigin => {
+                "ask from a terminal (stratum-proxy ctl), not from a page of another site"
+            }
+            Self::NoToken => {
+                "give the token of --admin-token-file as `Authorization: Bearer …`, or ask on loopback"
+            }
+            Self::NoTokenFile => {
+                "start the proxy with --admin-token-file FILE, or ask on loopback without a token"
+            }
+            Self::TokenFile => {
+                "give --admin-token-file a file that the proxy can read, with one token of 16 or more characters"
+            }
             Self::TooMany => "wait a minute, and give the token of --admin-token-file",
             Self::WrongToken => "give the token that is in the file of --admin-token-file",
         }

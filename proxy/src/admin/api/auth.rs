@@ -78,11 +78,7 @@ impl Keys {
     }
 
     /// Whether somebody may ask, by where he is and what he says.
-    pub(super) fn admit(
-        &self,
-        peer: SocketAddr,
-        headers: &HeaderMap,
-    ) -> Result<Who, AdminDenied> {
+    pub(super) fn admit(&self, peer: SocketAddr, headers: &HeaderMap) -> Result<Who, AdminDenied> {
         if let Some(given) = headers.get(header::AUTHORIZATION) {
             let given = given.to_str().ok().and_then(|text| text.strip_prefix("Bearer "));
             return self.token(peer.ip().to_canonical(), given.unwrap_or_default().trim());
@@ -174,7 +170,8 @@ fn is_loopback_name(host: &str) -> bool {
         Some(rest) => rest.split_once(']').map_or(rest, |(inner, _)| inner),
         None => host.split_once(':').map_or(host, |(bare, _)| bare),
     };
-    let is_address = bare.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback());
+    let is_address =
+        bare.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback());
     is_address || bare.eq_ignore_ascii_case("localhost")
 }
 
@@ -242,13 +239,17 @@ mod tests {
         }
         let mapped: SocketAddr = "[::ffff:127.0.0.1]:1".parse().unwrap();
         check(&keys, mapped, &[("host", "localhost")], Ok(Who::Loopback));
-        for host in ["farm.example", "127.0.0.1.nip.io:9091", "localhost.evil.example", "", "10.0.0.1"] {
+        for host in
+            ["farm.example", "127.0.0.1.nip.io:9091", "localhost.evil.example", "", "10.0.0.1"]
+        {
             check(&keys, LOCAL, &[("host", host)], Err(AdminDenied::ForeignHost));
         }
         check(&keys, LOCAL, &[], Err(AdminDenied::ForeignHost));
         let from = |origin| [("host", "localhost:9091"), ("origin", origin)];
         check(&keys, LOCAL, &from("http://localhost:9091"), Ok(Who::Loopback));
-        for origin in ["http://evil.example", "null", "http://localhost:3000", "https://localhost:9091"] {
+        for origin in
+            ["http://evil.example", "null", "http://localhost:3000", "https://localhost:9091"]
+        {
             check(&keys, LOCAL, &from(origin), Err(AdminDenied::ForeignOrigin));
         }
         let site = [("host", "localhost:9091"), ("sec-fetch-site", "cross-site")];

@@ -231,9 +231,8 @@ async fn sessions(
     match wanted {
         Ok(Query(wanted)) => Json(api.acting.sessions(&wanted)).into_response(),
         Err(error) => {
-            let remedy = format!(
-                "ask by listener, worker, address, after and limit (up to {PAGE_MAX})"
-            );
+            let remedy =
+                format!("ask by listener, worker, address, after and limit (up to {PAGE_MAX})");
             refused(&Refusal::asked(error.body_text(), remedy))
         }
     }
@@ -252,7 +251,10 @@ async fn session(
 
 /// The same words for whoever looks and for whoever acts.
 fn no_session(id: u64) -> Refusal {
-    Refusal::missing(format!("there is no session {id}"), "GET /v1/sessions shows those that are up")
+    Refusal::missing(
+        format!("there is no session {id}"),
+        "GET /v1/sessions shows those that are up",
+    )
 }
 
 async fn worker(

@@ -60,7 +60,8 @@ fn left(token: SessionToken) -> Box<Resumable> {
 }
 
 fn card() -> Arc<Card> {
-    Arc::new(Card::new(SessionId(1), "v1".into(), ([127, 0, 0, 1], 1).into(), UnixTime(0)))
+    let id = (SessionId(1), Arc::default());
+    Arc::new(Card::new(id, "v1".into(), ([127, 0, 0, 1], 1).into(), UnixTime(0)))
 }
 
 fn name(token: SessionToken) -> String {

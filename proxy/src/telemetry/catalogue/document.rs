@@ -5,9 +5,9 @@ use loka_stratum::share::Reject;
 use loka_stratum::upstream::PoolReject;
 
 use super::super::reasons::{
-    ActResult, AdminAct, AdminDenied, Clean, CloseReason, ConfigResult, ConfigSource, Obeyed, Offence, PoolDownReason, PoolState,
-    RefuseReason, RefusedPool, RolloutEnd, SuspectReason, SwitchCause, TlsFailure, UnnamedReason,
-    Verdict,
+    ActResult, AdminAct, AdminDenied, Clean, CloseReason, ConfigResult, ConfigSource, Obeyed,
+    Offence, PoolDownReason, PoolState, RefuseReason, RefusedPool, RolloutEnd, SuspectReason,
+    SwitchCause, TlsFailure, UnnamedReason, Verdict,
 };
 use super::{ALL, Metric};
 

@@ -17,6 +17,8 @@ impl Metrics {
         let second = Duration::from_secs(1);
         let Self {
             registry: _,
+            admin_acts,
+            admin_denied,
             config_apply,
             job_delivery,
             jobs_received,
@@ -52,10 +54,12 @@ impl Metrics {
             miner_log: _,
             block_log: _,
             crowd_log: _,
+            admin_log: _,
         } = self;
         job_delivery.observe(second.as_secs_f64());
         ledger_keep_failures.inc();
         for one in [
+            admin_denied,
             config_apply,
             listener_failures,
             miner_connections,
@@ -70,6 +74,7 @@ impl Metrics {
             one.inc(["a"]);
         }
         for two in [
+            admin_acts,
             miner_bans,
             miner_closed,
             miner_coinbase_too_long,
