@@ -55,7 +55,12 @@ impl AuditLog {
     }
 
     /// Waits for a record of this kind and outcome for which `is_it` holds.
-    pub(crate) async fn has(&self, kind: &str, outcome: &str, is_it: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) async fn has(
+        &self,
+        kind: &str,
+        outcome: &str,
+        is_it: impl Fn(&Value) -> bool,
+    ) -> Value {
         let of_it = |record: &Value| {
             record["kind"] == kind && record["outcome"] == outcome && is_it(record)
         };
@@ -205,7 +210,10 @@ async fn a_storm_of_logins_is_written_in_part_and_counted_whole() {
     assert!(sums.contains_key("summary"), "a crowd, in seconds: {sums:?}");
     assert_eq!(held.len() as u64, MINERS);
     let status = proxy.status().await;
-    assert_eq!((&status["audit"]["lost"], &status["audit"]["summarised"]), (&0.into(), &sums["summary"].into()));
+    assert_eq!(
+        (&status["audit"]["lost"], &status["audit"]["summarised"]),
+        (&0.into(), &sums["summary"].into())
+    );
 }
 
 #[tokio::test]

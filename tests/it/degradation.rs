@@ -106,7 +106,9 @@ impl Site {
         loop {
             let client = async {
                 let mut client = Client::connect(self.documents.port).await;
-                client.try_send(b"{\"id\":1,\"method\":\"mining.subscribe\",\"params\":[]}\n").await;
+                client
+                    .try_send(b"{\"id\":1,\"method\":\"mining.subscribe\",\"params\":[]}\n")
+                    .await;
                 client.next().await.ok().flatten().is_some()
             };
             if timeout(Duration::from_secs(5), client).await.unwrap_or(false) {
@@ -288,7 +290,9 @@ async fn near_the_limit_of_descriptors_newcomers_are_refused_and_pools_can_still
     site.is_ready().await;
     // A pool that is lost is had again, and a document is read.
     site.pools.pools[0].control().drop_connections();
-    site.proxy.apply(&site.documents.text().replace("failback: { after: 1s }", "failback: { after: 2s }")).await;
+    site.proxy
+        .apply(&site.documents.text().replace("failback: { after: 1s }", "failback: { after: 2s }"))
+        .await;
     site.proxy.active("alpha").await;
     site.mines_on().await;
     drop(crowd);

@@ -1,7 +1,7 @@
 //! A wall clock that somebody sets: forward, back, and right again.
 
-use super::faults::Fault;
 use super::farm::seconds;
+use super::faults::Fault;
 use super::named::{play, unlike_pools};
 use loka_tests::books::total;
 

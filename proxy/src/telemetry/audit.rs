@@ -31,6 +31,8 @@ labels! {
     AuditKind {
         /// Somebody did something by the admin interface.
         Admin => "admin",
+        /// Somebody was not let in to the admin interface.
+        AdminDenied => "admin_denied",
         /// The list of pools and accounts that may be mined to.
         AllowList => "allow_list",
         /// An address that is refused for what it did.
@@ -213,7 +215,7 @@ impl AuditKind {
             | Self::PoolRedirect
             | Self::PoolRefused
             | Self::Route => Rank::Pool,
-            Self::Ban | Self::Login | Self::Refusal => Rank::Miner,
+            Self::AdminDenied | Self::Ban | Self::Login | Self::Refusal => Rank::Miner,
         }
     }
 }
@@ -271,6 +273,10 @@ impl AuditEntry {
     /// With its port, or without.
     pub(crate) fn address(self, address: impl Display) -> Self {
         Self { address: Some(address.to_string().into()), ..self }
+    }
+
+    pub(crate) fn by(self, who: &str) -> Self {
+        Self { by: Some(said(who)), ..self }
     }
 
     pub(crate) fn reason(self, reason: &'static str) -> Self {

@@ -70,9 +70,11 @@ impl CloseReason {
             Self::MinerLeft => is(Blame::Miner, Action::Ignore),
             Self::ConnectionLost => is(Blame::Network, Action::Ignore),
             Self::ProxyHeaderForbidden => is(Blame::Network, Action::Close),
-            Self::ConfigChanged | Self::Drained | Self::ListenerRemoved | Self::Stopped => {
-                is(Blame::Operator, Action::Close)
-            }
+            Self::ConfigChanged
+            | Self::Drained
+            | Self::Kicked
+            | Self::ListenerRemoved
+            | Self::Stopped => is(Blame::Operator, Action::Close),
             Self::LayoutChanged | Self::NoPool => is(Blame::Pool, Action::Close),
             // Its miner has come back, and needs the place.
             Self::Superseded => is(Blame::Network, Action::Close),

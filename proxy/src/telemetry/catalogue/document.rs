@@ -8,9 +8,9 @@ use loka_stratum::upstream::PoolReject;
 
 use super::super::blame::{self, Finding};
 use super::super::reasons::{
-    AuditResult, Clean, CloseReason, ConfigResult, ConfigSource, MemoryKind, Obeyed, Offence,
-    PoolDownReason, PoolState, RefuseReason, RefusedPool, RolloutEnd, SuspectReason, SwitchCause,
-    TlsFailure, UnnamedReason, Verdict,
+    ActResult, AdminAct, AdminDenied, AuditResult, Clean, CloseReason, ConfigResult, ConfigSource,
+    MemoryKind, Obeyed, Offence, PoolDownReason, PoolState, RefuseReason, RefusedPool, RolloutEnd,
+    SuspectReason, SwitchCause, TlsFailure, UnnamedReason, Verdict,
 };
 use super::{ALL, Metric};
 
@@ -133,6 +133,9 @@ pub(super) fn closed_sets() -> Vec<(&'static Metric, &'static str, Vec<&'static 
         (&super::JOBS_RECEIVED, "kind", of(Clean::ALL, Clean::label)),
         (&super::ROUTE_SWITCHES, "reason", of(SwitchCause::ALL, SwitchCause::label)),
         (&super::ROUTE_ROLLOUTS, "result", of(RolloutEnd::ALL, RolloutEnd::label)),
+        (&super::ADMIN_ACTS, "kind", of(AdminAct::ALL, AdminAct::label)),
+        (&super::ADMIN_ACTS, "result", of(ActResult::ALL, ActResult::label)),
+        (&super::ADMIN_DENIED, "reason", of(AdminDenied::ALL, AdminDenied::label)),
         (&super::CONFIG_APPLY, "result", of(ConfigResult::ALL, ConfigResult::label)),
         (&super::CONFIG_SOURCE, "source", of(ConfigSource::ALL, ConfigSource::label)),
         (&super::SPANS_EXPORTED, "result", of(ExportResult::ALL, ExportResult::label)),
