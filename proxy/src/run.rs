@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use loka_api::overlay::PREFIX;
-use loka_ops::admin::{Admin, AdminError};
+use loka_ops::admin::Admin;
 use loka_ops::environment::Environment;
 use loka_ops::signals::{Signals, reload_on_hangup};
 use tokio::runtime::{Builder, Runtime};
@@ -22,6 +22,7 @@ use crate::admin;
 use crate::admin::api::Keys;
 use crate::app::{App, Seams};
 use crate::args::{ADMIN_API, Exit, RunArgs, SnapshotArgs};
+use crate::audit::{self, AuditTo};
 use crate::books::{self, Books};
 use crate::clock::Clock;
 use crate::config::{Blame, ConfigError, Inputs};
@@ -30,6 +31,8 @@ use crate::control::{
     ReportSource, SnapshotSettings, StreamSettings, follow_allow_list, follow_files,
     follow_snapshots,
 };
+use crate::room::Room;
+use crate::telemetry::audit::AuditTap;
 use crate::telemetry::reasons::DrainCause;
 use crate::telemetry::{self, Telemetry};
 use crate::transport::Tcp;
@@ -37,6 +40,9 @@ use crate::workers::{Tasks, Workers};
 
 /// Longest wait for background threads at the very end.
 const THREADS_STOP: Duration = Duration::from_secs(1);
+
+/// The flag of the admin API, and what the log calls it.
+const API: (&str, &str) = ("--admin-api", "admin API");
 
 /// Runs the proxy until it is told to stop, and says how that ended.
 pub fn run(args: RunArgs, environment: Environment) -> Exit {
@@ -70,7 +76,11 @@ fn exit_of(error: &anyhow::Error) -> Exit {
 }
 
 async fn serve(args: RunArgs, environment: Environment) -> anyhow::Result<Exit> {
-    let telemetry = telemetry::init(&args.log(), &environment)?;
+    let settings = args.audit.settings(&environment);
+    let tap = (settings.to != AuditTo::Off).then(Arc::<AuditTap>::default);
+    let telemetry = telemetry::init(&args.log(), &environment, tap.clone())?;
+    let (audit, keep_audit) =
+        tap.and_then(|tap| audit::keep(settings, tap, telemetry.clone())).unzip();
     let mut signals = Signals::listen().context("cannot listen for signals")?;
     let stop = CancellationToken::new();
     let (list, allowed) = allow_list(&args, &telemetry)?;
@@ -82,9 +92,13 @@ async fn serve(args: RunArgs, environment: Environment) -> anyhow::Result<Exit> 
     };
     let admin = Admin::bind(args.admin).await?;
     let keys = Keys::new(args.admin_token_file.clone(), Clock::System)?;
-    let api = admin_api(args.admin_api).await?;
+    let api = match args.admin_api {
+        Some(address) => Some(Admin::bind_as(API, address).await?),
+        None => None,
+    };
     let threads = args.threads.unwrap_or_else(cores);
     let workers = Workers::start(threads, &stop).context("cannot start the session threads")?;
+    let room = Room::new(args.room());
     let seams = Seams {
         dial: Arc::new(Tcp),
         bind: Arc::new(Tcp),
@@ -94,6 +108,8 @@ async fn serve(args: RunArgs, environment: Environment) -> anyhow::Result<Exit> 
         address: args.bind,
         seed: fastrand::u64(..),
         books,
+        audit,
+        room: room.clone(),
     };
     let app = App::start(seams, feed).await?;
     let reload = Arc::new(Notify::new());
@@ -104,12 +120,17 @@ async fn serve(args: RunArgs, environment: Environment) -> anyhow::Result<Exit> 
     if let Some(keep) = keep {
         background.spawn(keep.run(stop.clone()));
     }
+    let status = app.status();
+    background.spawn(room.watch(move || status.memory().total(), stop.clone()));
+    if let Some(keep) = keep_audit {
+        background.spawn(keep.run(stop.clone()));
+    }
     if let Some(list) = list {
         background.spawn(list.run(stop.clone()));
     }
     let pages = admin::router(Arc::new(app.status()), telemetry.clone());
     background.spawn(admin.serve(pages, stop.clone()));
-    if let Some(api) = api {
+    if let Some(api) = default_api(api).await {
         let acts = admin::api::router(
             Arc::new(app.hand()),
             Arc::new(app.status()),
@@ -125,16 +146,18 @@ async fn serve(args: RunArgs, environment: Environment) -> anyhow::Result<Exit> 
     Ok(exit)
 }
 
-/// The admin API. That somebody else has the address which nobody asked for is no reason not to mine.
-async fn admin_api(wanted: Option<SocketAddr>) -> Result<Option<Admin>, AdminError> {
-    let bound = Admin::bind_as(("--admin-api", "admin API"), wanted.unwrap_or(ADMIN_API)).await;
-    match (bound, wanted) {
-        (Ok(api), _) => Ok(Some(api)),
-        (Err(error), Some(_)) => Err(error),
-        (Err(error), None) => {
-            let remedy = "give --admin-api an address of its own; until then stratum-proxy ctl cannot be used";
+/// The admin API where it is wanted, or, if that was not said, where it is by default: bound after the miners' ports, since
+/// it must take none of them, and that the address is somebody else's is no reason not to mine.
+async fn default_api(bound: Option<Admin>) -> Option<Admin> {
+    if bound.is_some() {
+        return bound;
+    }
+    let remedy = "give --admin-api an address of its own; until then stratum-proxy ctl cannot be used";
+    match Admin::bind_as(API, ADMIN_API).await {
+        Ok(api) => Some(api),
+        Err(error) => {
             tracing::warn!(%error, remedy, "running without the admin API");
-            Ok(None)
+            None
         }
     }
 }

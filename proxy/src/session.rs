@@ -29,7 +29,9 @@ mod resumable;
 mod shared;
 mod switch;
 mod time;
+mod under_way;
 mod visitors;
+mod weight;
 
 pub(crate) use self::card::{Card, Facts, Numbers, SessionId, Sessions};
 pub(crate) use self::driver::{Session, SessionParts};
@@ -95,6 +97,8 @@ pub(crate) struct SessionContext {
     pub(crate) miners: AtomicUsize,
     /// Of the whole process.
     pub(crate) sessions: Arc<Sessions>,
+    /// Bytes of buffers and of remembered shares, of all of them.
+    pub(crate) growth: AtomicUsize,
     pub(crate) visitors: Visitors,
     pub(crate) switchboard: Switchboard,
 }

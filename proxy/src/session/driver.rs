@@ -7,18 +7,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use loka_stratum::downstream::{
-    Close, Downstream, Event, Forward, Input, Outbox, Registry as _, Remains, SessionToken, View,
+    Close, Downstream, Event, Forward, HandOver, Input, Outbox, Registry as _, Remains,
+    SessionToken, Ticket, View,
 };
 use loka_stratum::frame::FrameError;
 use loka_stratum::types::LaneId;
 use loka_stratum::work::Now;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use tokio::time::{sleep_until, timeout};
 
 use super::card::{Listed, Summons};
 use super::shared::Shared;
 use super::switch::{Asked, Former};
 use super::time::Spending;
+use super::under_way::UnderWay;
 use super::{Feed, Generation, Peer, SessionContext, close_reason};
 use crate::policy::rate_limit::TokenBucket;
 use crate::policy::visitors::{Sentence, Visit};
@@ -29,7 +31,6 @@ use crate::telemetry::traces::ConnectionTrace;
 use crate::transport::Transport;
 use crate::upstream::at;
 use crate::wire::{Greeting, Interest, Progress, Wire};
-use loka_stratum::downstream::HandOver;
 
 /// Lines handled before other sessions of the thread get their turn.
 const LINES_PER_WAKE: usize = 32;
@@ -73,12 +74,13 @@ pub(crate) struct Session {
     pub(super) asked: Asked,
     pub(super) former: Option<Box<Former>>,
     pub(super) spending: Spending,
-    wire: Wire,
+    pub(super) wire: Wire,
     pub(super) machine: Downstream,
     /// Among those of the route that feeds it.
     seats: Arc<Seats>,
     pub(super) seat: Arc<Seat>,
-    pub(super) pause: Pause,
+    pause: Pause,
+    pub(super) under_way: UnderWay,
     bucket: TokenBucket,
     pub(super) opened: Instant,
     pub(super) credited: u64,
@@ -91,28 +93,27 @@ pub(crate) struct Session {
     pub(super) invalid: u8,
     /// Since when the socket has not taken all: in seconds from `opened`, and one. 0: it has.
     unread_since: u32,
+    /// Its part of the listener's growth.
+    pub(super) growth: u32,
     /// What is seen of it, and how it is asked to go.
     pub(super) card: Listed,
     /// Its miner may come back elsewhere, and would find it.
     is_known: bool,
 }
 
-/// Why nothing is read from a miner.
-pub(super) enum Pause {
+/// Whether a miner is kept from sending too fast.
+enum Pause {
     /// It is read.
     No,
     /// It sends faster than it may.
     TooFast { until: Instant },
-    /// Its due share is on its way to the pool, and its answer is owed: the pool's task gives it, or where it is the pool's
-    /// verdict, the time that a miner waits for one.
-    HandingOver { answer: oneshot::Receiver<HandOver>, until: Option<Instant> },
 }
 
 /// What woke a session.
 enum Wake {
     Summoned(Summons),
     Feed(Result<(), watch::error::RecvError>),
-    HandedOver(HandOver),
+    HandedOver(Ticket, HandOver),
     Io(io::Result<Progress>),
     Timer,
 }
@@ -127,16 +128,6 @@ impl Pause {
         match self {
             Self::No => None,
             Self::TooFast { until } => Some(*until),
-            Self::HandingOver { answer: _, until } => *until,
-        }
-    }
-
-    /// The answer of the pool's task, or never when no share is on its way.
-    async fn answered(&mut self) -> HandOver {
-        match self {
-            // A task that drops the share without an answer has lost it, and has booked it so.
-            Self::HandingOver { answer, until: _ } => answer.await.unwrap_or(HandOver::Lost),
-            Self::No | Self::TooFast { .. } => std::future::pending().await,
         }
     }
 }
@@ -162,6 +153,7 @@ impl Session {
             wire: Wire::new(io, line_bytes_max),
             machine: Downstream::new(now, MOVE_WINDOW.mul_f32(peer.spread), token),
             pause: Pause::No,
+            under_way: UnderWay::default(),
             bucket: TokenBucket::new(now.instant, pace.burst),
             opened: now.instant,
             credited: 0,
@@ -170,6 +162,7 @@ impl Session {
             visit: Visit::Greeting,
             invalid: 0,
             unread_since: 0,
+            growth: 0,
             card,
             is_known: false,
             context,
@@ -204,8 +197,9 @@ impl Session {
 
     async fn wait(&mut self) -> Wake {
         let terms_timer = self.machine.poll_timeout(&self.feed.borrow().terms);
-        let timers = [terms_timer, self.pause.until(), self.unread_until()];
-        let timer = timers.into_iter().flatten().min();
+        let pauses = [self.pause.until(), self.under_way.until()];
+        let timers = [terms_timer, self.unread_until()].into_iter().chain(pauses);
+        let timer = timers.flatten().min();
         let far = self.opened + Duration::from_secs(86_400 * 365);
         let interest = match self.may_read() {
             true => Interest::ReadWrite,
@@ -216,20 +210,21 @@ impl Session {
             tokio::task::yield_now().await;
             return Wake::Timer;
         }
-        let Self { feed, wire, pause, card, .. } = self;
+        let Self { feed, wire, under_way, card, .. } = self;
         tokio::select! {
             // Whoever wants this session's place stands still; then work, then what a miner waits for.
             biased;
             summons = poll_fn(|cx| card.poll_summons(cx)) => Wake::Summoned(summons),
             changed = feed.changed() => Wake::Feed(changed),
-            result = pause.answered() => Wake::HandedOver(result),
+            (ticket, result) = poll_fn(|cx| under_way.poll(cx)) => Wake::HandedOver(ticket, result),
             progress = poll_fn(|cx| wire.poll(cx, interest)) => Wake::Io(progress),
             () = sleep_until(at(timer.unwrap_or(far))) => Wake::Timer,
         }
     }
 
     fn may_read(&self) -> bool {
-        self.machine.accepts_lines() && matches!(self.pause, Pause::No)
+        let is_kept = matches!(self.pause, Pause::TooFast { .. });
+        self.machine.accepts_lines() && self.under_way.lets_read() && !is_kept
     }
 
     /// One wake, without waiting: everything in it happens at once or not at all.
@@ -238,6 +233,7 @@ impl Session {
             let verdict = self.step_into(wake, out);
             let sent = self.wire.send(&out.wire);
             out.wire.clear();
+            self.weigh();
             verdict?;
             sent.map_err(|_| CloseReason::ConnectionLost)?;
             self.read_in_time()
@@ -296,10 +292,11 @@ impl Session {
 
     fn react(&mut self, feed: &Feed, now: Now, wake: Wake, out: &mut Outbox) -> Verdict {
         self.wire.set_line_limit(feed.line_bytes_max);
-        if self.pause.until().is_some_and(|until| until <= now.instant)
-            && let Pause::HandingOver { .. } = std::mem::replace(&mut self.pause, Pause::No)
-        {
-            self.machine_step(feed, now, Input::HandedOver(HandOver::Unanswered), out)?;
+        if self.pause.until().is_some_and(|until| until <= now.instant) {
+            self.pause = Pause::No;
+        }
+        while let Some(ticket) = self.under_way.take_late(now.instant) {
+            self.machine_step(feed, now, Input::HandedOver(ticket, HandOver::Unanswered), out)?;
         }
         match wake {
             Wake::Summoned(Summons::GiveWay) => return Err(CloseReason::Superseded),
@@ -312,9 +309,8 @@ impl Session {
                 changed.map_err(|_| CloseReason::Stopped)?;
                 self.machine_step(feed, now, Input::Work, out)?;
             }
-            Wake::HandedOver(result) => {
-                self.pause = Pause::No;
-                self.machine_step(feed, now, Input::HandedOver(result), out)?;
+            Wake::HandedOver(ticket, result) => {
+                self.machine_step(feed, now, Input::HandedOver(ticket, result), out)?;
             }
             Wake::Io(progress) => match progress.map_err(|_| CloseReason::ConnectionLost)? {
                 Progress::Read => {
@@ -367,7 +363,7 @@ impl Session {
                 Err(FrameError::LineTooLong { .. }) => return Err(CloseReason::LineTooLong),
             }
             // What a pool pays is never slowed down, however low it has set its difficulty.
-            if matches!(out.forward, Some(Forward::Due(_))) {
+            if matches!(out.forward, Some(Forward::Due(..))) {
                 self.bucket.give_back();
             }
             self.carry_out(feed, now, out)?;
@@ -497,6 +493,7 @@ impl Session {
 
     fn end(&mut self, reason: CloseReason) {
         let now = self.context.clock.now().instant;
+        self.weigh_nothing();
         self.spent(now);
         if let Some(offence) = offence(reason) {
             self.context.offended(self.peer.address, offence);

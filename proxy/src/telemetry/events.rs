@@ -6,6 +6,8 @@
 //! Passwords are in no event.
 
 mod admin;
+mod audit;
+mod audited;
 mod ledger;
 mod miner;
 mod pool;
@@ -13,6 +15,7 @@ mod process;
 mod route;
 
 pub use admin::AdminEvent;
+pub use audit::AuditEvent;
 pub use ledger::LedgerEvent;
 pub use miner::MinerEvent;
 pub use pool::PoolEvent;
@@ -33,6 +36,8 @@ const MICROSECONDS: f64 = 1_000_000.0;
 pub enum Event<'a> {
     /// At the admin API.
     Admin(AdminEvent<'a>),
+    /// To the audit log itself.
+    Audit(AuditEvent<'a>),
     /// To the ledger's file.
     Ledger(LedgerEvent<'a>),
     /// To a miner's connection.
@@ -53,6 +58,7 @@ impl Event<'_> {
         match self {
             Self::Pool(event) => event.is_routine(),
             Self::Admin(_)
+            | Self::Audit(_)
             | Self::Ledger(_)
             | Self::Miner(_)
             | Self::Process(_)
@@ -63,6 +69,7 @@ impl Event<'_> {
     pub(super) fn observe(&self, metrics: &Metrics) {
         match self {
             Self::Admin(event) => event.observe(metrics),
+            Self::Audit(event) => event.observe(metrics),
             Self::Ledger(event) => event.observe(metrics),
             Self::Miner(event) => event.observe(metrics),
             Self::Pool(event) => event.observe(metrics),
@@ -75,6 +82,12 @@ impl Event<'_> {
 impl<'a> From<AdminEvent<'a>> for Event<'a> {
     fn from(event: AdminEvent<'a>) -> Self {
         Self::Admin(event)
+    }
+}
+
+impl<'a> From<AuditEvent<'a>> for Event<'a> {
+    fn from(event: AuditEvent<'a>) -> Self {
+        Self::Audit(event)
     }
 }
 

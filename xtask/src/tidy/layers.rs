@@ -16,12 +16,13 @@ const TOPS: [&str; 4] = ["main", "lib", "run", "app"];
 
 /// Every other module of the proxy and those that it may use, from the top down. A new edge is a change of the
 /// architecture: it changes this table and ARCHITECTURE.md in one commit.
-const LAYERS: [(&str, &[&str]); 22] = [
+const LAYERS: [(&str, &[&str]); 24] = [
     ("ctl", &["args", "admin"]),
-    ("args", &["config"]),
+    ("args", &["audit", "config", "room"]),
     ("check", &["args", "config"]),
     ("admin", &["sink", "telemetry", "clock"]),
     ("control", &["config", "policy", "telemetry", "disk", "clock"]),
+    ("audit", &["policy", "telemetry"]),
     ("books", &["sink", "telemetry", "disk", "clock"]),
     (
         "listener",
@@ -29,6 +30,7 @@ const LAYERS: [(&str, &[&str]); 22] = [
             "fleet",
             "session",
             "policy",
+            "room",
             "router",
             "seats",
             "sink",
@@ -41,7 +43,7 @@ const LAYERS: [(&str, &[&str]); 22] = [
     ),
     (
         "fleet",
-        &["upstream", "policy", "seats", "sink", "telemetry", "transport", "workers", "clock"],
+        &["upstream", "policy", "room", "seats", "sink", "telemetry", "transport", "workers", "clock"],
     ),
     (
         "session",
@@ -49,6 +51,7 @@ const LAYERS: [(&str, &[&str]); 22] = [
             "upstream",
             "router",
             "policy",
+            "room",
             "seats",
             "sink",
             "telemetry",
@@ -61,6 +64,7 @@ const LAYERS: [(&str, &[&str]); 22] = [
     ("wire", &["transport"]),
     ("sink", &[]),
     ("policy", &[]),
+    ("room", &[]),
     ("router", &[]),
     ("telemetry", &[]),
     ("config", &["tls", "clock"]),

@@ -5,9 +5,9 @@ use loka_stratum::share::Reject;
 use loka_stratum::upstream::PoolReject;
 
 use super::super::reasons::{
-    ActResult, AdminAct, AdminDenied, Clean, CloseReason, ConfigResult, ConfigSource, Obeyed,
-    Offence, PoolDownReason, PoolState, RefuseReason, RefusedPool, RolloutEnd, SuspectReason,
-    SwitchCause, TlsFailure, UnnamedReason, Verdict,
+    ActResult, AdminAct, AdminDenied, AuditResult, Clean, CloseReason, ConfigResult, ConfigSource,
+    MemoryKind, Obeyed, Offence, PoolDownReason, PoolState, RefuseReason, RefusedPool, RolloutEnd,
+    SuspectReason, SwitchCause, TlsFailure, UnnamedReason, Verdict,
 };
 use super::{ALL, Metric};
 
@@ -89,6 +89,8 @@ pub(super) fn closed_sets() -> Vec<(&'static Metric, &'static str, Vec<&'static 
         (&super::SHARES_POOL_REJECTED, "reason", of(&PoolReject::ALL, PoolReject::label)),
         (&super::SHARES_UNANSWERED, "reason", UNANSWERED.to_vec()),
         (&super::SHARES_LOST, "reason", LOST.to_vec()),
+        (&super::AUDIT_RECORDS, "result", of(AuditResult::ALL, AuditResult::label)),
+        (&super::MEMORY, "kind", of(MemoryKind::ALL, MemoryKind::label)),
         (&super::CLASS_SHARES_REJECTED, "reason", of(&Reject::ALL, Reject::label)),
         (&super::CLASS_SHARES_POOL_REJECTED, "reason", of(&PoolReject::ALL, PoolReject::label)),
         (&super::WORK, "state", WORK_STATES.to_vec()),

@@ -1,6 +1,7 @@
 //! Events of miners' connections.
 
 use std::fmt::Display;
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -13,6 +14,8 @@ use super::{AUDIT, seconds};
 
 /// Something happened to a miner's connection.
 pub enum MinerEvent<'a> {
+    /// The operating system did not let us accept a connection.
+    AcceptFailed { listener: &'a str, error: &'a io::Error },
     /// The peer's address has done too often what no miner does, and is refused for so long.
     Banned { listener: &'a str, peer: SocketAddr, offence: Offence, lasts: Duration },
     /// A share meets the network's target. The ledger counts it.
@@ -73,6 +76,10 @@ pub enum MinerEvent<'a> {
 impl MinerEvent<'_> {
     pub(super) fn observe(&self, metrics: &Metrics) {
         match *self {
+            Self::AcceptFailed { listener, error } => {
+                metrics.miner_accept_failures.inc([listener]);
+                accept_failed(metrics, listener, error);
+            }
             Self::Banned { listener, peer, offence, lasts } => {
                 metrics.miner_bans.inc([listener, offence.label()]);
                 banned(metrics, (listener, peer), offence, lasts);
@@ -140,6 +147,13 @@ impl MinerEvent<'_> {
                 tls_failed(metrics, (listener, peer), reason, detail);
             }
         }
+    }
+}
+
+fn accept_failed(metrics: &Metrics, listener: &str, error: &io::Error) {
+    if let Some(unlogged) = metrics.miner_log.admit() {
+        let remedy = refusal_remedy(RefuseReason::AcceptFailed);
+        warn!(listener, %error, unlogged, remedy, "cannot accept a miner");
     }
 }
 
@@ -249,6 +263,10 @@ const fn refusal_remedy(reason: RefuseReason) -> &'static str {
         RefuseReason::ConnectionLimit => {
             "raise spec.listeners[].limits.maxConnections, or run another replica"
         }
+        RefuseReason::Descriptors => {
+            "raise the limit of open files (ulimit -n) of the proxy, or run another replica"
+        }
+        RefuseReason::Memory => "raise --memory-budget or the pod's limit, or run another replica",
         RefuseReason::Disconnected => "look at the load balancer, or at who scans the port",
         RefuseReason::Handshakes => {
             "raise spec.listeners[].limits.maxHandshakes, or look who connects and does not log in"

@@ -19,11 +19,13 @@ impl Metrics {
             registry: _,
             admin_acts,
             admin_denied,
+            audit_write_failures,
             config_apply,
             job_delivery,
             jobs_received,
             ledger_keep_failures,
             listener_failures,
+            miner_accept_failures,
             miner_bans,
             miner_closed,
             miner_coinbase_too_long,
@@ -57,11 +59,13 @@ impl Metrics {
             admin_log: _,
         } = self;
         job_delivery.observe(second.as_secs_f64());
+        audit_write_failures.inc();
         ledger_keep_failures.inc();
         for one in [
             admin_denied,
             config_apply,
             listener_failures,
+            miner_accept_failures,
             miner_connections,
             miner_difficulty_changes,
             miner_malformed,
