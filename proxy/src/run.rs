@@ -3,7 +3,6 @@
 //! It wires; whatever it wires decides.
 
 use std::io::{self, Write as _};
-use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread::available_parallelism;
@@ -152,7 +151,8 @@ async fn default_api(bound: Option<Admin>) -> Option<Admin> {
     if bound.is_some() {
         return bound;
     }
-    let remedy = "give --admin-api an address of its own; until then stratum-proxy ctl cannot be used";
+    let remedy =
+        "give --admin-api an address of its own; until then stratum-proxy ctl cannot be used";
     match Admin::bind_as(API, ADMIN_API).await {
         Ok(api) => Some(api),
         Err(error) => {

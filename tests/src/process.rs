@@ -156,11 +156,11 @@ impl Process {
         let mut command = Command::new(binary());
         command
             .args(["run", "--admin", "127.0.0.1:0", "--bind", "127.0.0.1", "--log-format", "json"])
-            .env("STRATUM_ADMIN_API", "127.0.0.1:0")
             .args(arguments)
             .current_dir(directory.path())
             .env_clear()
             .env("STRATUM_LOG_LEVEL", "debug")
+            .env("STRATUM_ADMIN_API", "127.0.0.1:0")
             .envs(environment.iter().copied())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
