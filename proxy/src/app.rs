@@ -192,10 +192,9 @@ impl App {
         let ConfigFeed { first, offers, shown, allowed } = feed;
         let tasks = Tasks::default();
         let Books { ledger, kept } = seams.books.clone();
-        let (audit, clock, view) = (seams.audit.clone(), seams.clock, Mutex::default());
-        let (room, jobs) = (seams.room.clone(), Arc::default());
         let (sessions, drain_asked) = (Arc::default(), CancellationToken::new());
-        let telemetry = seams.telemetry.clone();
+        let (clock, view, telemetry) = (seams.clock, Mutex::default(), seams.telemetry.clone());
+        let (audit, room, jobs) = (seams.audit.clone(), seams.room.clone(), Arc::default());
         let shared =
             Shared { ledger, kept, audit, room, jobs, clock, shown, sessions, drain_asked, view };
         let (shared, (orders, orders_out)) = (Arc::new(shared), acts::orders());
@@ -252,8 +251,8 @@ impl Supervisor {
             telemetry: seams.telemetry.clone(),
             ledger: Arc::clone(&shared.ledger),
             ids: Arc::new(MinerIds::new(random.u32(..))),
-            sessions: Arc::clone(&shared.sessions),
             room: seams.room.clone(),
+            sessions: Arc::clone(&shared.sessions),
             tasks: tasks.clone(),
             workers: seams.workers.clone(),
             random: random.fork(),

@@ -360,7 +360,7 @@ impl FromStr for ControlAddress {
 
 fn memory_budget(text: &str) -> Result<MemoryBudget, String> {
     // Less than this no proxy can do with: a typing error, such as a number of MiB.
-    const LEAST: u64 = 32 << 20;
+    const LEAST: u64 = 16 << 20;
     match text {
         "auto" => Ok(MemoryBudget::Auto),
         "off" => Ok(MemoryBudget::Off),
@@ -391,7 +391,6 @@ impl RunArgs {
                 MemoryBudget::Bytes(bytes) => Some(bytes),
                 MemoryBudget::Off => None,
             },
-            descriptors: room::descriptors_max(),
         }
     }
 

@@ -83,8 +83,8 @@ pub(crate) struct ListenerSeams {
     pub(crate) telemetry: Telemetry,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) ids: Arc<MinerIds>,
-    pub(crate) sessions: Arc<Sessions>,
     pub(crate) room: Room,
+    pub(crate) sessions: Arc<Sessions>,
     pub(crate) tasks: Tasks,
     pub(crate) workers: Workers,
     pub(crate) random: fastrand::Rng,
@@ -124,6 +124,14 @@ impl MinerCount {
         self.0.visitors.handshakes()
     }
 
+    /// Bytes of those miners, and of what is remembered of others.
+    pub(crate) fn bytes(&self) -> (u64, u64) {
+        let SessionContext { miners, growth, resumables, memory, visitors, .. } = &*self.0;
+        let miners = miners.load(Ordering::Relaxed) as u64 * SESSION_BYTES;
+        let tables = resumables.bytes() + memory.bytes() + visitors.bytes();
+        (miners + growth.load(Ordering::Relaxed) as u64, tables as u64)
+    }
+
     /// The listener's name.
     pub(crate) fn listener(&self) -> &Arc<str> {
         &self.0.listener
@@ -132,14 +140,6 @@ impl MinerCount {
     /// Whom it lets in.
     pub(crate) fn visitors(&self) -> &Visitors {
         &self.0.visitors
-    }
-
-    /// Bytes of those miners, and of what is remembered of others.
-    pub(crate) fn bytes(&self) -> (u64, u64) {
-        let SessionContext { miners, growth, resumables, memory, visitors, .. } = &*self.0;
-        let miners = miners.load(Ordering::Relaxed) as u64 * SESSION_BYTES;
-        let tables = resumables.bytes() + memory.bytes() + visitors.bytes();
-        (miners + growth.load(Ordering::Relaxed) as u64, tables as u64)
     }
 
     /// Addresses that are refused for what they did.
@@ -167,8 +167,8 @@ impl ListenerTask {
             resumables: Resumables::default(),
             memory: Memory::default(),
             miners: AtomicUsize::new(0),
-            sessions: Arc::clone(&seams.sessions),
             growth: AtomicUsize::new(0),
+            sessions: Arc::clone(&seams.sessions),
             visitors: Visitors::default(),
             switchboard: Switchboard::default(),
         });

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 mod kernel;
 
-pub use kernel::{budget, descriptors_max};
+pub use kernel::budget;
 
 /// How often it is looked what is in use; who comes between two looks is counted.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -44,8 +44,6 @@ const DESCRIPTORS_RESERVED: u64 = 128;
 pub struct RoomLimits {
     /// Bytes of the process. None: as many as there are.
     pub memory: Option<u64>,
-    /// Open descriptors of the process. None: it is not known how many there may be.
-    pub descriptors: Option<u64>,
 }
 
 /// What is accounted, in bytes.
@@ -75,8 +73,10 @@ pub enum Lack {
 /// What was seen last, and the limits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RoomView {
-    /// How much there may be.
-    pub limits: RoomLimits,
+    /// How much memory there may be.
+    pub memory: Option<u64>,
+    /// How many descriptors there may be, as it was when it was looked last: the limit of a process can be moved.
+    pub descriptors: Option<u64>,
     /// What the kernel says that the process has; 0 before the first look.
     pub resident: u64,
     /// Open descriptors.
@@ -99,6 +99,8 @@ struct Inner {
     accounted: AtomicU64,
     resident: AtomicU64,
     open: AtomicU64,
+    /// 0 where there is no limit, or it is not known.
+    descriptors: AtomicU64,
     /// Miners since the last look.
     arrived: AtomicU64,
 }
@@ -141,12 +143,15 @@ impl Room {
 
     /// What is shown of it.
     pub fn view(&self) -> RoomView {
-        let Inner { limits, base: _, accounted: _, resident, open, arrived: _ } = &*self.0;
+        let Inner { limits, base: _, accounted: _, resident, open, descriptors: _, arrived: _ } =
+            &*self.0;
+        let descriptors = self.descriptors();
         RoomView {
-            limits: *limits,
+            memory: limits.memory,
+            descriptors,
             resident: resident.load(Ordering::Relaxed),
             open: open.load(Ordering::Relaxed),
-            reserved: limits.descriptors.map_or(0, reserved),
+            reserved: descriptors.map_or(0, reserved),
             lack: self.lack(),
         }
     }
@@ -166,7 +171,8 @@ impl Room {
     }
 
     fn seen(&self, seen: kernel::Seen, accounted: u64) {
-        let Inner { limits: _, base, accounted: known, resident, open, arrived } = &*self.0;
+        let Inner { limits: _, base, accounted: known, resident, open, descriptors, arrived } =
+            &*self.0;
         // Whoever came while it was looked is counted twice for a moment, or not at all: a descriptor more or less.
         arrived.store(0, Ordering::Relaxed);
         if resident.swap(seen.resident, Ordering::Relaxed) == 0 {
@@ -174,22 +180,28 @@ impl Room {
         }
         known.store(accounted, Ordering::Relaxed);
         open.store(seen.open, Ordering::Relaxed);
+        descriptors.store(seen.open_max.unwrap_or(0), Ordering::Relaxed);
+    }
+
+    fn descriptors(&self) -> Option<u64> {
+        Some(self.0.descriptors.load(Ordering::Relaxed)).filter(|limit| *limit > 0)
     }
 
     fn lack(&self) -> Option<Lack> {
-        let Inner { limits, base, accounted, resident, open, arrived } = &*self.0;
+        let Inner { limits, base, accounted, resident, open, descriptors: _, arrived } = &*self.0;
         let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let arrived = of(arrived);
-        if let Some(limit) = limits.descriptors
+        if let Some(limit) = self.descriptors()
             && of(open).saturating_add(arrived) >= limit.saturating_sub(reserved(limit))
         {
             return Some(Lack::Descriptors);
         }
         let line = limits.memory.map(|budget| budget - budget / RESERVED)?;
+        let left = line.saturating_sub(of(base));
         let accounted = of(accounted).saturating_add(arrived.saturating_mul(SESSION_BYTES));
-        let charged = of(base).saturating_add(charged(accounted));
+        let charged = charged(accounted);
         // What allocators keep of a crowd that has left is used again: it alone keeps nobody out.
-        let is_full = charged >= line || (of(resident) >= line && charged >= line / 2);
+        let is_full = charged >= left || (of(resident) >= line && charged >= left / 2);
         is_full.then_some(Lack::Memory)
     }
 }

@@ -95,10 +95,10 @@ pub(crate) struct SessionContext {
     pub(crate) resumables: Resumables,
     pub(crate) memory: Memory,
     pub(crate) miners: AtomicUsize,
-    /// Of the whole process.
-    pub(crate) sessions: Arc<Sessions>,
     /// Bytes of buffers and of remembered shares, of all of them.
     pub(crate) growth: AtomicUsize,
+    /// Of the whole process.
+    pub(crate) sessions: Arc<Sessions>,
     pub(crate) visitors: Visitors,
     pub(crate) switchboard: Switchboard,
 }

@@ -5,6 +5,7 @@
 //! connected, the share ledger): `admin` reads that from its owner when asked.
 
 pub mod audit;
+pub mod blame;
 pub mod catalogue;
 pub mod events;
 mod init;

@@ -10,8 +10,10 @@
 
 mod admin_api;
 mod allow_list;
+mod audit;
 mod bad_input;
 mod client;
+mod degradation;
 mod environment;
 mod hostile_pool;
 mod kept;

@@ -105,16 +105,16 @@ impl StatusReader {
     }
 
     fn room(&self) -> RoomStatus {
-        let RoomView { limits, resident, open, reserved, lack } = self.0.room.view();
+        let RoomView { memory, descriptors, resident, open, reserved, lack } = self.0.room.view();
         let MemoryUse { sessions, jobs, queues, tables, audit } = self.memory();
         let accounted = MemoryAccounts { sessions, jobs, queues, tables, audit };
         RoomStatus {
             memory: MemoryStatus {
-                budget_bytes: limits.memory,
+                budget_bytes: memory,
                 resident_bytes: resident,
                 accounted_bytes: accounted,
             },
-            descriptors: DescriptorStatus { limit: limits.descriptors, open, reserved },
+            descriptors: DescriptorStatus { limit: descriptors, open, reserved },
             refusing_for: lack.map(|lack| match lack {
                 Lack::Descriptors => RefuseReason::Descriptors,
                 Lack::Memory => RefuseReason::Memory,

@@ -1,6 +1,6 @@
-//! How long to wait before a peer is tried again: doubling, with jitter, up to a longest.
+//! How long to wait before a peer is tried again: doubling, with jitter, up to a longest. And before anything else is.
 //!
-//! The one place where retry delays live.
+//! The one place where retry delays live: `cargo xtask tidy` looks for others.
 
 use std::time::Duration;
 
@@ -31,6 +31,10 @@ pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A listener that could not be bound is tried again after this long.
 pub(crate) const REBIND: Duration = Duration::from_secs(5);
+
+/// How often a mounted snapshot that could not be applied is tried again: what was in its way, such
+/// as a port in use, may have gone.
+pub(crate) const SNAPSHOT_AGAIN: Duration = Duration::from_secs(30);
 
 /// The delays of one peer.
 #[derive(Clone, Copy, Debug)]

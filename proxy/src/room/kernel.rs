@@ -12,12 +12,16 @@ const CGROUPS: &str = "/sys/fs/cgroup";
 pub(super) struct Seen {
     pub(super) resident: u64,
     pub(super) open: u64,
+    /// How many may be open, if that is limited.
+    pub(super) open_max: Option<u64>,
 }
 
 pub(super) fn look() -> io::Result<Seen> {
     let status = fs::read_to_string("/proc/self/status")?;
     let resident = field(&status, "VmRSS:").and_then(|text| text.parse::<u64>().ok());
-    Ok(Seen { resident: resident.unwrap_or(0) * 1024, open: open()? })
+    let limits = fs::read_to_string("/proc/self/limits")?;
+    let open_max = field(&limits, "Max open files").and_then(|text| text.parse().ok());
+    Ok(Seen { resident: resident.unwrap_or(0) * 1024, open: open()?, open_max })
 }
 
 /// Since Linux 6.2 the directory's size is how many there are; before, they have to be counted.
@@ -27,12 +31,6 @@ fn open() -> io::Result<u64> {
         0 => Ok(fs::read_dir(PLACE)?.count() as u64),
         count => Ok(count),
     }
-}
-
-/// The limit of open descriptors, if there is one.
-pub fn descriptors_max() -> Option<u64> {
-    let limits = fs::read_to_string("/proc/self/limits").ok()?;
-    field(&limits, "Max open files")?.parse().ok()
 }
 
 /// Nine tenths of the least memory that the groups which the process is in may have, if any of them has a limit.
@@ -85,6 +83,6 @@ mod tests {
         assert!(seen.resident > 1 << 20, "{seen:?}");
         let files: Vec<_> = (0..20).map(|_| fs::File::open("/dev/null").unwrap()).collect();
         assert!(look().unwrap().open >= 20 && files.len() == 20);
-        assert!(descriptors_max().is_none_or(|limit| limit >= 64));
+        assert!(seen.open_max.is_none_or(|limit| limit >= 64), "{seen:?}");
     }
 }

@@ -18,6 +18,7 @@ use crate::policy::visitors::Visit;
 use crate::sink::blocks::{BlockOnItsWay, Found};
 use crate::sink::ledger::{Lost, Row, RowKey, Unanswered};
 use crate::telemetry::MinerEvent;
+use crate::telemetry::blame::{Blame, of_share};
 use crate::telemetry::traces::{HandshakeTrace, ShareOutcome, ShareTrace};
 use crate::upstream::{Handoff, PoolId, Sequel, ShareRecord, give_up};
 
@@ -152,7 +153,7 @@ impl Session {
     }
 
     fn refused(&mut self, feed: &Feed, now: Now, reject: Reject, source: Option<SourceId>) {
-        if is_its_own(reject) {
+        if of_share(reject).blame == Blame::Miner {
             self.invalid = self.invalid.saturating_add(1);
         }
         let row = self.row(feed, source);
@@ -238,21 +239,5 @@ impl Session {
             outcome,
             difficulty,
         });
-    }
-}
-
-/// Whether a share is refused for what its miner did, and not for what pools, the network or we did.
-const fn is_its_own(reject: Reject) -> bool {
-    match reject {
-        Reject::Malformed
-        | Reject::NotSubscribed
-        | Reject::Unauthorized
-        | Reject::UnknownJob
-        | Reject::Extranonce2Size
-        | Reject::NTimeOutOfRange
-        | Reject::VersionBits
-        | Reject::LowDifficulty
-        | Reject::Duplicate => true,
-        Reject::RateLimited | Reject::Stale | Reject::NoPool | Reject::PoolLost => false,
     }
 }

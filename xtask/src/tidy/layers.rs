@@ -43,7 +43,17 @@ const LAYERS: [(&str, &[&str]); 24] = [
     ),
     (
         "fleet",
-        &["upstream", "policy", "room", "seats", "sink", "telemetry", "transport", "workers", "clock"],
+        &[
+            "upstream",
+            "policy",
+            "room",
+            "seats",
+            "sink",
+            "telemetry",
+            "transport",
+            "workers",
+            "clock",
+        ],
     ),
     (
         "session",

@@ -45,7 +45,7 @@ struct Api {
 #[derive(Clone, Copy, Debug)]
 struct Asker {
     who: Who,
-    from: SocketAddr,
+    from: IpAddr,
 }
 
 /// Whose ban, and for how long.
@@ -111,7 +111,7 @@ async fn let_in(State(api): State<Api>, mut request: Request, next: Next) -> Res
     let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
     // Without it the server is put together wrongly; then nobody is let in.
     let peer = peer.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)));
-    let from = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+    let from = peer.ip().to_canonical();
     match api.keys.admit(peer, request.headers()) {
         Ok(who) => {
             request.extensions_mut().insert(Asker { who, from });

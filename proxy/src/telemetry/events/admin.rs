@@ -1,6 +1,6 @@
 //! Events of the admin API: what somebody did by hand, and who was not let do it.
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 
 use loka_ops::said::Said;
 use tracing::{info, warn};
@@ -16,7 +16,7 @@ pub enum AdminEvent<'a> {
     Acted {
         /// By what he was let in: `loopback` or `token`.
         who: &'a str,
-        from: SocketAddr,
+        from: IpAddr,
         act: AdminAct,
         /// The session, worker, address, route or listener that it was about; empty: the process.
         on: &'a str,
@@ -24,7 +24,7 @@ pub enum AdminEvent<'a> {
         detail: &'a str,
     },
     /// Somebody was not let in.
-    Denied { from: SocketAddr, reason: AdminDenied },
+    Denied { from: IpAddr, reason: AdminDenied },
     /// A log level that was set by hand is over.
     LogLevelOver { level: &'a str },
 }
@@ -36,7 +36,7 @@ impl AdminEvent<'_> {
         match *self {
             Self::Acted { who, from, act, on, result, detail } => {
                 metrics.admin_acts.inc([act.label(), result.label()]);
-                let (on, detail, from) = (Said(on), Said(detail), from.ip());
+                let (on, detail) = (Said(on), Said(detail));
                 match result {
                     ActResult::Done => {
                         info!(target: AUDIT, who, %from, %act, %on, %result, %detail, "done by hand");
@@ -49,7 +49,7 @@ impl AdminEvent<'_> {
             Self::Denied { from, reason } => {
                 metrics.admin_denied.inc([reason.label()]);
                 if let Some(unlogged) = metrics.admin_log.admit() {
-                    let (remedy, from) = (reason.remedy(), from.ip());
+                    let remedy = reason.remedy();
                     warn!(target: AUDIT, %from, %reason, unlogged, remedy, "not let in to the admin API");
                 }
             }

@@ -39,16 +39,16 @@ impl AdminEvent<'_> {
                     ActResult::Done => AuditOutcome::Done,
                     ActResult::Refused => AuditOutcome::Refused,
                 };
-                let entry = entry(AuditKind::Admin, outcome).address(from).origin(who);
-                Some(entry.reason(act.label()).to(on).detail(detail))
+                let entry = entry(AuditKind::Admin, outcome).by(who).address(from).to(on);
+                Some(entry.reason(act.label()).detail(detail))
             }
-            // Whoever reaches the address can cause it at will.
+            // Whoever can reach the API can cause it at will: it has an allowance, as refused miners have.
             Self::Denied { from, reason } => {
-                let entry = entry(AuditKind::Refusal, AuditOutcome::Refused).address(from);
-                Some(entry.reason(reason.label()).detail("admin API"))
+                let entry = entry(AuditKind::AdminDenied, AuditOutcome::Refused).address(from);
+                Some(entry.reason(reason.label()))
             }
             Self::LogLevelOver { level } => {
-                Some(entry(AuditKind::Admin, AuditOutcome::Ended).reason("log_level").to(level))
+                Some(entry(AuditKind::Admin, AuditOutcome::Ended).reason("log_level").detail(level))
             }
         }
     }

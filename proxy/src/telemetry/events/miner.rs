@@ -8,6 +8,7 @@ use std::time::Duration;
 use loka_ops::said::Said;
 use tracing::{debug, info, trace, warn};
 
+use super::super::blame::Finding;
 use super::super::reasons::{CloseReason, Offence, RefuseReason, TlsFailure};
 use super::super::{Metrics, TraceRef};
 use super::{AUDIT, seconds};
@@ -182,13 +183,16 @@ fn closed(
     reason: CloseReason,
     after: Duration,
 ) {
-    let after_seconds = seconds(after);
+    let (after_seconds, Finding { blame, action }) = (seconds(after), reason.finding());
     let Some(remedy) = close_remedy(reason) else {
-        info!(listener, %peer, %reason, after_seconds, "miner gone");
+        info!(listener, %peer, %reason, %blame, %action, after_seconds, "miner gone");
         return;
     };
     if let Some(unlogged) = metrics.miner_log.admit() {
-        warn!(listener, %peer, %reason, after_seconds, unlogged, remedy, "miner gone");
+        warn!(
+            listener, %peer, %reason, %blame, %action, after_seconds, unlogged, remedy,
+            "miner gone"
+        );
     }
 }
 
@@ -198,8 +202,8 @@ fn refused(metrics: &Metrics, (listener, peer): (&str, SocketAddr), reason: Refu
         // A ban was told when it began; load balancers look whether the port is open, every few seconds.
         debug!(listener, %peer, %reason, "miner refused");
     } else if let Some(unlogged) = metrics.miner_log.admit() {
-        let remedy = refusal_remedy(reason);
-        warn!(listener, %peer, %reason, unlogged, remedy, "miner refused");
+        let (remedy, Finding { blame, action }) = (refusal_remedy(reason), reason.finding());
+        warn!(listener, %peer, %reason, %blame, %action, unlogged, remedy, "miner refused");
     }
 }
 
@@ -243,7 +247,8 @@ fn tls_failed(
 ) {
     if let Some(unlogged) = metrics.miner_log.admit() {
         let (detail, remedy) = (Said(detail), tls_remedy(reason));
-        warn!(listener, %peer, %reason, %detail, unlogged, remedy, "no TLS with a miner");
+        let Finding { blame, action } = reason.finding();
+        warn!(listener, %peer, %reason, %blame, %action, %detail, unlogged, remedy, "no TLS with a miner");
     }
 }
 

@@ -77,7 +77,7 @@ fn events_of_miners_are_counted_by_listener_and_reason() {
 
 #[test]
 fn what_is_done_by_hand_is_counted_by_kind_and_result() {
-    let from = SocketAddr::from(PEER);
+    let from = [10, 0, 0, 7].into();
     let acted = AdminEvent::Acted {
         who: "token",
         from,
