@@ -321,7 +321,7 @@ async fn a_pin_by_hand_leads_nowhere_that_the_allow_list_does_not_have() {
     let documents = pools.documents().await;
     let files = [("list.yaml", both.as_str())];
     let by = ["--allow-list", "list.yaml"];
-    let proxy = Process::start_by(&documents.text(), &files, &by).await;
+    let proxy = Process::start_given(&documents.text(), &files, &by).await;
     proxy.active("alpha").await;
     let mut miner = Client::logged_in(documents.port).await;
     fs::write(proxy.beside("list.yaml"), format!("pools:\n{}", entry(alpha))).expect("a file");
@@ -399,7 +399,7 @@ async fn a_drain_by_hand_ends_the_process_as_a_signal_does() {
 async fn a_log_level_by_hand_ends_by_itself() {
     let pools = Pools::start().await;
     let documents = pools.documents().await;
-    let proxy = Process::start_by(&documents.text(), &[], &["--log-level", "info"]).await;
+    let proxy = Process::start_given(&documents.text(), &[], &["--log-level", "info"]).await;
     let set = |level: &str, lasts: &str| Some(json!({"level": level, "for": lasts}));
     done(&proxy, "POST", "/v1/log-level", set("debug", "1h")).await;
     drop(Client::logged_in(documents.port).await);
@@ -442,7 +442,7 @@ async fn nobody_is_let_in_but_by_loopback_or_the_token() {
     let documents = pools.documents().await;
     let files = [("token", TOKEN)];
     let by = ["--admin-api", "0.0.0.0:0", "--admin-token-file", "token"];
-    let proxy = Process::start_by(&documents.text(), &files, &by).await;
+    let proxy = Process::start_given(&documents.text(), &files, &by).await;
     let local = SocketAddr::from(([127, 0, 0, 1], proxy.api().port()));
     let get = async |api, headers: &[(&str, &str)]| {
         ask_as(api, headers, "GET", "/v1/sessions", None).await
@@ -510,7 +510,7 @@ async fn nobody_is_let_in_but_by_loopback_or_the_token() {
 async fn off_loopback_without_a_token_file_nobody_is_let_in_and_a_short_token_does_not_start() {
     let pools = Pools::start().await;
     let documents = pools.documents().await;
-    let proxy = Process::start_by(&documents.text(), &[], &["--admin-api", "0.0.0.0:0"]).await;
+    let proxy = Process::start_given(&documents.text(), &[], &["--admin-api", "0.0.0.0:0"]).await;
     if let Some(own) = own_address() {
         let far = SocketAddr::new(own, proxy.api().port());
         let token = format!("Bearer {TOKEN}");

@@ -217,13 +217,13 @@ impl Process {
     }
 
     /// The same, which is started on `documents` with these arguments and files beside them.
-    pub async fn start_by(documents: &str, files: &[(&str, &str)], arguments: &[&str]) -> Self {
+    pub async fn start_given(documents: &str, files: &[(&str, &str)], arguments: &[&str]) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         for (name, text) in [(FILE, documents)].iter().chain(files) {
             fs::write(directory.path().join(name), text).expect("a file");
         }
         let arguments = [&["-f", FILE], arguments].concat();
-        let process = Self::spawn(directory, &arguments, &[]).await;
+        let process = Self::spawn(&[], directory, &arguments, &[]).await;
         process.logged("listening for miners").await;
         process
     }
@@ -232,7 +232,7 @@ impl Process {
     pub async fn start_in(documents: &str, arguments: &[&str], set: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         fs::write(directory.path().join(FILE), documents).expect("a file");
-        let process = Self::spawn(directory, &[&["-f", FILE], arguments].concat(), set).await;
+        let process = Self::spawn(&[], directory, &[&["-f", FILE], arguments].concat(), set).await;
         process.logged("listening for miners").await;
         process
     }
@@ -244,7 +244,7 @@ impl Process {
             fs::create_dir(directory.path().join(name)).expect("a directory");
         }
         fs::write(directory.path().join(MOUNTED).join("snapshot.json"), mounted).expect("a file");
-        Self::spawn(directory, &["--snapshot", MOUNTED, "--state", STATE], set).await
+        Self::spawn(&[], directory, &["--snapshot", MOUNTED, "--state", STATE], set).await
     }
 
     /// Runs `stratum-proxy ctl` against it, to its end.
