@@ -9,6 +9,7 @@
 )]
 
 mod allow_list;
+mod attack;
 mod bad_input;
 mod client;
 mod hostile_pool;
@@ -23,6 +24,8 @@ mod pod;
 mod pool_tls;
 mod protection;
 mod proxied;
+mod secrecy;
 mod soak;
 mod socks;
 mod tls;
+mod tls_outcomes;
