@@ -331,7 +331,7 @@ async fn no_secret_is_in_anything_that_is_written() {
     told_of(&mut written, "good", &site.text(), (&outside, false)).await;
     let control = [("STRATUM_SECRET_OUTSIDE_PASSWORD", "zq7-wrong-secret-7qz\u{7}")];
     told_of(&mut written, "control", &site.text(), (&control, true)).await;
-    proxy.apply(&site.text()).await;
+    proxy.apply(&site.text().replace("after: 1s", "after: 2s")).await;
     written.take_all_of("at the end", &proxy).await;
     proxy.signal("TERM").await;
     let (_, lines) = proxy.ended().await;
