@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, AtomicUsize};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,28 +17,33 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::Audited;
 use crate::books::{Books, Kept};
 use crate::clock::Clock;
 use crate::control::{self, AllowedPools, Answer, ConfigFeed, Offer, Offered, Ports, Shown};
 use crate::fleet::{Dedicated, FleetSeams, RouteOutput};
 use crate::listener::{ListenerSeams, ListenerTask, MinerCount, Orders, Port, firmware, leave};
-use crate::session::{Leave, MinerIds};
+use crate::policy::backoff::REBIND;
+use crate::room::Room;
+use crate::session::{Leave, MinerIds, Sessions};
 use crate::sink::ledger::Ledger;
 use crate::telemetry::reasons::DrainCause;
 use crate::telemetry::{ProcessEvent, Telemetry, TraceRef};
 use crate::transport::{Bind, Dial};
+use crate::upstream::at;
 use crate::workers::{Tasks, Workers};
 
+mod acts;
+mod memory;
 mod ports;
 mod routes;
 mod status;
 
+use self::acts::{ByHand, Order};
 use self::ports::{BoundPort, FailedPort, NewPorts};
 
+pub use self::acts::Hand;
 pub use self::status::StatusReader;
-
-/// How often a listener that could not be bound is tried again.
-const REBIND: Duration = Duration::from_secs(5);
 
 /// Miners are asked to leave over this part of the drain timeout, so that the rest is left for the slow ones.
 const DRAIN_SPREAD: f32 = 0.25;
@@ -68,6 +73,10 @@ pub struct Seams {
     pub seed: u64,
     /// The ledger: a new one, or one that goes on from an earlier process.
     pub books: Books,
+    /// The audit log, if there is one.
+    pub audit: Option<Audited>,
+    /// How many miners there is room for.
+    pub room: Room,
 }
 
 /// A running proxy.
@@ -76,6 +85,8 @@ pub struct App {
     shared: Arc<Shared>,
     stop: CancellationToken,
     drain: watch::Sender<Option<DrainOrder>>,
+    orders: mpsc::Sender<Order>,
+    telemetry: Telemetry,
     tasks: Tasks,
 }
 
@@ -89,8 +100,15 @@ struct DrainOrder {
 struct Shared {
     ledger: Arc<Ledger>,
     kept: Option<watch::Receiver<Kept>>,
+    audit: Option<Audited>,
+    room: Room,
+    /// Bytes of the jobs of all routes.
+    jobs: Arc<AtomicUsize>,
     clock: Clock,
     shown: Shown,
+    sessions: Arc<Sessions>,
+    /// Somebody asks by hand for a drain.
+    drain_asked: CancellationToken,
     /// Written when the configuration changes, read by status pages and drain.
     view: Mutex<View>,
 }
@@ -102,6 +120,7 @@ struct View {
     routes: Vec<(String, RouteOutput)>,
     listeners: Vec<ListenerView>,
     draining: Option<&'static str>,
+    by_hand: ByHand,
 }
 
 #[derive(Clone, Debug)]
@@ -157,6 +176,9 @@ struct Supervisor {
     firmware: Profiles,
     random: fastrand::Rng,
     leave: Option<Leave>,
+    /// What is asked for by hand, and what of it is in force.
+    orders: mpsc::Receiver<Order>,
+    by_hand: ByHand,
 }
 
 // === impl App ===
@@ -170,18 +192,23 @@ impl App {
         let ConfigFeed { first, offers, shown, allowed } = feed;
         let tasks = Tasks::default();
         let Books { ledger, kept } = seams.books.clone();
+        let (sessions, drain_asked) = (Arc::default(), CancellationToken::new());
+        let (clock, view, telemetry) = (seams.clock, Mutex::default(), seams.telemetry.clone());
+        let (audit, room, jobs) = (seams.audit.clone(), seams.room.clone(), Arc::default());
         let shared =
-            Arc::new(Shared { ledger, kept, clock: seams.clock, shown, view: Mutex::default() });
+            Shared { ledger, kept, audit, room, jobs, clock, shown, sessions, drain_asked, view };
+        let (shared, (orders, orders_out)) = (Arc::new(shared), acts::orders());
         let stop = CancellationToken::new();
         let (drain, drain_orders) = watch::channel(None);
-        let mut supervisor = Supervisor::new(seams, offers, allowed, Arc::clone(&shared), &tasks);
+        let inputs = (offers, orders_out);
+        let mut supervisor = Supervisor::new(seams, inputs, allowed, Arc::clone(&shared), &tasks);
         if let Some(first) = first {
             // Ports that cannot be had are looked at here, so that nothing is refused.
             drop(supervisor.apply(Offered { ports: Ports::Retry, ..first }).await);
             supervisor.started()?;
         }
         tasks.spawn(supervisor.run(stop.clone(), drain_orders));
-        Ok(Self { shared, stop, drain, tasks })
+        Ok(Self { shared, stop, drain, orders, telemetry, tasks })
     }
 
     /// Lets the miners go, waits for what is owed to them and by the pools, and ends. Within the drain timeout.
@@ -202,7 +229,7 @@ impl App {
 impl Supervisor {
     fn new(
         seams: Seams,
-        offers: mpsc::Receiver<Offer>,
+        (offers, orders): (mpsc::Receiver<Offer>, mpsc::Receiver<Order>),
         allowed: AllowedPools,
         shared: Arc<Shared>,
         tasks: &Tasks,
@@ -217,12 +244,15 @@ impl Supervisor {
             random: random.fork(),
             pool_ids: Arc::new(AtomicU32::new(1)),
             serials: FleetSeams::first_serials(seams.clock.now().unix),
+            jobs: Arc::clone(&shared.jobs),
         };
         let listening = ListenerSeams {
             clock: seams.clock,
             telemetry: seams.telemetry.clone(),
             ledger: Arc::clone(&shared.ledger),
             ids: Arc::new(MinerIds::new(random.u32(..))),
+            room: seams.room.clone(),
+            sessions: Arc::clone(&shared.sessions),
             tasks: tasks.clone(),
             workers: seams.workers.clone(),
             random: random.fork(),
@@ -242,6 +272,8 @@ impl Supervisor {
             firmware: Profiles::shipped(),
             random,
             leave: None,
+            orders,
+            by_hand: ByHand::default(),
         }
     }
 
@@ -263,6 +295,7 @@ impl Supervisor {
         loop {
             let rebind = self.seams.clock.now().instant + REBIND;
             let retry = !self.failed.is_empty() || !self.leaving.is_empty();
+            let level_over = self.by_hand.log_level_until;
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
@@ -279,8 +312,12 @@ impl Supervisor {
                     // Its source may have gone down meanwhile.
                     drop(answer.send(applied));
                 }
-                () = sleep_until(tokio::time::Instant::from_std(rebind)), if retry => {
+                Some(order) = self.orders.recv() => self.obey(order).await,
+                () = sleep_until(at(rebind)), if retry => {
                     self.retry().await;
+                }
+                () = sleep_until(at(level_over.unwrap_or(rebind))), if level_over.is_some() => {
+                    self.log_level_over();
                 }
             }
         }
@@ -314,14 +351,16 @@ impl Supervisor {
         self.rules.clone_from(&config.rules);
         self.apply_listeners(&config, ports).await;
         self.drop_routes(&config);
-        self.applied = Some(offered.clone());
+        let before = self.applied.replace(offered.clone());
+        self.forget_by_hand();
         {
             let mut view = self.shared.view.lock().unwrap_or_else(PoisonError::into_inner);
             view.applied_unix = u64::from(self.seams.clock.now().unix.0);
             view.applied = Some(offered.clone());
         }
         self.show(&config);
-        Ok(control::applied(&self.seams.telemetry, &offered))
+        let before = before.as_ref().map(|offered| &*offered.applied.config);
+        Ok(control::applied(&self.seams.telemetry, before, &offered))
     }
 
     /// What runs has a new name, and nothing else is new.
@@ -336,7 +375,9 @@ impl Supervisor {
         let mut waiting = Vec::new();
         for listener in &config.listeners {
             let listener = Arc::new(listener.clone());
-            if self.has_port(&listener) {
+            if self.by_hand.drained.contains_key(&listener.name) {
+                // Until it is resumed by hand.
+            } else if self.has_port(&listener) {
                 self.reorder(&listener);
             } else if let Some(bound) = ports.bound.remove(&listener.name) {
                 self.move_or_start(&listener, bound);
@@ -475,6 +516,9 @@ impl Supervisor {
             bound: match (failed, running) {
                 (Some(failed), _) => Err(failed.error.to_string()),
                 (None, Some(running)) => Ok(running.address),
+                (None, None) if self.by_hand.drained.contains_key(&listener.name) => {
+                    Err("drained by hand: stratum-proxy ctl resume takes miners again".into())
+                }
                 (None, None) => Err("not bound".into()),
             },
             miners: running.map(|running| running.miners.clone()),
@@ -487,8 +531,10 @@ impl Supervisor {
 
     async fn drain(&mut self, order: DrainOrder, stop: &CancellationToken) {
         let started = self.seams.clock.now().instant;
-        // What is offered from now on is refused by its not being answered.
+        // What is offered or ordered from now on is refused by its not being answered.
         self.offers.close();
+        self.orders.close();
+        while self.orders.try_recv().is_ok() {}
         while self.offers.try_recv().is_ok() {}
         let limit = self.applied.as_ref().map(|now| now.applied.config.drain.timeout_ms);
         let limit = limit.map(Duration::from_millis).unwrap_or_default();

@@ -10,6 +10,7 @@ use loka_ops::environment::Environment;
 use loka_proxy::args::{Args, Command, Document, Exit};
 use loka_proxy::check::check;
 use loka_proxy::config::Inputs;
+use loka_proxy::ctl::ctl;
 use loka_proxy::run::run;
 use loka_proxy::telemetry::catalogue;
 
@@ -21,6 +22,7 @@ fn main() -> ExitCode {
             let list = args.limits.allow_list.as_deref();
             check(&inputs, list, args.output, &Environment::read(), &mut io::stdout().lock())
         }
+        Command::Ctl(args) => ctl(&args, &mut io::stdout().lock(), &mut io::stderr().lock()),
         Command::Version => version(),
         Command::Docs { document: Document::Metrics } => print(&catalogue::markdown()),
     };

@@ -3,13 +3,15 @@
 //! It wires; whatever it wires decides.
 
 use std::io::{self, Write as _};
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use loka_ops::admin::Admin;
+use loka_api::overlay::PREFIX;
+use loka_ops::admin::{Admin, AdminError};
 use loka_ops::environment::Environment;
 use loka_ops::signals::{Signals, reload_on_hangup};
 use tokio::runtime::{Builder, Runtime};
@@ -17,8 +19,10 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin;
+use crate::admin::api::Keys;
 use crate::app::{App, Seams};
-use crate::args::{Exit, RunArgs, SnapshotArgs};
+use crate::args::{ADMIN_API, Exit, RunArgs, SnapshotArgs};
+use crate::audit::{self, AuditTo};
 use crate::books::{self, Books};
 use crate::clock::Clock;
 use crate::config::{Blame, ConfigError, Inputs};
@@ -27,6 +31,8 @@ use crate::control::{
     ReportSource, SnapshotSettings, StreamSettings, follow_allow_list, follow_files,
     follow_snapshots,
 };
+use crate::room::Room;
+use crate::telemetry::audit::AuditTap;
 use crate::telemetry::reasons::DrainCause;
 use crate::telemetry::{self, Telemetry};
 use crate::transport::Tcp;
@@ -67,7 +73,11 @@ fn exit_of(error: &anyhow::Error) -> Exit {
 }
 
 async fn serve(args: RunArgs, environment: Environment) -> anyhow::Result<Exit> {
-    let telemetry = telemetry::init(&args.log(), &environment)?;
+    let settings = args.audit.settings(&environment);
+    let tap = (settings.to != AuditTo::Off).then(Arc::<AuditTap>::default);
+    let telemetry = telemetry::init(&args.log(), &environment, tap.clone())?;
+    let (audit, keep_audit) =
+        tap.and_then(|tap| audit::keep(settings, tap, telemetry.clone())).unzip();
     let mut signals = Signals::listen().context("cannot listen for signals")?;
     let stop = CancellationToken::new();
     let (list, allowed) = allow_list(&args, &telemetry)?;
@@ -78,8 +88,11 @@ async fn serve(args: RunArgs, environment: Environment) -> anyhow::Result<Exit> 
         None => (Books::default(), None),
     };
     let admin = Admin::bind(args.admin).await?;
+    let keys = Keys::new(args.admin_token_file.clone(), Clock::System)?;
+    let api = admin_api(args.admin_api).await?;
     let threads = args.threads.unwrap_or_else(cores);
     let workers = Workers::start(threads, &stop).context("cannot start the session threads")?;
+    let room = Room::new(args.room());
     let seams = Seams {
         dial: Arc::new(Tcp),
         bind: Arc::new(Tcp),
@@ -89,6 +102,8 @@ async fn serve(args: RunArgs, environment: Environment) -> anyhow::Result<Exit> 
         address: args.bind,
         seed: fastrand::u64(..),
         books,
+        audit,
+        room: room.clone(),
     };
     let app = App::start(seams, feed).await?;
     let reload = Arc::new(Notify::new());
@@ -99,16 +114,44 @@ async fn serve(args: RunArgs, environment: Environment) -> anyhow::Result<Exit> 
     if let Some(keep) = keep {
         background.spawn(keep.run(stop.clone()));
     }
+    let status = app.status();
+    background.spawn(room.watch(move || status.memory().total(), stop.clone()));
+    if let Some(keep) = keep_audit {
+        background.spawn(keep.run(stop.clone()));
+    }
     if let Some(list) = list {
         background.spawn(list.run(stop.clone()));
     }
     let pages = admin::router(Arc::new(app.status()), telemetry.clone());
     background.spawn(admin.serve(pages, stop.clone()));
+    if let Some(api) = api {
+        let acts = admin::api::router(
+            Arc::new(app.hand()),
+            Arc::new(app.status()),
+            keys,
+            telemetry.clone(),
+        );
+        background.spawn(api.serve(acts, stop.clone()));
+    }
     let exit = until_stopped(&app, &mut signals).await;
     stop.cancel();
     background.join().await;
     flush(&telemetry).await;
     Ok(exit)
+}
+
+/// The admin API. That somebody else has the address which nobody asked for is no reason not to mine.
+async fn admin_api(wanted: Option<SocketAddr>) -> Result<Option<Admin>, AdminError> {
+    let bound = Admin::bind_as(("--admin-api", "admin API"), wanted.unwrap_or(ADMIN_API)).await;
+    match (bound, wanted) {
+        (Ok(api), _) => Ok(Some(api)),
+        (Err(error), Some(_)) => Err(error),
+        (Err(error), None) => {
+            let remedy = "give --admin-api an address of its own; until then stratum-proxy ctl cannot be used";
+            tracing::warn!(%error, remedy, "running without the admin API");
+            Ok(None)
+        }
+    }
 }
 
 /// What configurations come from.
@@ -139,12 +182,28 @@ fn source(
         let (files, feed) = follow_files(inputs, environment, allowed, telemetry.clone())?;
         return Ok((Source::Files(Box::new(files)), feed));
     };
+    ignored(&environment);
     let (follow, mut feed, pushed_to) = follow_snapshots(settings, telemetry.clone());
     let stream = stream_settings(&args.pod).map(|settings| {
         let telemetry = telemetry.clone();
         Box::new(ControlStream::new(settings, pushed_to, &mut feed, telemetry, Clock::System))
     });
     Ok((Source::Snapshots { follow: Box::new(follow), stream }, feed))
+}
+
+/// What a snapshot says was rendered elsewhere, and is one thing with its hash: nothing is set over it here.
+fn ignored(environment: &Environment) {
+    let variables: Vec<&str> = environment.names(PREFIX).collect();
+    if !variables.is_empty() {
+        let variables = variables.join(", ");
+        let remedy =
+            "edit the StratumProxy and the StratumPools; these variables are heeded with -f only";
+        tracing::warn!(
+            variables,
+            remedy,
+            "variables that set fields are not heeded with --snapshot"
+        );
+    }
 }
 
 fn snapshot_settings(args: &RunArgs, allowed: &AllowedPools) -> Option<SnapshotSettings> {
@@ -182,13 +241,20 @@ impl Source {
     }
 }
 
-/// Drains at the first signal, and stops at the second.
+/// Drains at the first signal, or when somebody asks for it by hand, and stops at the next signal.
 async fn until_stopped(app: &App, signals: &mut Signals) -> Exit {
-    let signal = signals.stop().await;
-    tracing::info!(signal, "asked to stop");
+    let cause = tokio::select! {
+        // Both come to the same.
+        biased;
+        signal = signals.stop() => {
+            tracing::info!(signal, "asked to stop");
+            DrainCause::Signal
+        }
+        () = app.drain_asked() => DrainCause::Hand,
+    };
     tokio::select! {
         biased;
-        () = app.drain(DrainCause::Signal) => Exit::Done,
+        () = app.drain(cause) => Exit::Done,
         signal = signals.stop() => {
             tracing::warn!(signal, "stopping at once: what is in flight is booked as unanswered or lost");
             app.stop().await;

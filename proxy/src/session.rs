@@ -20,6 +20,7 @@ use crate::telemetry::reasons::CloseReason;
 use crate::telemetry::{Telemetry, TraceRef};
 use crate::upstream::{PoolHandle, PoolId};
 
+mod card;
 mod driver;
 mod ids;
 mod memory;
@@ -30,7 +31,9 @@ mod switch;
 mod time;
 mod under_way;
 mod visitors;
+mod weight;
 
+pub(crate) use self::card::{Card, Facts, Numbers, SessionId, Sessions};
 pub(crate) use self::driver::{Session, SessionParts};
 pub(crate) use self::ids::MinerIds;
 pub(crate) use self::memory::Memory;
@@ -92,6 +95,10 @@ pub(crate) struct SessionContext {
     pub(crate) resumables: Resumables,
     pub(crate) memory: Memory,
     pub(crate) miners: AtomicUsize,
+    /// Bytes of buffers and of remembered shares, of all of them.
+    pub(crate) growth: AtomicUsize,
+    /// Of the whole process.
+    pub(crate) sessions: Arc<Sessions>,
     pub(crate) visitors: Visitors,
     pub(crate) switchboard: Switchboard,
 }
@@ -121,6 +128,7 @@ fn close_reason(close: Close) -> CloseReason {
         Close::ExtranonceExhausted => CloseReason::ExtranonceExhausted,
         Close::HandshakeTimeout => CloseReason::HandshakeTimeout,
         Close::Idle => CloseReason::Idle,
+        Close::Kicked => CloseReason::Kicked,
         Close::LayoutChanged => CloseReason::LayoutChanged,
         Close::ListenerRemoved => CloseReason::ListenerRemoved,
         Close::Malformed => CloseReason::TooManyMalformed,

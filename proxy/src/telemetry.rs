@@ -4,6 +4,8 @@
 //! It owns the registry and the exporter. It does not own state that can be read elsewhere (who is
 //! connected, the share ledger): `admin` reads that from its owner when asked.
 
+pub mod audit;
+pub mod blame;
 pub mod catalogue;
 pub mod events;
 mod init;
@@ -12,8 +14,10 @@ pub mod reasons;
 mod sampler;
 pub mod traces;
 
-pub use events::{Event, LedgerEvent, MinerEvent, PoolEvent, ProcessEvent, RouteEvent};
-pub use init::init;
+pub use events::{
+    AdminEvent, AuditEvent, Event, LedgerEvent, MinerEvent, PoolEvent, ProcessEvent, RouteEvent,
+};
+pub use init::{LogLevel, LogLevelError, init};
 pub(crate) use metrics::Labels;
 pub use metrics::Metrics;
 pub use traces::{TraceRef, Traces};
@@ -26,6 +30,7 @@ use std::time::{Duration, SystemTime};
 use loka_api::runtime_config::Observability;
 use tracing::subscriber::{NoSubscriber, with_default};
 
+use self::audit::AuditTap;
 use self::init::LogControl;
 
 /// Longest that the last spans may take on their way out.
@@ -54,6 +59,8 @@ struct Inner {
     /// Whether the environment settles the sampling ratio, so that the document may not.
     ratio_pinned: bool,
     log: Option<LogControl>,
+    /// If there is an audit log.
+    audit: Option<Arc<AuditTap>>,
 }
 
 // === impl Telemetry ===
@@ -66,12 +73,20 @@ impl Telemetry {
 
     fn with_traces(traces: Traces) -> Self {
         let metrics = Arc::new(Metrics::new(SystemTime::now()));
-        Self(Arc::new(Inner { metrics, traces, ratio_pinned: false, log: None }), Voice::Single)
+        Self(
+            Arc::new(Inner { metrics, traces, ratio_pinned: false, log: None, audit: None }),
+            Voice::Single,
+        )
     }
 
     /// Logs and counts what happened.
     pub fn emit<'a>(&self, event: impl Into<Event<'a>>) {
         let (event, metrics) = (event.into(), &self.0.metrics);
+        if let Some(audit) = &self.0.audit
+            && let Some(entry) = event.audited()
+        {
+            audit.record(entry);
+        }
         let is_said = match self.1 {
             Voice::Single => true,
             Voice::Crowd => event.is_routine() || metrics.crowd_log.admit().is_some(),
@@ -108,6 +123,19 @@ impl Telemetry {
             let ratio = tracing_sampling_ratio.as_deref().and_then(|text| text.parse().ok());
             self.0.traces.set_ratio(ratio.unwrap_or(SAMPLING_RATIO_DEFAULT));
         }
+    }
+
+    /// How much is logged; none where this process has not set up logs.
+    pub fn log_level(&self) -> Option<LogLevel> {
+        self.0.log.as_ref().map(LogControl::level)
+    }
+
+    /// Logs at another level, whatever flag and document say; without one, at theirs again.
+    ///
+    /// # Errors
+    /// If `level` is no level, or there are no logs.
+    pub fn log_by_hand(&self, level: Option<&str>) -> Result<(), LogLevelError> {
+        self.0.log.as_ref().ok_or(LogLevelError::NoLogs)?.by_hand(level)
     }
 
     /// Sends the spans that are queued. Blocks for at most five seconds; the runtime must still

@@ -23,6 +23,7 @@ use crate::work::{Now, Work};
 mod agreed;
 mod answers;
 mod handshake;
+mod memory;
 mod mining;
 mod placing;
 mod registry;
@@ -154,6 +155,8 @@ pub enum Close {
     HandshakeTimeout,
     /// No line for too long.
     Idle,
+    /// Whoever runs the proxy lets it go.
+    Kicked,
     /// The miner's extranonce does not fit the pool, and it cannot be told another: only a new subscription can follow.
     LayoutChanged,
     /// The configuration has no place for this miner any more.

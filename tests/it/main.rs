@@ -8,10 +8,17 @@
     reason = "a test that cannot go on says so"
 )]
 
+mod admin_api;
 mod allow_list;
+<<<<<<< HEAD
 mod attack;
+=======
+mod audit;
+>>>>>>> main
 mod bad_input;
 mod client;
+mod degradation;
+mod environment;
 mod hostile_pool;
 mod kept;
 mod live_changes;

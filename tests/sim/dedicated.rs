@@ -47,6 +47,18 @@ fn play<F: Future<Output = Farm>>(
     farm::play(site, MinerLinks::Whole, scenario)
 }
 
+/// The same with pools 100 ms away, which are so easy that a miner finds forty shares a second.
+fn play_easy<F: Future<Output = Farm>>(scenario: impl FnOnce(Farm) -> F) -> Outcome {
+    let latency = Duration::from_millis(100);
+    let conditions = Conditions { latency, ..Conditions::ORDINARY };
+    let easy = Difficulty::rounded(DIFFICULTY / 40.0).unwrap();
+    let settings =
+        pools().map(|pool| PoolSettings { difficulty: DifficultyPolicy::Fixed(easy), ..pool });
+    let rates = vec![RATE; MINERS];
+    let site = Site { seed: 7, conditions, settings, rates, change: Change(dedicated) };
+    farm::play(site, MinerLinks::Whole, scenario)
+}
+
 /// Pools' books and ours, and the miners were told what the pools said.
 pub(super) fn assert_miners_know_what_their_pools_said(outcome: &Outcome) {
     assert_books_agree(outcome);
@@ -109,14 +121,14 @@ fn a_pool_that_dies_is_left_by_each_miner_and_by_none_of_its_links() {
 /// finds more, nor once its route has moved on.
 #[test]
 fn a_pool_that_stops_answering_submits_holds_up_no_miner() {
-    let outcome = play(dedicated, async |mut farm| {
+    let outcome = play_easy(async |mut farm| {
         farm.mine_until(seconds(60)).await;
         let before = farm.pool(1).counts().accepted;
         farm.suffer(&Fault::WithholdVerdicts(0)).await;
         farm.mine_until(seconds(80)).await;
         let paid = farm.pool(1).counts().accepted - before;
-        // Some miners find their first share for the silent pool late in this; those who were heard mine elsewhere.
-        assert!(paid > 40, "{paid} shares in 20 s at the pool that answers");
+        // What is owed is bounded, so a miner that waited for the silent pool would be read no further within a second.
+        assert!(paid > 4000, "{paid} shares in 20 s at the pool that answers");
         farm.suffer(&Fault::Revive(0)).await;
         farm.mine_until(seconds(180)).await;
         farm
@@ -143,17 +155,9 @@ fn a_share_that_the_pool_refuses_is_refused_to_its_miner() {
     assert!(refused > 20, "{refused}");
 }
 
-/// A pool so far away, and so easy, that a miner finds several shares before the verdict of the first is back.
 #[test]
 fn shares_do_not_wait_for_the_verdict_of_the_one_before() {
-    let latency = Duration::from_millis(100);
-    let conditions = Conditions { latency, ..Conditions::ORDINARY };
-    let easy = Difficulty::rounded(DIFFICULTY / 40.0).unwrap();
-    let settings =
-        pools().map(|pool| PoolSettings { difficulty: DifficultyPolicy::Fixed(easy), ..pool });
-    let rates = vec![RATE; MINERS];
-    let site = Site { seed: 7, conditions, settings, rates, change: Change(dedicated) };
-    let outcome = farm::play(site, MinerLinks::Whole, async |mut farm| {
+    let outcome = play_easy(async |mut farm| {
         farm.mine_until(seconds(60)).await;
         farm
     });

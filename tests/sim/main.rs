@@ -17,6 +17,7 @@
 
 mod banks;
 mod changes;
+mod clock;
 mod crowd_steps;
 mod dedicated;
 mod differential;

@@ -40,6 +40,7 @@ pub struct Process {
     log: watch::Receiver<Vec<Value>>,
     directory: TempDir,
     admin: SocketAddr,
+    api: SocketAddr,
     /// Read the log, and what else is said; end with the process.
     _reader: JoinSet<()>,
 }
@@ -116,7 +117,16 @@ impl Process {
     pub async fn start_with(documents: &str, environment: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         fs::write(directory.path().join(FILE), documents).expect("a file");
-        let process = Self::spawn(directory, &["-f", FILE], environment).await;
+        let process = Self::spawn(&[], directory, &["-f", FILE], environment).await;
+        process.logged("listening for miners").await;
+        process
+    }
+
+    /// The same, by another program, which is to become the proxy: its arguments are followed by the proxy's binary and its.
+    pub async fn start_by(by: &[&str], documents: &str, environment: &[(&str, &str)]) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        fs::write(directory.path().join(FILE), documents).expect("a file");
+        let process = Self::spawn(by, directory, &["-f", FILE], environment).await;
         process.logged("listening for miners").await;
         process
     }
@@ -147,23 +157,39 @@ impl Process {
             fs::write(directory.path().join(name), "").expect("a file");
         }
         let arguments = [&["--snapshot", MOUNTED, "--state", STATE], further].concat();
-        Self::spawn(directory, &arguments, &[]).await
+        Self::spawn(&[], directory, &arguments, &[]).await
     }
 
     /// Runs it in its own directory and waits for its admin server.
-    async fn spawn(directory: TempDir, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(binary())
+    async fn spawn(
+        by: &[&str],
+        directory: TempDir,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let mut command = match by {
+            [program, rest @ ..] => {
+                let mut command = Command::new(program);
+                command.args(rest).arg(binary());
+                command
+            }
+            [] => Command::new(binary()),
+        };
+        command
             .args(["run", "--admin", "127.0.0.1:0", "--bind", "127.0.0.1", "--log-format", "json"])
             .args(arguments)
             .current_dir(directory.path())
             .env_clear()
             .env("STRATUM_LOG_LEVEL", "debug")
+            .env("STRATUM_ADMIN_API", "127.0.0.1:0")
             .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("the proxy starts");
+            .kill_on_drop(true);
+        for (name, _) in environment.iter().filter(|(_, value)| value.is_empty()) {
+            command.env_remove(name);
+        }
+        let mut child = command.spawn().expect("the proxy starts");
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let (lines, log) = watch::channel(Vec::new());
         let mut reader = JoinSet::new();
@@ -174,12 +200,64 @@ impl Process {
             log,
             directory,
             admin: SocketAddr::from(([127, 0, 0, 1], 0)),
+            api: SocketAddr::from(([127, 0, 0, 1], 0)),
             _reader: reader,
         };
-        let listening = process.logged("admin server listening").await;
-        let address = listening["address"].as_str().expect("an address");
-        process.admin = address.parse().expect("an address");
+        process.admin = process.listening("admin server").await;
+        process.api = process.listening("admin API").await;
         process
+    }
+
+    async fn listening(&self, server: &str) -> SocketAddr {
+        let listening = self.logged(&format!("{server} listening")).await;
+        listening["address"].as_str().and_then(|text| text.parse().ok()).expect("an address")
+    }
+
+    /// Where its admin API listens.
+    pub fn api(&self) -> SocketAddr {
+        self.api
+    }
+
+    /// The same, which is started on `documents` with these arguments and files beside them.
+    pub async fn start_by(documents: &str, files: &[(&str, &str)], arguments: &[&str]) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        for (name, text) in [(FILE, documents)].iter().chain(files) {
+            fs::write(directory.path().join(name), text).expect("a file");
+        }
+        let arguments = [&["-f", FILE], arguments].concat();
+        let process = Self::spawn(directory, &arguments, &[]).await;
+        process.logged("listening for miners").await;
+        process
+    }
+
+    /// The same with these variables as its environment; one that is empty is not there at all.
+    pub async fn start_in(documents: &str, arguments: &[&str], set: &[(&str, &str)]) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        fs::write(directory.path().join(FILE), documents).expect("a file");
+        let process = Self::spawn(directory, &[&["-f", FILE], arguments].concat(), set).await;
+        process.logged("listening for miners").await;
+        process
+    }
+
+    /// Starts it as a pod of the operator on a mounted snapshot, with these variables as its environment.
+    pub async fn start_pod_in(mounted: &str, set: &[(&str, &str)]) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        for name in [MOUNTED, STATE] {
+            fs::create_dir(directory.path().join(name)).expect("a directory");
+        }
+        fs::write(directory.path().join(MOUNTED).join("snapshot.json"), mounted).expect("a file");
+        Self::spawn(directory, &["--snapshot", MOUNTED, "--state", STATE], set).await
+    }
+
+    /// Runs `stratum-proxy ctl` against it, to its end.
+    pub async fn ctl(&self, arguments: &[&str]) -> Ended {
+        let api = self.api.to_string();
+        run_to_end(&[&["ctl", "--api", &api], arguments].concat(), &[]).await
+    }
+
+    /// A file beside its documents.
+    pub fn beside(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
     }
 
     /// Replaces the mounted snapshot.

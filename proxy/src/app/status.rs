@@ -6,17 +6,22 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use loka_api::control::{self, Report};
 use loka_stratum::job::PoolContext;
 
+use super::acts::{ByHand, Pin, has};
 use super::{App, ListenerView, Shared};
 use crate::admin::status::{
-    ConfigStatus, DedicatedStatus, LedgerStatus, ListenerStatus, PoolStatus, RefusedStatus,
-    RouteStatus, Status, StatusSource, StreamStatus,
+    AuditStatus, ConfigStatus, DedicatedStatus, DescriptorStatus, LedgerStatus, ListenerStatus,
+    MemoryAccounts, MemoryStatus, PinStatus, PoolStatus, RefusedStatus, RoomStatus, RouteStatus,
+    Status, StatusSource, StreamStatus,
 };
+use crate::audit::Audited;
 use crate::books::Kept;
 use crate::control::{Offered, Shown, StreamState};
 use crate::fleet::{PoolView, RouteOutput};
 use crate::listener::MinerCount;
+use crate::room::{Lack, MemoryUse, RoomView};
 use crate::sink::ledger::LedgerSnapshot;
-use crate::telemetry::reasons::PoolState;
+use crate::telemetry::audit::AuditCounts;
+use crate::telemetry::reasons::{PoolState, RefuseReason};
 
 /// A reader of the running proxy's state.
 #[derive(Clone, Debug)]
@@ -33,8 +38,16 @@ impl App {
 
 // === impl StatusReader ===
 
+impl StatusReader {
+    pub(super) fn shared(&self) -> &Shared {
+        &self.0
+    }
+}
+
 impl StatusSource for StatusReader {
     fn status(&self) -> Status {
+        // Before the view is locked, which it looks at as well.
+        let room = self.room();
         let view = self.0.view.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.0.clock.now().instant;
         Status {
@@ -45,10 +58,19 @@ impl StatusSource for StatusReader {
                 .unwrap_or_default(),
             config: self.config(view.applied.as_ref(), view.applied_unix),
             listeners: view.listeners.iter().map(|view| listener_status(view, now)).collect(),
-            routes: view.routes.iter().map(|(name, out)| route_status(name, out, now)).collect(),
+            routes: view
+                .routes
+                .iter()
+                .map(|(name, out)| RouteStatus {
+                    pinned_by_hand: pin_status(&view.by_hand, view.applied.as_ref(), name),
+                    ..route_status(name, out, now)
+                })
+                .collect(),
             work: self.0.ledger.time().snapshot(now),
             blocks: self.0.ledger.blocks().last(),
             ledger: self.0.kept.as_ref().map(|kept| ledger_status(&kept.borrow(), now)),
+            audit: self.0.audit.as_ref().map(audit_status),
+            room,
             draining: view.draining.map(str::to_owned),
         }
     }
@@ -79,6 +101,24 @@ impl StatusReader {
             applied_at,
             refused,
             stream,
+        }
+    }
+
+    fn room(&self) -> RoomStatus {
+        let RoomView { memory, descriptors, resident, open, reserved, lack } = self.0.room.view();
+        let MemoryUse { sessions, jobs, queues, tables, audit } = self.memory();
+        let accounted = MemoryAccounts { sessions, jobs, queues, tables, audit };
+        RoomStatus {
+            memory: MemoryStatus {
+                budget_bytes: memory,
+                resident_bytes: resident,
+                accounted_bytes: accounted,
+            },
+            descriptors: DescriptorStatus { limit: descriptors, open, reserved },
+            refusing_for: lack.map(|lack| match lack {
+                Lack::Descriptors => RefuseReason::Descriptors,
+                Lack::Memory => RefuseReason::Memory,
+            }),
         }
     }
 
@@ -117,6 +157,18 @@ fn ledger_status(kept: &Kept, now: Instant) -> LedgerStatus {
     }
 }
 
+fn audit_status(audit: &Audited) -> AuditStatus {
+    let AuditCounts { written, summarised, lost, queued, queued_bytes: _ } = audit.counts();
+    AuditStatus {
+        to: audit.to().to_owned(),
+        written,
+        summarised,
+        lost,
+        queued,
+        error: audit.error(),
+    }
+}
+
 fn stream_status(state: &StreamState) -> StreamStatus {
     let StreamState { is_up, since, address, last_error } = state;
     StreamStatus {
@@ -143,6 +195,15 @@ fn listener_status(view: &ListenerView, now: Instant) -> ListenerStatus {
     }
 }
 
+/// A pin by hand, and whether the configuration has its pool.
+fn pin_status(by_hand: &ByHand, offered: Option<&Offered>, route: &str) -> Option<PinStatus> {
+    let Pin { pool, since } = by_hand.pins.get(route)?;
+    let routes = offered.map(|offered| &offered.applied.config.routes);
+    let config = routes.into_iter().flatten().find(|known| known.name == route);
+    let is_missing = !config.is_some_and(|route| has(route, pool));
+    Some(PinStatus { pool: pool.clone(), since: *since, is_missing })
+}
+
 fn route_status(name: &str, output: &RouteOutput, now: Instant) -> RouteStatus {
     let view = output.view.borrow();
     let (miners, up) = output.crowd.count();
@@ -150,6 +211,7 @@ fn route_status(name: &str, output: &RouteOutput, now: Instant) -> RouteStatus {
         name: name.to_owned(),
         active_pool: view.active.as_deref().map(str::to_owned),
         epoch: view.epoch.0,
+        pinned_by_hand: None,
         rollout_percent: view.rollout_percent,
         rolled_back: view.rolled_back,
         dedicated: (miners > 0).then_some(DedicatedStatus { miners: miners as u64, up: up as u64 }),

@@ -4,12 +4,11 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use loka_stratum::downstream::{
-    Downstream, Event, Forward, HandOver, Input, Outbox, Registry as _, Remains, SessionToken,
-    Ticket, View,
+    Close, Downstream, Event, Forward, HandOver, Input, Outbox, Registry as _, Remains,
+    SessionToken, Ticket, View,
 };
 use loka_stratum::frame::FrameError;
 use loka_stratum::types::LaneId;
@@ -17,7 +16,7 @@ use loka_stratum::work::Now;
 use tokio::sync::watch;
 use tokio::time::{sleep_until, timeout};
 
-use super::resumable::Claim;
+use super::card::{Listed, Summons};
 use super::shared::Shared;
 use super::switch::{Asked, Former};
 use super::time::Spending;
@@ -75,7 +74,7 @@ pub(crate) struct Session {
     pub(super) asked: Asked,
     pub(super) former: Option<Box<Former>>,
     pub(super) spending: Spending,
-    wire: Wire,
+    pub(super) wire: Wire,
     pub(super) machine: Downstream,
     /// Among those of the route that feeds it.
     seats: Arc<Seats>,
@@ -94,8 +93,12 @@ pub(crate) struct Session {
     pub(super) invalid: u8,
     /// Since when the socket has not taken all: in seconds from `opened`, and one. 0: it has.
     unread_since: u32,
-    /// How it is told that its miner has come back elsewhere, once that could.
-    claim: Option<Arc<Claim>>,
+    /// Its part of the listener's growth.
+    pub(super) growth: u32,
+    /// What is seen of it, and how it is asked to go.
+    pub(super) card: Listed,
+    /// Its miner may come back elsewhere, and would find it.
+    is_known: bool,
 }
 
 /// Whether a miner is kept from sending too fast.
@@ -108,7 +111,7 @@ enum Pause {
 
 /// What woke a session.
 enum Wake {
-    Claimed,
+    Summoned(Summons),
     Feed(Result<(), watch::error::RecvError>),
     HandedOver(Ticket, HandOver),
     Io(io::Result<Progress>),
@@ -142,6 +145,8 @@ impl Session {
             (feed.pace, feed.line_bytes_max, Arc::clone(&feed.seats), feed.generation, spending)
         };
         let seat = seats.take();
+        let card = context.sessions.enter(&context.listener, peer.address, now.unix);
+        card.routed(&feed.borrow().route);
         Self {
             seats,
             seat,
@@ -157,7 +162,9 @@ impl Session {
             visit: Visit::Greeting,
             invalid: 0,
             unread_since: 0,
-            claim: None,
+            growth: 0,
+            card,
+            is_known: false,
             context,
             feed,
             generation,
@@ -203,11 +210,11 @@ impl Session {
             tokio::task::yield_now().await;
             return Wake::Timer;
         }
-        let Self { feed, wire, under_way, claim, .. } = self;
+        let Self { feed, wire, under_way, card, .. } = self;
         tokio::select! {
             // Whoever wants this session's place stands still; then work, then what a miner waits for.
             biased;
-            () = poll_fn(|cx| poll_raised(claim.as_deref(), cx)) => Wake::Claimed,
+            summons = poll_fn(|cx| card.poll_summons(cx)) => Wake::Summoned(summons),
             changed = feed.changed() => Wake::Feed(changed),
             (ticket, result) = poll_fn(|cx| under_way.poll(cx)) => Wake::HandedOver(ticket, result),
             progress = poll_fn(|cx| wire.poll(cx, interest)) => Wake::Io(progress),
@@ -226,6 +233,7 @@ impl Session {
             let verdict = self.step_into(wake, out);
             let sent = self.wire.send(&out.wire);
             out.wire.clear();
+            self.weigh();
             verdict?;
             sent.map_err(|_| CloseReason::ConnectionLost)?;
             self.read_in_time()
@@ -291,7 +299,12 @@ impl Session {
             self.machine_step(feed, now, Input::HandedOver(ticket, HandOver::Unanswered), out)?;
         }
         match wake {
-            Wake::Claimed => return Err(CloseReason::Superseded),
+            Wake::Summoned(Summons::GiveWay) => return Err(CloseReason::Superseded),
+            Wake::Summoned(Summons::Leave) => {
+                self.left = true;
+                let leave = Input::Leave { reason: Close::Kicked, after: Duration::ZERO };
+                self.machine_step(feed, now, leave, out)?;
+            }
             Wake::Feed(changed) => {
                 changed.map_err(|_| CloseReason::Stopped)?;
                 self.machine_step(feed, now, Input::Work, out)?;
@@ -322,6 +335,7 @@ impl Session {
             self.seat = self.seats.take();
             self.seat.measured(rate);
             self.seat.identify(self.machine.miner_id());
+            self.card.routed(&feed.route);
         }
     }
 
@@ -376,21 +390,28 @@ impl Session {
         let mut credited = false;
         for event in out.events.drain(..) {
             match event {
-                Event::Difficulty(_) => self.remember(now.instant),
+                Event::Difficulty(difficulty) => {
+                    self.remember(now.instant);
+                    self.card.difficulty(difficulty.as_f64());
+                }
                 Event::BelowPool(_) => credited = true,
                 _ => {}
             }
             self.observe(feed, now, event);
         }
         if out.forward.is_some() || credited {
-            self.seat.measured(self.machine.work_per_second(now));
+            let rate = self.machine.work_per_second(now);
+            self.seat.measured(rate);
+            self.card.rate(rate);
         }
         if self.seat.miner() != self.machine.miner_id() {
             self.seat.identify(self.machine.miner_id());
         }
-        if self.claim.is_none() {
-            let token = self.machine.session();
-            self.claim = token.map(|token| self.context.resumables.began(token));
+        if !self.is_known
+            && let Some(token) = self.machine.session()
+        {
+            self.context.resumables.began(token, &self.card);
+            self.is_known = true;
         }
         if let Some(forward) = out.forward.take() {
             self.forward(feed, now, forward);
@@ -446,7 +467,7 @@ impl Session {
     fn leave_behind(&mut self, reason: CloseReason) {
         let now = self.context.clock.now().instant;
         self.remember(now);
-        if self.claim.take().is_some()
+        if std::mem::take(&mut self.is_known)
             && let Some(token) = self.machine.session()
         {
             self.context.resumables.ended(token);
@@ -472,6 +493,7 @@ impl Session {
 
     fn end(&mut self, reason: CloseReason) {
         let now = self.context.clock.now().instant;
+        self.weigh_nothing();
         self.spent(now);
         if let Some(offence) = offence(reason) {
             self.context.offended(self.peer.address, offence);
@@ -508,6 +530,7 @@ fn may_come_back(reason: CloseReason) -> bool {
         | CloseReason::ConnectionLost
         | CloseReason::Idle
         | CloseReason::HandshakeTimeout
+        | CloseReason::Kicked
         | CloseReason::LayoutChanged
         | CloseReason::LineTooLong
         | CloseReason::MinerLeft
@@ -543,6 +566,7 @@ const fn offence(reason: CloseReason) -> Option<Offence> {
         | CloseReason::ExtranonceExhausted
         | CloseReason::HandshakeTimeout
         | CloseReason::Idle
+        | CloseReason::Kicked
         | CloseReason::LayoutChanged
         | CloseReason::ListenerRemoved
         | CloseReason::MinerLeft
@@ -554,11 +578,6 @@ const fn offence(reason: CloseReason) -> Option<Offence> {
         | CloseReason::TlsOnPlainPort
         | CloseReason::TooManySubmits => None,
     }
-}
-
-/// Until the session is to give way; never while its miner has no name for it.
-fn poll_raised(claim: Option<&Claim>, cx: &mut Context<'_>) -> Poll<()> {
-    claim.map_or(Poll::Pending, |claim| claim.poll_raised(cx))
 }
 
 /// What a session sees at one moment.

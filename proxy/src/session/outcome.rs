@@ -18,6 +18,7 @@ use crate::policy::visitors::Visit;
 use crate::sink::blocks::{BlockOnItsWay, Found};
 use crate::sink::ledger::{Lost, Row, RowKey, Unanswered};
 use crate::telemetry::MinerEvent;
+use crate::telemetry::blame::{Blame, of_share};
 use crate::telemetry::traces::{HandshakeTrace, ShareOutcome, ShareTrace};
 use crate::upstream::{Handoff, PoolId, Sequel, ShareRecord, give_up};
 
@@ -78,7 +79,8 @@ impl Session {
 
     fn due(&mut self, feed: &Feed, now: Now, ticket: Ticket, share: Box<VerifiedShare>) {
         let block = share.block_candidate().then(|| self.block_found(feed, now, &share));
-        self.valid();
+        self.valid(now, &share);
+        self.card.due();
         let (answer, answered) = oneshot::channel();
         let known = match feed.answers {
             Answers::WhenWritten => Known::Handed,
@@ -135,14 +137,15 @@ impl Session {
     }
 
     /// A share was valid: whoever finds such is a miner.
-    fn valid(&mut self) {
+    fn valid(&mut self, now: Now, share: &VerifiedShare) {
         self.credited += 1;
+        self.card.accepted(now.unix, share.credited().as_f64());
         self.invalid = 0;
         self.come_to(Visit::Credited);
     }
 
     fn below_pool(&mut self, feed: &Feed, now: Now, share: &VerifiedShare) {
-        self.valid();
+        self.valid(now, share);
         let row = self.row(feed, Some(share.job().source));
         let credited = share.credited().as_f64();
         row.below_pool_difficulty(credited);
@@ -150,11 +153,12 @@ impl Session {
     }
 
     fn refused(&mut self, feed: &Feed, now: Now, reject: Reject, source: Option<SourceId>) {
-        if is_its_own(reject) {
+        if of_share(reject).blame == Blame::Miner {
             self.invalid = self.invalid.saturating_add(1);
         }
         let row = self.row(feed, source);
         row.rejected(reject);
+        self.card.refused();
         self.trace(&row, now, ShareOutcome::Refused(reject.label()), 0.0);
         self.context.telemetry.emit(MinerEvent::ShareRefused {
             listener: &self.context.listener,
@@ -187,6 +191,8 @@ impl Session {
     fn handshake_done(&self, now: Now) {
         let (listener, peer) = (&*self.context.listener, self.peer.address);
         let user_agent = self.machine.user_agent().unwrap_or_default();
+        let worker = self.machine.worker().map_or("", |worker| worker.as_str());
+        self.card.named(worker, user_agent);
         let telemetry = &self.context.telemetry;
         telemetry.traces().handshake(HandshakeTrace {
             connection: self.peer.trace,
@@ -199,7 +205,7 @@ impl Session {
         telemetry.emit(MinerEvent::HandshakeDone {
             listener,
             peer,
-            worker: self.machine.worker().map_or("", |worker| worker.as_str()),
+            worker,
             user_agent,
             after: now.instant.saturating_duration_since(self.opened),
             trace: self.peer.trace,
@@ -233,21 +239,5 @@ impl Session {
             outcome,
             difficulty,
         });
-    }
-}
-
-/// Whether a share is refused for what its miner did, and not for what pools, the network or we did.
-const fn is_its_own(reject: Reject) -> bool {
-    match reject {
-        Reject::Malformed
-        | Reject::NotSubscribed
-        | Reject::Unauthorized
-        | Reject::UnknownJob
-        | Reject::Extranonce2Size
-        | Reject::NTimeOutOfRange
-        | Reject::VersionBits
-        | Reject::LowDifficulty
-        | Reject::Duplicate => true,
-        Reject::RateLimited | Reject::Stale | Reject::NoPool | Reject::PoolLost => false,
     }
 }

@@ -3,12 +3,12 @@
 //! A listener has one table. What a session leaves is taken from it once, so two connections never have the same session.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use loka_stratum::downstream::{Resumable, Resume, SessionToken};
+
+use super::card::Card;
 
 /// How long what a session left is kept: cgminer sends its shares again for two minutes, and no job is worked on for
 /// longer than this. Its ids stay its own as long.
@@ -24,36 +24,28 @@ pub(crate) struct Resumables {
     table: Mutex<Table>,
 }
 
-/// How a session is told to give way.
-#[derive(Debug, Default)]
-pub(super) struct Claim {
-    raised: AtomicBool,
-    /// Contended by a session and the one that wants its place, once.
-    waker: Mutex<Option<Waker>>,
-}
-
 #[derive(Debug, Default)]
 struct Table {
     /// Looked up only.
     known: HashMap<SessionToken, Known>,
     /// When each of those that have ended is given up, soonest first. One that was resumed is still named here.
     ended: VecDeque<(Instant, SessionToken)>,
+    /// Of what has ended and is still kept.
+    bytes: usize,
 }
 
 #[derive(Debug)]
 enum Known {
     Ended { until: Instant, session: Box<Resumable> },
-    Live(Arc<Claim>),
+    Live(Arc<Card>),
 }
 
 // === impl Resumables ===
 
 impl Resumables {
-    /// A session is up under this name.
-    pub(super) fn began(&self, token: SessionToken) -> Arc<Claim> {
-        let claim = Arc::<Claim>::default();
-        self.lock().known.insert(token, Known::Live(Arc::clone(&claim)));
-        claim
+    /// A session is up under this name, and is told by its card to give way.
+    pub(super) fn began(&self, token: SessionToken, card: &Arc<Card>) {
+        self.lock().known.insert(token, Known::Live(Arc::clone(card)));
     }
 
     /// A session that may not be resumed has ended.
@@ -65,6 +57,7 @@ impl Resumables {
     pub(super) fn keep(&self, now: Instant, session: Box<Resumable>) {
         let (token, until) = (session.token(), now + KEPT_FOR);
         let mut table = self.lock();
+        table.bytes += session.bytes();
         table.known.insert(token, Known::Ended { until, session });
         table.ended.push_back((until, token));
     }
@@ -74,10 +67,13 @@ impl Resumables {
         let Some(token) = SessionToken::parse(name) else { return Resume::Unknown };
         let mut table = self.lock();
         match table.known.remove(&token) {
-            Some(Known::Ended { until, session }) if now < until => Resume::Ready(session),
-            Some(Known::Live(claim)) => {
-                claim.raise();
-                table.known.insert(token, Known::Live(claim));
+            Some(Known::Ended { until, session }) if now < until => {
+                table.bytes = table.bytes.saturating_sub(session.bytes());
+                Resume::Ready(session)
+            }
+            Some(Known::Live(card)) => {
+                card.claim();
+                table.known.insert(token, Known::Live(card));
                 Resume::Busy
             }
             Some(ended @ Known::Ended { .. }) => {
@@ -102,39 +98,23 @@ impl Resumables {
             if table.known.get(&token).is_some_and(is_this)
                 && let Some(Known::Ended { session, .. }) = table.known.remove(&token)
             {
+                table.bytes = table.bytes.saturating_sub(session.bytes());
                 given_up.push(*session);
             }
         }
         given_up
     }
 
+    /// Bytes of the table and of what it keeps.
+    pub(crate) fn bytes(&self) -> usize {
+        let table = self.lock();
+        let known = table.known.capacity() * (size_of::<(SessionToken, Known)>() + 1);
+        let ended = table.ended.capacity() * size_of::<(Instant, SessionToken)>();
+        known + ended + table.bytes
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-// === impl Claim ===
-
-impl Claim {
-    /// Until somebody wants the session's place.
-    pub(super) fn poll_raised(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.raised.load(Ordering::Acquire) {
-            return Poll::Ready(());
-        }
-        match &mut *waker {
-            Some(waker) => waker.clone_from(cx.waker()),
-            none => *none = Some(cx.waker().clone()),
-        }
-        Poll::Pending
-    }
-
-    fn raise(&self) {
-        let mut waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner);
-        self.raised.store(true, Ordering::Release);
-        if let Some(waker) = waker.take() {
-            waker.wake();
-        }
     }
 }
 

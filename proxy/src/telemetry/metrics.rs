@@ -38,6 +38,9 @@ const MINER_LINES_PER_SECOND: u32 = 10;
 /// Log lines about pool connections of which each miner has its own.
 const CROWD_LINES_PER_SECOND: u32 = 10;
 
+/// Log lines about strangers at the admin API.
+const ADMIN_LINES_PER_SECOND: u32 = 2;
+
 /// Log lines about blocks.
 const BLOCK_LINES_PER_SECOND: u32 = 10;
 
@@ -45,11 +48,15 @@ const BLOCK_LINES_PER_SECOND: u32 = 10;
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
+    pub(super) admin_acts: Series<2, Counter>,
+    pub(super) admin_denied: Series<1, Counter>,
+    pub(super) audit_write_failures: Counter,
     pub(super) config_apply: Series<1, Counter>,
     pub(super) job_delivery: Histogram,
     pub(super) jobs_received: Series<3, Counter>,
     pub(super) ledger_keep_failures: Counter,
     pub(super) listener_failures: Series<1, Counter>,
+    pub(super) miner_accept_failures: Series<1, Counter>,
     pub(super) miner_bans: Series<2, Counter>,
     pub(super) miner_closed: Series<2, Counter>,
     pub(super) miner_coinbase_too_long: Series<2, Counter>,
@@ -83,6 +90,8 @@ pub struct Metrics {
     pub(super) block_log: Throttle,
     /// Lines about the connections of single miners.
     pub(super) crowd_log: Throttle,
+    /// Lines about strangers at the admin API.
+    pub(super) admin_log: Throttle,
 }
 
 // === impl Metrics ===
@@ -96,14 +105,21 @@ impl Metrics {
         let ledger_keep_failures = Counter::default();
         let (name, help) = (names::LEDGER_KEEP_FAILURES.name, names::LEDGER_KEEP_FAILURES.help);
         registry.register(name, help, ledger_keep_failures.clone());
+        let audit_write_failures = Counter::default();
+        let (name, help) = (names::AUDIT_WRITE_FAILURES.name, names::AUDIT_WRITE_FAILURES.help);
+        registry.register(name, help, audit_write_failures.clone());
         let build = (&names::BUILD, env!("CARGO_PKG_VERSION"));
         register_constants(&mut registry, build, (&names::PROCESS_START, started));
         Self {
+            admin_acts: Series::counts(&mut registry, &names::ADMIN_ACTS),
+            admin_denied: Series::counts(&mut registry, &names::ADMIN_DENIED),
+            audit_write_failures,
             config_apply: Series::counts(&mut registry, &names::CONFIG_APPLY),
             job_delivery,
             jobs_received: Series::counts(&mut registry, &names::JOBS_RECEIVED),
             ledger_keep_failures,
             listener_failures: Series::counts(&mut registry, &names::LISTENER_FAILURES),
+            miner_accept_failures: Series::counts(&mut registry, &names::MINER_ACCEPT_FAILURES),
             miner_bans: Series::counts(&mut registry, &names::MINER_BANS),
             miner_closed: Series::counts(&mut registry, &names::MINER_CLOSED),
             miner_coinbase_too_long: Series::counts(&mut registry, &names::MINER_COINBASE_TOO_LONG),
@@ -137,6 +153,7 @@ impl Metrics {
             miner_log: Throttle::per_second(MINER_LINES_PER_SECOND),
             block_log: Throttle::per_second(BLOCK_LINES_PER_SECOND),
             crowd_log: Throttle::per_second(CROWD_LINES_PER_SECOND),
+            admin_log: Throttle::per_second(ADMIN_LINES_PER_SECOND),
             registry,
         }
     }

@@ -22,12 +22,16 @@ labels! {
         Banned => "banned",
         /// The listener has as many miners as its limits allow.
         ConnectionLimit => "connection_limit",
+        /// Nearly as many descriptors are open as there may be.
+        Descriptors => "descriptors",
         /// It ended before the load balancer's header did.
         Disconnected => "disconnected",
         /// The proxy is on its way out.
         Draining => "draining",
         /// The listener has as many handshakes under way as its limits allow.
         Handshakes => "handshakes",
+        /// The memory budget is nearly used up.
+        Memory => "memory",
         /// No pool, and `onNoPool` says to let miners go.
         NoPool => "no_pool",
         /// The load balancer's header did not come in time.
@@ -76,6 +80,8 @@ labels! {
         Http => "http",
         /// No line for longer than the idle timeout.
         Idle => "idle",
+        /// Whoever runs the proxy has let it go.
+        Kicked => "kicked",
         /// The route's pools need another split of the extranonce, which only a new subscribe can bring.
         LayoutChanged => "layout_changed",
         /// A line longer than the limit.
@@ -312,10 +318,68 @@ labels! {
 labels! {
     /// Who asked for the drain.
     DrainCause {
+        /// Somebody by hand.
+        Hand => "hand",
         /// The document.
         Requested => "requested",
         /// SIGTERM or SIGINT.
         Signal => "signal",
+    }
+}
+
+labels! {
+    /// What can be done by hand.
+    AdminAct {
+        /// An address is refused for a time.
+        Ban => "ban",
+        /// The proxy lets its miners go, and ends.
+        Drain => "drain",
+        /// A listener lets its miners go, and takes no others.
+        DrainListener => "drain_listener",
+        /// A session, or those of a worker, let their miner go.
+        Kick => "kick",
+        /// More is logged, or less, for a time.
+        LogLevel => "log_level",
+        /// As much is logged as before.
+        LogLevelBack => "log_level_back",
+        /// An address is let in again.
+        Pardon => "pardon",
+        /// A route mines on one pool before all others.
+        Pin => "pin",
+        /// A listener that was drained takes miners again.
+        Resume => "resume",
+        /// A route mines as its configuration says.
+        Unpin => "unpin",
+    }
+}
+
+labels! {
+    /// What became of an act.
+    ActResult {
+        /// As asked.
+        Done => "done",
+        /// Nothing was changed.
+        Refused => "refused",
+    }
+}
+
+labels! {
+    /// Why somebody was not let in to the admin API.
+    AdminDenied {
+        /// From loopback, by a name that is not of loopback: a browser that was led there.
+        ForeignHost => "foreign_host",
+        /// A page of somewhere else asks.
+        ForeignOrigin => "foreign_origin",
+        /// No token, and not from loopback.
+        NoToken => "no_token",
+        /// A token, and the proxy has none that it could be.
+        NoTokenFile => "no_token_file",
+        /// The file of the token cannot be read, or holds none that is long enough.
+        TokenFile => "token_file",
+        /// Too many wrong ones from this address.
+        TooMany => "too_many",
+        /// Another token than ours.
+        WrongToken => "wrong_token",
     }
 }
 
@@ -326,6 +390,34 @@ labels! {
         Applied => "applied",
         /// Invalid: the last good one stays.
         Refused => "refused",
+    }
+}
+
+labels! {
+    /// What memory is for.
+    MemoryKind {
+        /// Miners, their buffers and the shares that are remembered of them.
+        Sessions => "sessions",
+        /// Jobs that shares may still come for.
+        Jobs => "jobs",
+        /// Shares that wait for a pool, or for its verdict.
+        Queues => "queues",
+        /// What is remembered of miners, workers and addresses, and the rows of the ledger.
+        Tables => "tables",
+        /// Records of the audit log that wait.
+        Audit => "audit",
+    }
+}
+
+labels! {
+    /// What became of a record of the audit log.
+    AuditResult {
+        /// It is in the file.
+        Written => "written",
+        /// There were too many alike, and it is told as a number.
+        Summarised => "summarised",
+        /// It could not be written for too long.
+        Lost => "lost",
     }
 }
 
@@ -437,6 +529,31 @@ impl PoolDownReason {
     }
 }
 
+// === impl AdminDenied ===
+
+impl AdminDenied {
+    /// What whoever asks can do about it.
+    pub const fn remedy(self) -> &'static str {
+        match self {
+            Self::ForeignHost => "ask for it as localhost, 127.0.0.1 or [::1], or give the token",
+            Self::ForeignOrigin => {
+                "ask from a terminal (stratum-proxy ctl), not from a page of another site"
+            }
+            Self::NoToken => {
+                "give the token of --admin-token-file as `Authorization: Bearer …`, or ask on loopback"
+            }
+            Self::NoTokenFile => {
+                "start the proxy with --admin-token-file FILE, or ask on loopback without a token"
+            }
+            Self::TokenFile => {
+                "give --admin-token-file a file that the proxy can read, with one token of 16 or more characters"
+            }
+            Self::TooMany => "wait a minute, and give the token of --admin-token-file",
+            Self::WrongToken => "give the token that is in the file of --admin-token-file",
+        }
+    }
+}
+
 // === impl RefusedPool ===
 
 impl From<NotAllowed> for RefusedPool {
@@ -464,6 +581,8 @@ mod tests {
 
     #[test]
     fn labels_are_unique_and_in_snake_case() {
+        check(&AdminAct::ALL.iter().map(|r| r.label()).collect::<Vec<_>>());
+        check(&AdminDenied::ALL.iter().map(|r| r.label()).collect::<Vec<_>>());
         check(&CloseReason::ALL.iter().map(|r| r.label()).collect::<Vec<_>>());
         check(&PoolDownReason::ALL.iter().map(|r| r.label()).collect::<Vec<_>>());
         check(&RefuseReason::ALL.iter().map(|r| r.label()).collect::<Vec<_>>());

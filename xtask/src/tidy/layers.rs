@@ -16,11 +16,13 @@ const TOPS: [&str; 4] = ["main", "lib", "run", "app"];
 
 /// Every other module of the proxy and those that it may use, from the top down. A new edge is a change of the
 /// architecture: it changes this table and ARCHITECTURE.md in one commit.
-const LAYERS: [(&str, &[&str]); 21] = [
-    ("args", &["config"]),
+const LAYERS: [(&str, &[&str]); 24] = [
+    ("ctl", &["args", "admin"]),
+    ("args", &["audit", "config", "room"]),
     ("check", &["args", "config"]),
     ("admin", &["sink", "telemetry", "clock"]),
     ("control", &["config", "policy", "telemetry", "disk", "clock"]),
+    ("audit", &["policy", "telemetry"]),
     ("books", &["sink", "telemetry", "disk", "clock"]),
     (
         "listener",
@@ -28,6 +30,7 @@ const LAYERS: [(&str, &[&str]); 21] = [
             "fleet",
             "session",
             "policy",
+            "room",
             "router",
             "seats",
             "sink",
@@ -40,7 +43,17 @@ const LAYERS: [(&str, &[&str]); 21] = [
     ),
     (
         "fleet",
-        &["upstream", "policy", "seats", "sink", "telemetry", "transport", "workers", "clock"],
+        &[
+            "upstream",
+            "policy",
+            "room",
+            "seats",
+            "sink",
+            "telemetry",
+            "transport",
+            "workers",
+            "clock",
+        ],
     ),
     (
         "session",
@@ -48,6 +61,7 @@ const LAYERS: [(&str, &[&str]); 21] = [
             "upstream",
             "router",
             "policy",
+            "room",
             "seats",
             "sink",
             "telemetry",
@@ -60,6 +74,7 @@ const LAYERS: [(&str, &[&str]); 21] = [
     ("wire", &["transport"]),
     ("sink", &[]),
     ("policy", &[]),
+    ("room", &[]),
     ("router", &[]),
     ("telemetry", &[]),
     ("config", &["tls", "clock"]),

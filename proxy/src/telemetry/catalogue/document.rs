@@ -1,13 +1,16 @@
 //! The catalogue as the text of `docs/metrics.md`, for whoever writes a query.
 
+use std::fmt::Write as _;
+
 use loka_ops::otlp::ExportResult;
 use loka_stratum::share::Reject;
 use loka_stratum::upstream::PoolReject;
 
+use super::super::blame::{self, Finding};
 use super::super::reasons::{
-    Clean, CloseReason, ConfigResult, ConfigSource, Obeyed, Offence, PoolDownReason, PoolState,
-    RefuseReason, RefusedPool, RolloutEnd, SuspectReason, SwitchCause, TlsFailure, UnnamedReason,
-    Verdict,
+    ActResult, AdminAct, AdminDenied, AuditResult, Clean, CloseReason, ConfigResult, ConfigSource,
+    MemoryKind, Obeyed, Offence, PoolDownReason, PoolState, RefuseReason, RefusedPool, RolloutEnd,
+    SuspectReason, SwitchCause, TlsFailure, UnnamedReason, Verdict,
 };
 use super::{ALL, Metric};
 
@@ -20,6 +23,9 @@ pub(super) const LOST: [&str; 5] = ["backlog", "dropped", "killed", "session_los
 
 /// States of [`super::WORK`], as above.
 pub(super) const WORK_STATES: [&str; 5] = ["absent", "draining", "no_job", "paid", "stale"];
+
+/// Reasons of [`super::REFUSING`].
+const NO_ROOM: [RefuseReason; 2] = [RefuseReason::Descriptors, RefuseReason::Memory];
 
 const INTRODUCTION: &str = "\
 # Metrics of the proxy
@@ -75,11 +81,29 @@ topk(3, sum by (class) (rate(loka_class_shares_rejected_total[1h])))
 
 ";
 
+const FINDINGS: &str = "
+## Whose side, and what is done
+
+Log lines about a miner that is gone or refused, and about a pool that is down or suspected, have these as the fields `blame` and `action`
+(`proxy/src/telemetry/blame.rs`). *close*: the connection is ended. *fail_over*: the next pool is mined on, and this one tried rarely.
+*ignore*: it is over, or answered, and that is all. *retry*: tried again, at first at once; another pool is mined on meanwhile. The delays
+are in `proxy/src/policy/backoff.rs`.
+
+| What | Reason | Side | Action |
+|---|---|---|---|
+";
+
 /// The catalogue as the text of `docs/metrics.md`.
 pub fn markdown() -> String {
     let closed = closed_sets().into_iter();
     let closed = closed.map(|(metric, label, values)| (metric.exposed(), label, values));
-    loka_ops::catalogue::markdown(INTRODUCTION, ALL, closed)
+    let mut text = loka_ops::catalogue::markdown(INTRODUCTION, ALL, closed);
+    text.push_str(FINDINGS);
+    for (set, reason, Finding { blame, action }) in blame::all() {
+        // Writing to a String cannot fail.
+        writeln!(text, "| {set} | `{reason}` | {blame} | {action} |").ok();
+    }
+    text
 }
 
 /// Each label whose values are a closed set, with these.
@@ -89,9 +113,12 @@ pub(super) fn closed_sets() -> Vec<(&'static Metric, &'static str, Vec<&'static 
         (&super::SHARES_POOL_REJECTED, "reason", of(&PoolReject::ALL, PoolReject::label)),
         (&super::SHARES_UNANSWERED, "reason", UNANSWERED.to_vec()),
         (&super::SHARES_LOST, "reason", LOST.to_vec()),
+        (&super::AUDIT_RECORDS, "result", of(AuditResult::ALL, AuditResult::label)),
+        (&super::MEMORY, "kind", of(MemoryKind::ALL, MemoryKind::label)),
         (&super::CLASS_SHARES_REJECTED, "reason", of(&Reject::ALL, Reject::label)),
         (&super::CLASS_SHARES_POOL_REJECTED, "reason", of(&PoolReject::ALL, PoolReject::label)),
         (&super::WORK, "state", WORK_STATES.to_vec()),
+        (&super::REFUSING, "reason", of(&NO_ROOM, RefuseReason::label)),
         (&super::MINER_REFUSED, "reason", of(RefuseReason::ALL, RefuseReason::label)),
         (&super::MINER_BANS, "reason", of(Offence::ALL, Offence::label)),
         (&super::MINER_TLS_FAILED, "reason", of(TlsFailure::ALL, TlsFailure::label)),
@@ -106,6 +133,9 @@ pub(super) fn closed_sets() -> Vec<(&'static Metric, &'static str, Vec<&'static 
         (&super::JOBS_RECEIVED, "kind", of(Clean::ALL, Clean::label)),
         (&super::ROUTE_SWITCHES, "reason", of(SwitchCause::ALL, SwitchCause::label)),
         (&super::ROUTE_ROLLOUTS, "result", of(RolloutEnd::ALL, RolloutEnd::label)),
+        (&super::ADMIN_ACTS, "kind", of(AdminAct::ALL, AdminAct::label)),
+        (&super::ADMIN_ACTS, "result", of(ActResult::ALL, ActResult::label)),
+        (&super::ADMIN_DENIED, "reason", of(AdminDenied::ALL, AdminDenied::label)),
         (&super::CONFIG_APPLY, "result", of(ConfigResult::ALL, ConfigResult::label)),
         (&super::CONFIG_SOURCE, "source", of(ConfigSource::ALL, ConfigSource::label)),
         (&super::SPANS_EXPORTED, "result", of(ExportResult::ALL, ExportResult::label)),

@@ -17,11 +17,15 @@ impl Metrics {
         let second = Duration::from_secs(1);
         let Self {
             registry: _,
+            admin_acts,
+            admin_denied,
+            audit_write_failures,
             config_apply,
             job_delivery,
             jobs_received,
             ledger_keep_failures,
             listener_failures,
+            miner_accept_failures,
             miner_bans,
             miner_closed,
             miner_coinbase_too_long,
@@ -52,12 +56,16 @@ impl Metrics {
             miner_log: _,
             block_log: _,
             crowd_log: _,
+            admin_log: _,
         } = self;
         job_delivery.observe(second.as_secs_f64());
+        audit_write_failures.inc();
         ledger_keep_failures.inc();
         for one in [
+            admin_denied,
             config_apply,
             listener_failures,
+            miner_accept_failures,
             miner_connections,
             miner_difficulty_changes,
             miner_malformed,
@@ -70,6 +78,7 @@ impl Metrics {
             one.inc(["a"]);
         }
         for two in [
+            admin_acts,
             miner_bans,
             miner_closed,
             miner_coinbase_too_long,
