@@ -10,11 +10,8 @@
 
 mod admin_api;
 mod allow_list;
-<<<<<<< HEAD
 mod attack;
-=======
 mod audit;
->>>>>>> main
 mod bad_input;
 mod client;
 mod degradation;

@@ -21,12 +21,13 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_rustls::rustls::version::{TLS12, TLS13};
 
+use super::admin_api::ask_as;
 use super::otlp::Collector;
 use super::pool_tls::{ca, secret};
 use super::tls_outcomes::TlsDial;
 
 /// What the proxy is given to keep to itself. None of them may be found in anything that is written.
-const PLACES: [&str; 11] = [
+const PLACES: [&str; 12] = [
     "zq7-password-of-the-pool-7qz",
     "zq7-password-that-a-pool-repeats-7qz",
     SOCKS_PASSWORD,
@@ -37,8 +38,11 @@ const PLACES: [&str; 11] = [
     "zq7-password-in-a-text-7qz",
     "zq7-password-in-an-array-7qz",
     "zq7-password-cut-off-7qz",
+    ADMIN_TOKEN,
     WRONG_MARK,
 ];
+
+const ADMIN_TOKEN: &str = "zq7-token-of-the-admin-api-7qz";
 
 const SOCKS_PASSWORD: &str = "zq7-password-of-socks-7qz";
 
@@ -72,6 +76,10 @@ const WRONG: [&str; 8] = [
 
 const PAGES: [&str; 6] = ["/livez", "/readyz", "/metrics", "/ledger", "/status", "/no-such-page"];
 
+/// Of the admin API.
+const API: [&str; 4] =
+    ["/v1/sessions", "/v1/workers/zq7-name-of-a-worker-7qz", "/v1/bans", "/v1/no-such"];
+
 /// All that was written, by where.
 #[derive(Default)]
 struct Written(Vec<(String, String)>);
@@ -87,6 +95,13 @@ impl Written {
     async fn take_all_of(&mut self, what: &str, proxy: &Process) {
         for page in PAGES {
             self.take(format!("{what}: {page}"), proxy.page(page).await.1);
+        }
+        for path in API {
+            let token = [("authorization", format!("Bearer {ADMIN_TOKEN}"))];
+            let headers: Vec<_> =
+                token.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            let (_, answer) = ask_as(proxy.api(), &headers, "GET", path, None).await;
+            self.take(format!("{what}: {path}"), answer.to_string());
         }
         self.take(format!("{what}: log"), log(&proxy.log()));
     }
@@ -296,11 +311,16 @@ async fn no_secret_is_in_anything_that_is_written() {
     let aside = disk.path().join("secrets");
     fs::create_dir_all(aside.join("outside")).expect("a directory");
     fs::write(aside.join("outside/password"), PLACES[4]).expect("a file");
+    let (token, audit) = (disk.path().join("token"), disk.path().join("audit/audit.jsonl"));
+    fs::write(&token, ADMIN_TOKEN).expect("a file");
+    fs::create_dir(disk.path().join("audit")).expect("a directory");
     let endpoint = collector.as_ref().map_or("http://127.0.0.1:1", |it| &it.endpoint);
     let environment = [
         ("STRATUM_LOG_LEVEL", "trace"),
         ("RUST_LOG", "trace"),
         ("RUST_BACKTRACE", "full"),
+        ("STRATUM_ADMIN_TOKEN_FILE", token.to_str().expect("a path")),
+        ("STRATUM_AUDIT", audit.to_str().expect("a path")),
         ("STRATUM_STATE_DIR", state.to_str().expect("a path")),
         ("STRATUM_SECRETS_DIR", aside.to_str().expect("a path")),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
@@ -337,6 +357,7 @@ async fn no_secret_is_in_anything_that_is_written() {
     let (_, lines) = proxy.ended().await;
     written.take("drained: log", log(&lines));
     written.take_directory("kept", &state);
+    written.take_directory("audit log", &disk.path().join("audit"));
     if let Some(collector) = &collector {
         let spans = serde_json::to_string(&collector.spans()).expect("JSON");
         assert!(spans.contains("config.apply"), "{spans}");
@@ -350,6 +371,7 @@ async fn no_secret_is_in_anything_that_is_written() {
     let workers = written.showing(WORKER);
     assert!(workers.iter().any(|place| place.ends_with("log")), "{workers:?}");
     let accounts = written.showing(ACCOUNT);
+    assert!(workers.iter().any(|place| place.starts_with("audit log")), "{workers:?}");
     for place in ["/status", "/ledger", "check -f"] {
         assert!(accounts.iter().any(|found| found.contains(place)), "{place}: {accounts:?}");
     }
