@@ -23,7 +23,7 @@ const ANOTHER: u8 = 3;
 const TOKEN: &str = "0123456789abcdef-0123";
 
 /// Asks as whoever says these headers; loopback is asked by its name unless they say another.
-async fn ask_as(
+pub(crate) async fn ask_as(
     api: SocketAddr,
     headers: &[(&str, &str)],
     method: &str,

@@ -10,6 +10,7 @@
 
 mod admin_api;
 mod allow_list;
+mod attack;
 mod audit;
 mod bad_input;
 mod client;
@@ -27,6 +28,8 @@ mod pod;
 mod pool_tls;
 mod protection;
 mod proxied;
+mod secrecy;
 mod soak;
 mod socks;
 mod tls;
+mod tls_outcomes;

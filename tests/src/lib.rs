@@ -12,6 +12,7 @@ pub mod books;
 pub mod cluster;
 pub mod documents;
 pub mod process;
+pub mod relay;
 pub mod rig;
 pub mod seams;
 pub mod secured;
