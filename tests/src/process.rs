@@ -123,7 +123,7 @@ impl Process {
     }
 
     /// The same, by another program, which is to become the proxy: its arguments are followed by the proxy's binary and its.
-    pub async fn start_by(by: &[&str], documents: &str, environment: &[(&str, &str)]) -> Self {
+    pub async fn start_through(by: &[&str], documents: &str, environment: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         fs::write(directory.path().join(FILE), documents).expect("a file");
         let process = Self::spawn(by, directory, &["-f", FILE], environment).await;
@@ -225,7 +225,7 @@ impl Process {
             fs::write(directory.path().join(name), text).expect("a file");
         }
         let arguments = [&["-f", FILE], arguments].concat();
-        let process = Self::spawn(directory, &arguments, &[]).await;
+        let process = Self::spawn(&[], directory, &arguments, &[]).await;
         process.logged("listening for miners").await;
         process
     }
@@ -234,7 +234,7 @@ impl Process {
     pub async fn start_in(documents: &str, arguments: &[&str], set: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         fs::write(directory.path().join(FILE), documents).expect("a file");
-        let process = Self::spawn(directory, &[&["-f", FILE], arguments].concat(), set).await;
+        let process = Self::spawn(&[], directory, &[&["-f", FILE], arguments].concat(), set).await;
         process.logged("listening for miners").await;
         process
     }
@@ -246,7 +246,7 @@ impl Process {
             fs::create_dir(directory.path().join(name)).expect("a directory");
         }
         fs::write(directory.path().join(MOUNTED).join("snapshot.json"), mounted).expect("a file");
-        Self::spawn(directory, &["--snapshot", MOUNTED, "--state", STATE], set).await
+        Self::spawn(&[], directory, &["--snapshot", MOUNTED, "--state", STATE], set).await
     }
 
     /// Runs `stratum-proxy ctl` against it, to its end.
