@@ -219,7 +219,7 @@ impl Process {
     }
 
     /// The same, which is started on `documents` with these arguments and files beside them.
-    pub async fn start_by(documents: &str, files: &[(&str, &str)], arguments: &[&str]) -> Self {
+    pub async fn start_given(documents: &str, files: &[(&str, &str)], arguments: &[&str]) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         for (name, text) in [(FILE, documents)].iter().chain(files) {
             fs::write(directory.path().join(name), text).expect("a file");

@@ -62,6 +62,35 @@ fn pool(name: &str, state: PoolState) -> PoolStatus {
     }
 }
 
+fn audit() -> AuditStatus {
+    AuditStatus {
+        to: "audit.jsonl".to_owned(),
+        written: 5,
+        summarised: 4,
+        lost: 3,
+        queued: 2,
+        error: Some("No space left".to_owned()),
+    }
+}
+
+fn room() -> RoomStatus {
+    RoomStatus {
+        memory: MemoryStatus {
+            budget_bytes: Some(1000),
+            resident_bytes: 900,
+            accounted_bytes: MemoryAccounts {
+                sessions: 1,
+                jobs: 2,
+                queues: 3,
+                tables: 4,
+                audit: 5,
+            },
+        },
+        descriptors: DescriptorStatus { limit: Some(1024), open: 33, reserved: 128 },
+        refusing_for: Some(RefuseReason::Memory),
+    }
+}
+
 fn status() -> Status {
     let active = pool("primary", PoolState::Up);
     let active = PoolStatus {
@@ -113,29 +142,8 @@ fn status() -> Status {
             kept_age_seconds: 0.5,
             error: None,
         }),
-        audit: Some(AuditStatus {
-            to: "audit.jsonl".to_owned(),
-            written: 5,
-            summarised: 4,
-            lost: 3,
-            queued: 2,
-            error: Some("No space left".to_owned()),
-        }),
-        room: RoomStatus {
-            memory: MemoryStatus {
-                budget_bytes: Some(1000),
-                resident_bytes: 900,
-                accounted_bytes: MemoryAccounts {
-                    sessions: 1,
-                    jobs: 2,
-                    queues: 3,
-                    tables: 4,
-                    audit: 5,
-                },
-            },
-            descriptors: DescriptorStatus { limit: Some(1024), open: 33, reserved: 128 },
-            refusing_for: Some(RefuseReason::Memory),
-        },
+        audit: Some(audit()),
+        room: room(),
         draining: None,
     }
 }

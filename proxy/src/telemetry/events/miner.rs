@@ -77,10 +77,7 @@ pub enum MinerEvent<'a> {
 impl MinerEvent<'_> {
     pub(super) fn observe(&self, metrics: &Metrics) {
         match *self {
-            Self::AcceptFailed { listener, error } => {
-                metrics.miner_accept_failures.inc([listener]);
-                accept_failed(metrics, listener, error);
-            }
+            Self::AcceptFailed { listener, error } => accept_failed(metrics, listener, error),
             Self::Banned { listener, peer, offence, lasts } => {
                 metrics.miner_bans.inc([listener, offence.label()]);
                 banned(metrics, (listener, peer), offence, lasts);
@@ -152,6 +149,7 @@ impl MinerEvent<'_> {
 }
 
 fn accept_failed(metrics: &Metrics, listener: &str, error: &io::Error) {
+    metrics.miner_accept_failures.inc([listener]);
     if let Some(unlogged) = metrics.miner_log.admit() {
         let remedy = refusal_remedy(RefuseReason::AcceptFailed);
         warn!(listener, %error, unlogged, remedy, "cannot accept a miner");
