@@ -2,7 +2,7 @@
 //!
 //! Layers, each of which uses only those below it: `app` (the process), `control` (where
 //! configurations come from), `books` (the ledger from one start to the next), `listener` and `fleet` (miners' ports, routes), `session` and
-//! `upstream` (one connection each), `policy`, `sink`, `telemetry`, and at the bottom `wire`,
+//! `upstream` (one connection each), `pipeline` (what every message goes through), `logins`, `policy`, `sink`, `telemetry`, and at the bottom `wire`,
 //! `workers`, `transport`, `tls`, `disk`, `clock`. What is said on a
 //! connection, and what a share is worth, is decided in `loka-stratum`; what a document means, in
 //! `loka-api`.
@@ -19,13 +19,17 @@ pub mod config;
 pub mod control;
 mod disk;
 mod fleet;
+pub mod hash_password;
 mod listener;
+mod logins;
+mod pipeline;
 mod policy;
 mod router;
 pub mod run;
 mod seats;
 mod session;
 pub mod sink;
+mod tallies;
 pub mod telemetry;
 mod tls;
 pub mod transport;

@@ -21,6 +21,7 @@ use crate::vardiff::VardiffSettings;
 use crate::work::{Now, Work};
 
 mod agreed;
+mod guarded;
 mod handshake;
 mod mining;
 mod placing;
@@ -31,6 +32,7 @@ mod submit;
 mod tests;
 mod timers;
 
+pub use self::guarded::Turned;
 pub use self::registry::{Registry, Resume};
 pub use self::resume::{Remains, Resumable, SessionToken};
 
@@ -58,6 +60,17 @@ pub struct Terms {
     pub version_mask: VersionMask,
     /// What is known of the software of miners.
     pub firmware: Profiles,
+    /// What becomes of miners that have subscribed and not authorized.
+    pub nameless: Nameless,
+}
+
+/// What becomes of miners that have subscribed and not authorized.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nameless {
+    /// Given work after two seconds, which some firmware waits for.
+    Served,
+    /// Given none: whom the listener lets in is decided by name.
+    Wait,
 }
 
 /// What becomes of miners while no pool can be mined on.
@@ -121,8 +134,12 @@ pub enum Input<'a> {
     },
     /// A line from the miner. Only while [`Downstream::accepts_lines`].
     Line(&'a [u8]),
+    /// The same, read already.
+    Message(Result<ClientRequest<'a>, MalformedRequest>),
     /// [`Downstream::poll_timeout`] has come.
     Timeout,
+    /// A message that the driver does not let through.
+    Turned(Turned<'a>),
     /// The route's work or the terms have changed.
     Work,
 }
@@ -173,6 +190,8 @@ pub enum Forward {
 /// What happened, for ledger and telemetry.
 #[derive(Debug)]
 pub enum Event {
+    /// The miner has a name more.
+    Authorized(WorkerName),
     /// A share that meets its miner's target only.
     BelowPool(Box<VerifiedShare>),
     /// The miner's software can hardly hold the coinbase of its pool's jobs; said once.
@@ -319,7 +338,9 @@ impl Downstream {
         match input {
             Input::HandedOver(result) => self.handed_over(result, out),
             Input::Leave { reason, after } => self.leave(view, reason, after),
-            Input::Line(line) => self.line(view, line, out),
+            Input::Line(line) => self.message(view, message::parse_client(line), out),
+            Input::Message(message) => self.message(view, message, out),
+            Input::Turned(turned) => self.turn(view, &turned, out),
             Input::Timeout | Input::Work => {}
         }
         // Whatever woke us: a driver reads the latest work for every input, and may have seen a job here first.
@@ -400,6 +421,11 @@ impl Downstream {
         self.peer.workers.first()
     }
 
+    /// Every name that it authorized.
+    pub fn workers(&self) -> &[WorkerName] {
+        &self.peer.workers
+    }
+
     /// The name that the latest submit gave, if the miner authorized it; else the first one. Several machines may share one
     /// connection, and each names itself in what it submits.
     pub fn finder(&self) -> Option<&WorkerName> {
@@ -411,9 +437,14 @@ impl Downstream {
         self.peer.finder != 0
     }
 
-    fn line(&mut self, view: &View<'_>, line: &[u8], out: &mut Outbox) {
+    fn message(
+        &mut self,
+        view: &View<'_>,
+        message: Result<ClientRequest<'_>, MalformedRequest>,
+        out: &mut Outbox,
+    ) {
         self.peer.heard = view.now.instant;
-        match message::parse_client(line) {
+        match message {
             Ok(request) => self.request(view, request, out),
             Err(fault) => self.malformed(fault, out),
         }

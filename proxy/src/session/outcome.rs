@@ -31,6 +31,8 @@ impl Session {
         let context = Arc::clone(&self.context);
         let (listener, peer) = (&*context.listener, self.peer.address);
         match event {
+            // Told by the last phase of the pipeline.
+            Event::Authorized(_) => {}
             Event::BelowPool(share) => self.below_pool(feed, now, &share),
             Event::Refused(reject, source) => self.refused(feed, now, reject, source),
             Event::Mining => {
@@ -136,7 +138,6 @@ impl Session {
     /// A share was valid: whoever finds such is a miner.
     fn valid(&mut self) {
         self.credited += 1;
-        self.invalid = 0;
         self.come_to(Visit::Credited);
     }
 
@@ -149,9 +150,6 @@ impl Session {
     }
 
     fn refused(&mut self, feed: &Feed, now: Now, reject: Reject, source: Option<SourceId>) {
-        if is_its_own(reject) {
-            self.invalid = self.invalid.saturating_add(1);
-        }
         let row = self.row(feed, source);
         row.rejected(reject);
         self.trace(&row, now, ShareOutcome::Refused(reject.label()), 0.0);
@@ -232,21 +230,5 @@ impl Session {
             outcome,
             difficulty,
         });
-    }
-}
-
-/// Whether a share is refused for what its miner did, and not for what pools, the network or we did.
-const fn is_its_own(reject: Reject) -> bool {
-    match reject {
-        Reject::Malformed
-        | Reject::NotSubscribed
-        | Reject::Unauthorized
-        | Reject::UnknownJob
-        | Reject::Extranonce2Size
-        | Reject::NTimeOutOfRange
-        | Reject::VersionBits
-        | Reject::LowDifficulty
-        | Reject::Duplicate => true,
-        Reject::RateLimited | Reject::Stale | Reject::NoPool | Reject::PoolLost => false,
     }
 }

@@ -50,10 +50,40 @@ labels! {
         InvalidShares => "invalid_shares",
         /// A line longer than the limit.
         LineTooLong => "line_too_long",
+        /// Login after login that is refused.
+        Logins => "logins",
         /// Line after line that is not Stratum.
         Malformed => "malformed",
         /// The first bytes are something else.
         NotStratum => "not_stratum",
+    }
+}
+
+labels! {
+    /// Why somebody may not mine under a name.
+    LoginRefusal {
+        /// More logins at once than can be checked.
+        Busy => "busy",
+        /// The web hook says so.
+        Hook => "hook",
+        /// The web hook does not answer, and knows nothing of this login.
+        HookFailed => "hook_failed",
+        /// The password is none of the name's.
+        Password => "password",
+        /// The list does not have the name.
+        Unknown => "unknown",
+    }
+}
+
+labels! {
+    /// What a web hook said to a login.
+    HookAnswer {
+        /// It is let in.
+        Allowed => "allowed",
+        /// Nothing that could be read, in time.
+        Failed => "failed",
+        /// It is not.
+        Refused => "refused",
     }
 }
 
@@ -82,6 +112,10 @@ labels! {
         LineTooLong => "line_too_long",
         /// The listener is no longer in the document.
         ListenerRemoved => "listener_removed",
+        /// What let the miner in is no longer in the listener's list.
+        LoginRevoked => "login_revoked",
+        /// Every login that was tried was refused, many times.
+        LoginsRefused => "logins_refused",
         /// The miner closed the connection.
         MinerLeft => "miner_left",
         /// No pool, and `onNoPool` says to let miners go.

@@ -228,6 +228,7 @@ impl Proxy {
         let submitted = match &input {
             Input::Line(line) => u64::from(is_submit(line)),
             Input::HandedOver(_) | Input::Leave { .. } | Input::Timeout | Input::Work => 0,
+            Input::Message(_) | Input::Turned(_) => unreachable!("lines only"),
         };
         let handed_over = u64::from(matches!(input, Input::HandedOver(_)));
         let mut out = Outbox::default();
@@ -270,7 +271,8 @@ impl Proxy {
                 *self.ledger.rejected.entry(reject.label()).or_default() += 1;
             }
             Event::Malformed(what) => panic!("a miner was misunderstood: {what}"),
-            Event::CoinbaseTooLong { .. }
+            Event::Authorized(_)
+            | Event::CoinbaseTooLong { .. }
             | Event::Difficulty(_)
             | Event::Mining
             | Event::Renumbered

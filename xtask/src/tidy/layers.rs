@@ -16,9 +16,10 @@ const TOPS: [&str; 4] = ["main", "lib", "run", "app"];
 
 /// Every other module of the proxy and those that it may use, from the top down. A new edge is a change of the
 /// architecture: it changes this table and ARCHITECTURE.md in one commit.
-const LAYERS: [(&str, &[&str]); 21] = [
+const LAYERS: [(&str, &[&str]); 25] = [
     ("args", &["config"]),
     ("check", &["args", "config"]),
+    ("hash_password", &["args", "logins"]),
     ("admin", &["sink", "telemetry", "clock"]),
     ("control", &["config", "policy", "telemetry", "disk", "clock"]),
     ("books", &["sink", "telemetry", "disk", "clock"]),
@@ -27,6 +28,9 @@ const LAYERS: [(&str, &[&str]); 21] = [
         &[
             "fleet",
             "session",
+            "pipeline",
+            "logins",
+            "tallies",
             "policy",
             "router",
             "seats",
@@ -45,6 +49,7 @@ const LAYERS: [(&str, &[&str]); 21] = [
     (
         "session",
         &[
+            "pipeline",
             "upstream",
             "router",
             "policy",
@@ -56,6 +61,9 @@ const LAYERS: [(&str, &[&str]); 21] = [
             "clock",
         ],
     ),
+    ("pipeline", &["logins", "tallies", "policy", "telemetry", "wire"]),
+    ("logins", &["policy", "telemetry", "transport", "tls", "workers", "clock"]),
+    ("tallies", &["policy"]),
     ("upstream", &["policy", "sink", "telemetry", "transport", "wire", "tls", "clock"]),
     ("wire", &["transport"]),
     ("sink", &[]),

@@ -7,7 +7,9 @@ use std::time::Duration;
 use loka_ops::said::Said;
 use tracing::{debug, info, trace, warn};
 
-use super::super::reasons::{CloseReason, Offence, RefuseReason, TlsFailure};
+use super::super::reasons::{
+    CloseReason, HookAnswer, LoginRefusal, Offence, RefuseReason, TlsFailure,
+};
 use super::super::{Metrics, TraceRef};
 use super::{AUDIT, seconds};
 
@@ -46,8 +48,14 @@ pub enum MinerEvent<'a> {
         after: Duration,
         trace: TraceRef,
     },
+    /// A listener's web hook was asked for a login; `detail` is why it failed.
+    HookAsked { listener: &'a str, result: HookAnswer, detail: Option<&'a dyn Display> },
     /// A job was written to one miner, `after` it was read from the pool.
     JobDelivered { after: Duration },
+    /// The miner may mine under this name.
+    LoggedIn { listener: &'a str, peer: SocketAddr, worker: &'a str },
+    /// The miner may not mine under this name.
+    LoginRefused { listener: &'a str, peer: SocketAddr, worker: &'a str, reason: LoginRefusal },
     /// The miner sent something that is not Stratum; it was told what and why.
     Malformed { listener: &'a str, peer: SocketAddr, what: &'a str },
     /// The connection did not become a session.
@@ -103,9 +111,21 @@ impl MinerEvent<'_> {
                 let _in_trace = trace.enter();
                 info!(listener, %peer, %worker, %user_agent, "miner subscribed and authorized");
             }
+            Self::HookAsked { listener, result, detail } => {
+                metrics.login_hook.inc([listener, result.label()]);
+                hook_asked(metrics, listener, detail);
+            }
             Self::JobDelivered { after } => {
                 metrics.job_delivery.observe(after.as_secs_f64());
                 trace!(after_seconds = seconds(after), "job delivered");
+            }
+            Self::LoggedIn { listener, peer, worker } => {
+                metrics.miner_logins.inc([listener]);
+                debug!(target: AUDIT, listener, %peer, worker = %Said(worker), "worker logged in");
+            }
+            Self::LoginRefused { listener, peer, worker, reason } => {
+                metrics.miner_logins_refused.inc([listener, reason.label()]);
+                login_refused(metrics, (listener, peer), worker, reason);
             }
             Self::Malformed { listener, peer, what } => {
                 metrics.miner_malformed.inc([listener]);
@@ -186,6 +206,43 @@ fn refused(metrics: &Metrics, (listener, peer): (&str, SocketAddr), reason: Refu
     } else if let Some(unlogged) = metrics.miner_log.admit() {
         let remedy = refusal_remedy(reason);
         warn!(listener, %peer, %reason, unlogged, remedy, "miner refused");
+    }
+}
+
+fn hook_asked(metrics: &Metrics, listener: &str, detail: Option<&dyn Display>) {
+    let Some(detail) = detail else { return };
+    if let Some(unlogged) = metrics.miner_log.admit() {
+        let detail = detail.to_string();
+        let (detail, remedy) = (Said(&detail), HOOK_REMEDY);
+        warn!(listener, %detail, unlogged, remedy, "the web hook for logins fails");
+    }
+}
+
+/// What to do about a hook that fails.
+const HOOK_REMEDY: &str = "look at the hook, and at spec.listeners[].authentication.webhook; until it answers, staleFor and \
+                           onFailure say who is let in";
+
+fn login_refused(
+    metrics: &Metrics,
+    (listener, peer): (&str, SocketAddr),
+    worker: &str,
+    reason: LoginRefusal,
+) {
+    if let Some(unlogged) = metrics.miner_log.admit() {
+        let (worker, remedy) = (Said(worker), login_remedy(reason));
+        warn!(target: AUDIT, listener, %peer, %worker, %reason, unlogged, remedy, "login refused");
+    }
+}
+
+const fn login_remedy(reason: LoginRefusal) -> &'static str {
+    match reason {
+        LoginRefusal::Busy => {
+            "none needed: the miner tries again; fewer rounds in the list's hashes make logins faster"
+        }
+        LoginRefusal::Hook => "see why the hook refuses it",
+        LoginRefusal::HookFailed => HOOK_REMEDY,
+        LoginRefusal::Password => "set the miner's password, or its entry in the listener's list",
+        LoginRefusal::Unknown => "add an entry for the name to the listener's list",
     }
 }
 
@@ -293,6 +350,8 @@ const fn close_remedy(reason: CloseReason) -> Option<&'static str> {
         | CloseReason::LayoutChanged
         | CloseReason::LineTooLong
         | CloseReason::ListenerRemoved
+        | CloseReason::LoginRevoked
+        | CloseReason::LoginsRefused
         | CloseReason::MinerLeft
         | CloseReason::NoPool
         | CloseReason::SlowReader
