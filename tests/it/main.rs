@@ -9,6 +9,7 @@
 )]
 
 mod allow_list;
+mod authentication;
 mod bad_input;
 mod client;
 mod hostile_pool;
