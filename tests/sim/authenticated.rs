@@ -6,7 +6,7 @@ use loka_farm::judge::Difficulty;
 use loka_farm::network::Conditions;
 use loka_farm::pool::{DifficultyPolicy, PoolSettings};
 use loka_farm::wire::LineStream;
-use loka_tests::books::{Books as _, MinerLinks, total};
+use loka_tests::books::{MinerLinks, total};
 use loka_tests::logins::entry;
 use serde_json::{Value, json};
 

@@ -22,12 +22,15 @@ impl Metrics {
             jobs_received,
             ledger_keep_failures,
             listener_failures,
+            login_hook,
             miner_bans,
             miner_closed,
             miner_coinbase_too_long,
             miner_connections,
             miner_difficulty_changes,
             miner_handshake,
+            miner_logins,
+            miner_logins_refused,
             miner_malformed,
             miner_refused,
             miner_renumbered,
@@ -60,6 +63,7 @@ impl Metrics {
             listener_failures,
             miner_connections,
             miner_difficulty_changes,
+            miner_logins,
             miner_malformed,
             pool_refused,
             miner_renumbered,
@@ -70,6 +74,8 @@ impl Metrics {
             one.inc(["a"]);
         }
         for two in [
+            login_hook,
+            miner_logins_refused,
             miner_bans,
             miner_closed,
             miner_coinbase_too_long,
