@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, AtomicUsize};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,11 +17,14 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::Audited;
 use crate::books::{Books, Kept};
 use crate::clock::Clock;
 use crate::control::{self, AllowedPools, Answer, ConfigFeed, Offer, Offered, Ports, Shown};
 use crate::fleet::{Dedicated, FleetSeams, RouteOutput};
 use crate::listener::{ListenerSeams, ListenerTask, MinerCount, Orders, Port, firmware, leave};
+use crate::policy::backoff::REBIND;
+use crate::room::Room;
 use crate::session::{Leave, MinerIds};
 use crate::sink::ledger::Ledger;
 use crate::telemetry::reasons::DrainCause;
@@ -29,6 +32,7 @@ use crate::telemetry::{ProcessEvent, Telemetry, TraceRef};
 use crate::transport::{Bind, Dial};
 use crate::workers::{Tasks, Workers};
 
+mod memory;
 mod ports;
 mod routes;
 mod status;
@@ -36,9 +40,6 @@ mod status;
 use self::ports::{BoundPort, FailedPort, NewPorts};
 
 pub use self::status::StatusReader;
-
-/// How often a listener that could not be bound is tried again.
-const REBIND: Duration = Duration::from_secs(5);
 
 /// Miners are asked to leave over this part of the drain timeout, so that the rest is left for the slow ones.
 const DRAIN_SPREAD: f32 = 0.25;
@@ -68,6 +69,10 @@ pub struct Seams {
     pub seed: u64,
     /// The ledger: a new one, or one that goes on from an earlier process.
     pub books: Books,
+    /// The audit log, if there is one.
+    pub audit: Option<Audited>,
+    /// How many miners there is room for.
+    pub room: Room,
 }
 
 /// A running proxy.
@@ -89,6 +94,10 @@ struct DrainOrder {
 struct Shared {
     ledger: Arc<Ledger>,
     kept: Option<watch::Receiver<Kept>>,
+    audit: Option<Audited>,
+    room: Room,
+    /// Bytes of the jobs of all routes.
+    jobs: Arc<AtomicUsize>,
     clock: Clock,
     shown: Shown,
     /// Written when the configuration changes, read by status pages and drain.
@@ -170,8 +179,9 @@ impl App {
         let ConfigFeed { first, offers, shown, allowed } = feed;
         let tasks = Tasks::default();
         let Books { ledger, kept } = seams.books.clone();
-        let shared =
-            Arc::new(Shared { ledger, kept, clock: seams.clock, shown, view: Mutex::default() });
+        let (audit, clock, view) = (seams.audit.clone(), seams.clock, Mutex::default());
+        let (room, jobs) = (seams.room.clone(), Arc::default());
+        let shared = Arc::new(Shared { ledger, kept, audit, room, jobs, clock, shown, view });
         let stop = CancellationToken::new();
         let (drain, drain_orders) = watch::channel(None);
         let mut supervisor = Supervisor::new(seams, offers, allowed, Arc::clone(&shared), &tasks);
@@ -217,12 +227,14 @@ impl Supervisor {
             random: random.fork(),
             pool_ids: Arc::new(AtomicU32::new(1)),
             serials: FleetSeams::first_serials(seams.clock.now().unix),
+            jobs: Arc::clone(&shared.jobs),
         };
         let listening = ListenerSeams {
             clock: seams.clock,
             telemetry: seams.telemetry.clone(),
             ledger: Arc::clone(&shared.ledger),
             ids: Arc::new(MinerIds::new(random.u32(..))),
+            room: seams.room.clone(),
             tasks: tasks.clone(),
             workers: seams.workers.clone(),
             random: random.fork(),
@@ -315,14 +327,15 @@ impl Supervisor {
         self.rules.clone_from(&config.rules);
         self.apply_listeners(&config, ports).await;
         self.drop_routes(&config);
-        self.applied = Some(offered.clone());
+        let before = self.applied.replace(offered.clone());
         {
             let mut view = self.shared.view.lock().unwrap_or_else(PoisonError::into_inner);
             view.applied_unix = u64::from(self.seams.clock.now().unix.0);
             view.applied = Some(offered.clone());
         }
         self.show(&config);
-        Ok(control::applied(&self.seams.telemetry, &offered))
+        let before = before.as_ref().map(|offered| &*offered.applied.config);
+        Ok(control::applied(&self.seams.telemetry, before, &offered))
     }
 
     /// What runs has a new name, and nothing else is new.

@@ -8,10 +8,13 @@ use std::str::FromStr;
 
 use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
 use loka_api::runtime_config::SCHEMA;
+use loka_ops::environment::Environment;
 use loka_ops::log::{LogFormat, LogSettings};
 use tokio_rustls::rustls::pki_types::ServerName;
 
+use crate::audit::{AuditSettings, AuditTo};
 use crate::config::Inputs;
+use crate::room::{self, RoomLimits};
 
 /// Lines of these texts are not wrapped again below this width.
 const HELP_WIDTH: usize = 100;
@@ -172,6 +175,36 @@ pub struct LimitArgs {
     pub allow_list: Option<PathBuf>,
 }
 
+/// What is written of who did what.
+#[derive(Clone, Debug, clap::Args)]
+pub struct AuditArgs {
+    /// Audit log, as lines of JSON: a file, `-` for standard output, or `off`. Logins, refusals, bans,
+    /// changes of the configuration and who is paid by them, pools' redirections, blocks
+    #[arg(long, value_name = "FILE", env = "STRATUM_AUDIT", default_value = "off")]
+    pub audit: String,
+
+    /// Size at which the audit log's file is begun anew; the former one becomes FILE.1
+    #[arg(long, value_name = "BYTES", env = "STRATUM_AUDIT_MAX_BYTES", default_value_t = 64 << 20)]
+    #[arg(value_parser = clap::value_parser!(u64).range(4096..))]
+    pub audit_max_bytes: u64,
+
+    /// Former files of the audit log that are kept
+    #[arg(long, value_name = "N", env = "STRATUM_AUDIT_FILES", default_value_t = 8)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub audit_files: u32,
+}
+
+/// How much memory the process may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemoryBudget {
+    /// What its control group says.
+    Auto,
+    /// So many bytes.
+    Bytes(u64),
+    /// No budget.
+    Off,
+}
+
 /// Host and port, as `HOST:PORT`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ControlAddress {
@@ -202,6 +235,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "DIR", env = "STRATUM_STATE_DIR")]
     pub state: Option<PathBuf>,
 
+    /// What is written of who did what.
+    #[command(flatten)]
+    pub audit: AuditArgs,
+
     /// Address of /livez, /readyz, /metrics, /ledger and /status; port 0 takes a free one
     #[arg(long, value_name = "ADDR", env = "STRATUM_ADMIN")]
     #[arg(default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 9090)))]
@@ -219,6 +256,12 @@ pub struct RunArgs {
     /// Level, or directives such as info,loka_proxy=debug; wins over the document [default: info]
     #[arg(long, value_name = "LEVEL", env = "STRATUM_LOG_LEVEL")]
     pub log_level: Option<String>,
+
+    /// Memory that the process may have, in bytes; near it new miners are refused. `auto`: nine tenths
+    /// of the limit of its control group (version 2), if it has one; `off`: as much as there is
+    #[arg(long, value_name = "BYTES", env = "STRATUM_MEMORY_BUDGET", default_value = "auto")]
+    #[arg(value_parser = memory_budget)]
+    pub memory_budget: MemoryBudget,
 
     /// Threads that miners are served on [default: one per core]
     #[arg(long, value_name = "N", env = "STRATUM_THREADS")]
@@ -282,6 +325,23 @@ impl From<InputArgs> for Inputs {
     }
 }
 
+// === impl AuditArgs ===
+
+impl AuditArgs {
+    /// How the audit log is kept, by the pod of this environment.
+    pub fn settings(&self, environment: &Environment) -> AuditSettings {
+        let Self { audit, audit_max_bytes, audit_files } = self;
+        let to = match audit.as_str() {
+            "off" | "" => AuditTo::Off,
+            "-" => AuditTo::Stdout,
+            path => AuditTo::File(path.into()),
+        };
+        let pod = environment.string("POD_NAME").or_else(|| environment.string("HOSTNAME"));
+        let pod = pod.map(str::to_owned);
+        AuditSettings { to, bytes_max: *audit_max_bytes, files: *audit_files, pod }
+    }
+}
+
 // === impl ControlAddress ===
 
 impl FromStr for ControlAddress {
@@ -298,6 +358,21 @@ impl FromStr for ControlAddress {
     }
 }
 
+fn memory_budget(text: &str) -> Result<MemoryBudget, String> {
+    // Less than this no proxy can do with: a typing error, such as a number of MiB.
+    const LEAST: u64 = 16 << 20;
+    match text {
+        "auto" => Ok(MemoryBudget::Auto),
+        "off" => Ok(MemoryBudget::Off),
+        number => match number.parse() {
+            Ok(bytes) if bytes >= LEAST => Ok(MemoryBudget::Bytes(bytes)),
+            Ok(_) | Err(_) => Err(format!(
+                "give auto, off, or a number of bytes from {LEAST} on, such as 536870912"
+            )),
+        },
+    }
+}
+
 /// What can stand in a certificate.
 fn server_name(text: &str) -> Result<String, &'static str> {
     let name = ServerName::try_from(text.to_owned());
@@ -308,6 +383,17 @@ fn server_name(text: &str) -> Result<String, &'static str> {
 // === impl RunArgs ===
 
 impl RunArgs {
+    /// How much room there is. Blocking.
+    pub fn room(&self) -> RoomLimits {
+        RoomLimits {
+            memory: match self.memory_budget {
+                MemoryBudget::Auto => room::budget(),
+                MemoryBudget::Bytes(bytes) => Some(bytes),
+                MemoryBudget::Off => None,
+            },
+        }
+    }
+
     /// How to log.
     pub fn log(&self) -> LogSettings {
         LogSettings { format: self.log_format, filter: self.log_level.clone() }

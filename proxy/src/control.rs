@@ -6,6 +6,7 @@
 //! applies a configuration, or refuses it because it cannot, is the app, which answers each offer.
 
 mod allow_list;
+mod changes;
 mod files;
 mod snapshot;
 mod stream;
@@ -21,6 +22,7 @@ use std::time::SystemTime;
 
 use loka_api::Problem;
 use loka_api::control::Identity;
+use loka_api::runtime_config::RuntimeConfig;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::config::{Applied, ConfigError};
@@ -124,22 +126,36 @@ pub struct Publisher {
     taken: Option<(Box<str>, Option<Identity>)>,
 }
 
-/// To be called by whoever has put a configuration to use: counts it, logs it, traces it.
-pub fn applied(telemetry: &Telemetry, offered: &Offered) -> TraceRef {
+/// To be called by whoever has put a configuration to use, in place of `before`: counts it, logs it, traces it.
+pub fn applied(
+    telemetry: &Telemetry,
+    before: Option<&RuntimeConfig>,
+    offered: &Offered,
+) -> TraceRef {
     let Offered { applied, provenance, ports: _ } = offered;
     let Applied { config, hash, origin, started } = &**applied;
+    let sequence = provenance.identity.as_ref().map(|identity| identity.sequence);
     let trace = telemetry.traces().config_applied(ConfigTrace {
         origin,
         hash,
         source: provenance.source,
-        sequence: provenance.identity.as_ref().map(|identity| identity.sequence),
+        sequence,
         published: &provenance.published,
         started: *started,
         outcome: ConfigOutcome::Applied,
     });
     let now = tokio::time::Instant::now().into_std();
     let after = now.saturating_duration_since(*started);
-    telemetry.emit(ProcessEvent::ConfigApplied { name: &config.name, hash, origin, after, trace });
+    let (name, change) = (&config.name, &changes::between(before, config));
+    telemetry.emit(ProcessEvent::ConfigApplied {
+        name,
+        hash,
+        sequence,
+        change,
+        origin,
+        after,
+        trace,
+    });
     trace
 }
 

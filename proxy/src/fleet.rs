@@ -5,7 +5,7 @@
 //! one has a job. It knows no miner but by its seat.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use loka_api::runtime_config::Route;
 use loka_stratum::downstream::NoPool;
@@ -113,6 +113,8 @@ pub(crate) struct FleetSeams {
     pub(crate) random: fastrand::Rng,
     pub(crate) pool_ids: Arc<AtomicU32>,
     pub(crate) serials: Arc<AtomicU64>,
+    /// Bytes of the jobs of all routes.
+    pub(crate) jobs: Arc<AtomicUsize>,
 }
 
 /// Job serials that a route has for itself, from its first on: at one a second, half a year of them.

@@ -1,9 +1,9 @@
 //! The data plane: miners on one side, pools on the other, and the ledger between them.
 //!
 //! Layers, each of which uses only those below it: `app` (the process), `control` (where
-//! configurations come from), `books` (the ledger from one start to the next), `listener` and `fleet` (miners' ports, routes), `session` and
+//! configurations come from), `books` (the ledger from one start to the next), `audit` (who did what), `listener` and `fleet` (miners' ports, routes), `session` and
 //! `upstream` (one connection each), `pipeline` (what every message goes through), `logins`, `policy`, `sink`, `telemetry`, and at the bottom `wire`,
-//! `workers`, `transport`, `tls`, `disk`, `clock`. What is said on a
+//! `workers`, `transport`, `tls`, `disk`, `room`, `clock`. What is said on a
 //! connection, and what a share is worth, is decided in `loka-stratum`; what a document means, in
 //! `loka-api`.
 
@@ -12,6 +12,7 @@
 pub mod admin;
 pub mod app;
 pub mod args;
+pub mod audit;
 pub mod books;
 pub mod check;
 pub mod clock;
@@ -24,6 +25,7 @@ mod listener;
 mod logins;
 mod pipeline;
 mod policy;
+pub mod room;
 mod router;
 pub mod run;
 mod seats;

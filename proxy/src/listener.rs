@@ -14,11 +14,13 @@ use loka_api::runtime_config::Listener;
 use loka_stratum::downstream::{Close, SessionToken};
 use loka_stratum::firmware::Profiles;
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::sleep_until;
 
 use crate::clock::Clock;
 use crate::fleet::{Dedicated, RouteState};
+use crate::policy::backoff::ACCEPT_PAUSE;
 use crate::policy::visitors::Visit;
+use crate::room::{Lack, Room, SESSION_BYTES};
 use crate::router::Rules;
 use crate::session::{
     Leave, Memory, MinerIds, Peer, Resumables, SessionContext, SessionParts, Switchboard, Visitors,
@@ -44,9 +46,6 @@ use self::feeds::Feeds;
 pub(crate) use self::guards::Guards;
 use self::proxied::Trusted;
 pub(crate) use self::terms::{firmware, vardiff};
-
-/// Pause after a failed accept: it is a lack of descriptors or memory, and neither comes back at once.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What a listener is told from outside.
 #[derive(Clone, Debug)]
@@ -87,6 +86,7 @@ pub(crate) struct ListenerSeams {
     pub(crate) telemetry: Telemetry,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) ids: Arc<MinerIds>,
+    pub(crate) room: Room,
     pub(crate) tasks: Tasks,
     pub(crate) workers: Workers,
     pub(crate) random: fastrand::Rng,
@@ -96,6 +96,8 @@ pub(crate) struct ListenerSeams {
 /// A listener's task.
 pub(crate) struct ListenerTask {
     accept: Option<Box<dyn Accept>>,
+    /// After an accept that failed.
+    paused_until: Option<Instant>,
     address: SocketAddr,
     orders: watch::Receiver<Orders>,
     current: Orders,
@@ -125,6 +127,14 @@ impl MinerCount {
         self.0.visitors.handshakes()
     }
 
+    /// Bytes of those miners, and of what is remembered of others.
+    pub(crate) fn bytes(&self) -> (u64, u64) {
+        let SessionContext { miners, growth, resumables, memory, visitors, .. } = &*self.0;
+        let miners = miners.load(Ordering::Relaxed) as u64 * SESSION_BYTES;
+        let tables = resumables.bytes() + memory.bytes() + visitors.bytes();
+        (miners + growth.load(Ordering::Relaxed) as u64, tables as u64)
+    }
+
     /// Addresses that are refused for what they did.
     pub(crate) fn banned_addresses(&self, now: Instant) -> usize {
         self.0.visitors.banned(now)
@@ -150,6 +160,7 @@ impl ListenerTask {
             resumables: Resumables::default(),
             memory: Memory::default(),
             miners: AtomicUsize::new(0),
+            growth: AtomicUsize::new(0),
             visitors: Visitors::default(),
             switchboard: Switchboard::default(),
         });
@@ -160,7 +171,19 @@ impl ListenerTask {
         let (slots, trusted) = (Slots::new(), trusted(&current.config));
         context.visitors.set_terms(terms::door(&current.config));
         let accept = Some(accept);
-        Self { accept, address, orders, current, seams, context, feeds, door, slots, trusted }
+        Self {
+            accept,
+            paused_until: None,
+            address,
+            orders,
+            current,
+            seams,
+            context,
+            feeds,
+            door,
+            slots,
+            trusted,
+        }
     }
 
     pub(crate) fn miners(&self) -> MinerCount {
@@ -186,7 +209,8 @@ impl ListenerTask {
                     Ok(()) => self.reorder(),
                     Err(_) => break,
                 },
-                arrival = accept(&mut self.accept) => self.arrived(arrival).await,
+                // Last: it may wait, and while nothing can be accepted it does.
+                arrival = accept(&mut self.accept, self.paused_until) => self.arrived(arrival),
             }
         }
         self.context.switchboard.set(None);
@@ -219,12 +243,16 @@ impl ListenerTask {
         self.feeds.publish(index, &self.current, &self.context);
     }
 
-    async fn arrived(&mut self, arrival: io::Result<Arrival>) {
+    fn arrived(&mut self, arrival: io::Result<Arrival>) {
         match arrival {
-            Ok(arrival) => self.admit(arrival),
+            Ok(arrival) => {
+                self.paused_until = None;
+                self.admit(arrival);
+            }
             Err(error) => {
-                tracing::warn!(listener = %self.context.listener, %error, "cannot accept a miner; raise the limit of open files");
-                sleep(ACCEPT_PAUSE).await;
+                let (listener, error) = (&*self.context.listener, &error);
+                self.seams.telemetry.emit(MinerEvent::AcceptFailed { listener, error });
+                self.paused_until = Some(self.seams.clock.now().instant + ACCEPT_PAUSE);
             }
         }
     }
@@ -276,6 +304,7 @@ impl ListenerTask {
         if self.trusted.as_ref().is_some_and(|trusted| !trusted.has(peer.ip())) {
             return Err(RefuseReason::ProxyUntrusted);
         }
+        self.seams.room.admit().map_err(no_room)?;
         let visitors = &self.context.visitors;
         visitors.knock()?;
         if self.trusted.is_none()
@@ -291,6 +320,13 @@ impl ListenerTask {
 
 fn trusted(config: &Listener) -> Option<Trusted> {
     config.proxy_protocol.as_ref().map(|terms| Trusted::new(&terms.from))
+}
+
+const fn no_room(lack: Lack) -> RefuseReason {
+    match lack {
+        Lack::Descriptors => RefuseReason::Descriptors,
+        Lack::Memory => RefuseReason::Memory,
+    }
 }
 
 /// How miners come in by this configuration.
@@ -329,9 +365,17 @@ async fn any_changed(routes: &mut [Reachable]) -> (usize, Result<(), watch::erro
 }
 
 /// The next arrival, or never when the port is closed.
-async fn accept(port: &mut Option<Box<dyn Accept>>) -> io::Result<Arrival> {
+async fn accept(
+    port: &mut Option<Box<dyn Accept>>,
+    paused_until: Option<Instant>,
+) -> io::Result<Arrival> {
     match port {
-        Some(port) => port.accept().await,
+        Some(port) => {
+            if let Some(until) = paused_until {
+                sleep_until(until.into()).await;
+            }
+            port.accept().await
+        }
         None => std::future::pending().await,
     }
 }

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::admin;
 use crate::app::{App, Seams};
 use crate::args::{Exit, RunArgs, SnapshotArgs};
+use crate::audit::{self, AuditTo};
 use crate::books::{self, Books};
 use crate::clock::Clock;
 use crate::config::{Blame, ConfigError, Inputs};
@@ -27,6 +28,8 @@ use crate::control::{
     ReportSource, SnapshotSettings, StreamSettings, follow_allow_list, follow_files,
     follow_snapshots,
 };
+use crate::room::Room;
+use crate::telemetry::audit::AuditTap;
 use crate::telemetry::reasons::DrainCause;
 use crate::telemetry::{self, Telemetry};
 use crate::transport::Tcp;
@@ -67,7 +70,11 @@ fn exit_of(error: &anyhow::Error) -> Exit {
 }
 
 async fn serve(args: RunArgs, environment: Environment) -> anyhow::Result<Exit> {
-    let telemetry = telemetry::init(&args.log(), &environment)?;
+    let settings = args.audit.settings(&environment);
+    let tap = (settings.to != AuditTo::Off).then(Arc::<AuditTap>::default);
+    let telemetry = telemetry::init(&args.log(), &environment, tap.clone())?;
+    let (audit, keep_audit) =
+        tap.and_then(|tap| audit::keep(settings, tap, telemetry.clone())).unzip();
     let mut signals = Signals::listen().context("cannot listen for signals")?;
     let stop = CancellationToken::new();
     let (list, allowed) = allow_list(&args, &telemetry)?;
@@ -80,6 +87,7 @@ async fn serve(args: RunArgs, environment: Environment) -> anyhow::Result<Exit> 
     let admin = Admin::bind(args.admin).await?;
     let threads = args.threads.unwrap_or_else(cores);
     let workers = Workers::start(threads, &stop).context("cannot start the session threads")?;
+    let room = Room::new(args.room());
     let seams = Seams {
         dial: Arc::new(Tcp),
         bind: Arc::new(Tcp),
@@ -89,6 +97,8 @@ async fn serve(args: RunArgs, environment: Environment) -> anyhow::Result<Exit> 
         address: args.bind,
         seed: fastrand::u64(..),
         books,
+        audit,
+        room: room.clone(),
     };
     let app = App::start(seams, feed).await?;
     let reload = Arc::new(Notify::new());
@@ -97,6 +107,11 @@ async fn serve(args: RunArgs, environment: Environment) -> anyhow::Result<Exit> 
     source.follow(&app, Arc::clone(&reload), &stop, &background);
     background.spawn(hangups(reload, stop.clone()));
     if let Some(keep) = keep {
+        background.spawn(keep.run(stop.clone()));
+    }
+    let status = app.status();
+    background.spawn(room.watch(move || status.memory().total(), stop.clone()));
+    if let Some(keep) = keep_audit {
         background.spawn(keep.run(stop.clone()));
     }
     if let Some(list) = list {

@@ -30,7 +30,9 @@ mod resumable;
 mod shared;
 mod switch;
 mod time;
+mod under_way;
 mod visitors;
+mod weight;
 
 pub(crate) use self::driver::{Session, SessionParts};
 pub(crate) use self::ids::MinerIds;
@@ -86,6 +88,8 @@ pub(crate) struct SessionContext {
     pub(crate) resumables: Resumables,
     pub(crate) memory: Memory,
     pub(crate) miners: AtomicUsize,
+    /// Bytes of buffers and of remembered shares, of all of them.
+    pub(crate) growth: AtomicUsize,
     pub(crate) visitors: Visitors,
     pub(crate) switchboard: Switchboard,
 }

@@ -4,6 +4,8 @@
 //! It owns the registry and the exporter. It does not own state that can be read elsewhere (who is
 //! connected, the share ledger): `admin` reads that from its owner when asked.
 
+pub mod audit;
+pub mod blame;
 pub mod catalogue;
 pub mod events;
 mod init;
@@ -12,7 +14,7 @@ pub mod reasons;
 mod sampler;
 pub mod traces;
 
-pub use events::{Event, LedgerEvent, MinerEvent, PoolEvent, ProcessEvent, RouteEvent};
+pub use events::{AuditEvent, Event, LedgerEvent, MinerEvent, PoolEvent, ProcessEvent, RouteEvent};
 pub use init::init;
 pub(crate) use metrics::Labels;
 pub use metrics::Metrics;
@@ -26,6 +28,7 @@ use std::time::{Duration, SystemTime};
 use loka_api::runtime_config::Observability;
 use tracing::subscriber::{NoSubscriber, with_default};
 
+use self::audit::AuditTap;
 use self::init::LogControl;
 
 /// Longest that the last spans may take on their way out.
@@ -54,6 +57,8 @@ struct Inner {
     /// Whether the environment settles the sampling ratio, so that the document may not.
     ratio_pinned: bool,
     log: Option<LogControl>,
+    /// If there is an audit log.
+    audit: Option<Arc<AuditTap>>,
 }
 
 // === impl Telemetry ===
@@ -66,12 +71,20 @@ impl Telemetry {
 
     fn with_traces(traces: Traces) -> Self {
         let metrics = Arc::new(Metrics::new(SystemTime::now()));
-        Self(Arc::new(Inner { metrics, traces, ratio_pinned: false, log: None }), Voice::Single)
+        Self(
+            Arc::new(Inner { metrics, traces, ratio_pinned: false, log: None, audit: None }),
+            Voice::Single,
+        )
     }
 
     /// Logs and counts what happened.
     pub fn emit<'a>(&self, event: impl Into<Event<'a>>) {
         let (event, metrics) = (event.into(), &self.0.metrics);
+        if let Some(audit) = &self.0.audit
+            && let Some(entry) = event.audited()
+        {
+            audit.record(entry);
+        }
         let is_said = match self.1 {
             Voice::Single => true,
             Voice::Crowd => event.is_routine() || metrics.crowd_log.admit().is_some(),

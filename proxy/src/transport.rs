@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream, lookup_host};
+use tokio::net::{TcpListener, TcpStream, ToSocketAddrs, lookup_host};
 
 /// A connection, whatever carries it.
 pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -73,7 +73,7 @@ struct TcpAccept(TcpListener);
 
 impl Dial for Tcp {
     fn dial<'a>(&'a self, host: &'a str, port: u16) -> Boxed<'a, io::Result<Box<dyn Transport>>> {
-        Box::pin(async move { connected(TcpStream::connect((host, port)).await?) })
+        Box::pin(async move { Ok(Box::new(connected((host, port)).await?) as _) })
     }
 
     fn resolve<'a>(&'a self, host: &'a str, port: u16) -> Boxed<'a, io::Result<Vec<SocketAddr>>> {
@@ -85,14 +85,15 @@ impl Dial for Tcp {
         _host: &'a str,
         address: SocketAddr,
     ) -> Boxed<'a, io::Result<Box<dyn Transport>>> {
-        Box::pin(async move { connected(TcpStream::connect(address).await?) })
+        Box::pin(async move { Ok(Box::new(connected(address).await?) as _) })
     }
 }
 
-fn connected(stream: TcpStream) -> io::Result<Box<dyn Transport>> {
+async fn connected(to: impl ToSocketAddrs) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(to).await?;
     // Shares are small and each one counts: never wait to fill a segment (Nagle costs 40 ms a share).
     stream.set_nodelay(true)?;
-    Ok(Box::new(stream))
+    Ok(stream)
 }
 
 impl Bind for Tcp {
@@ -106,6 +107,15 @@ impl Bind for Tcp {
 
 // === impl TcpAccept ===
 
+impl TcpAccept {
+    async fn accepted(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        let (stream, peer) = self.0.accept().await?;
+        // Jobs are small too.
+        stream.set_nodelay(true)?;
+        Ok((stream, peer))
+    }
+}
+
 impl Accept for TcpAccept {
     fn local_addr(&self) -> io::Result<SocketAddr> {
         self.0.local_addr()
@@ -113,8 +123,7 @@ impl Accept for TcpAccept {
 
     fn accept(&mut self) -> Boxed<'_, io::Result<Arrival>> {
         Box::pin(async move {
-            let (stream, peer) = self.0.accept().await?;
-            stream.set_nodelay(true)?;
+            let (stream, peer) = self.accepted().await?;
             // Registered anew with the reactor of the thread that will own it.
             let stream = stream.into_std()?;
             let open = move || {
@@ -130,5 +139,19 @@ impl Accept for TcpAccept {
 impl std::fmt::Debug for Arrival {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Arrival").field("peer", &self.peer).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn neither_side_waits_to_fill_a_segment() {
+        let listener = TcpAccept(TcpListener::bind("127.0.0.1:0").await.unwrap());
+        let address = listener.local_addr().unwrap();
+        let (dialled, accepted) = tokio::join!(connected(address), listener.accepted());
+        assert!(dialled.unwrap().nodelay().unwrap(), "towards pools");
+        assert!(accepted.unwrap().0.nodelay().unwrap(), "towards miners");
     }
 }

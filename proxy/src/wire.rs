@@ -77,6 +77,11 @@ impl Wire {
         self.unsent.len()
     }
 
+    /// Bytes of its buffers.
+    pub(crate) fn bytes(&self) -> usize {
+        self.decoder.capacity() + self.unsent.capacity()
+    }
+
     /// Writes what the socket takes now and keeps the rest for [`Self::poll`].
     pub(crate) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         if bytes.is_empty() {

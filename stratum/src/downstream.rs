@@ -2,8 +2,8 @@
 //!
 //! One value per miner, owned by one task. It is a pure function of its inputs, the route's [`Work`] and the time; no
 //! socket, no clock, no lock. The miner's extranonce1 is an id of ours and stays as long as it fits the pools, so a
-//! change of pool is just a new job. A share that is due to the pool is handed over before its miner is answered: until
-//! then the machine takes no further line, which keeps the answers in order (minerd gives every submit the same id).
+//! change of pool is just a new job. A share that is due to the pool is handed over before its miner is answered, and
+//! answers keep the order of the submits.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,8 +21,10 @@ use crate::vardiff::VardiffSettings;
 use crate::work::{Now, Work};
 
 mod agreed;
+mod answers;
 mod guarded;
 mod handshake;
+mod memory;
 mod mining;
 mod placing;
 mod registry;
@@ -32,10 +34,12 @@ mod submit;
 mod tests;
 mod timers;
 
+pub use self::answers::{ANSWERS_MAX, Ticket};
 pub use self::guarded::Turned;
 pub use self::registry::{Registry, Resume};
 pub use self::resume::{Remains, Resumable, SessionToken};
 
+use self::answers::Answers;
 use self::handshake::{Fresh, Subscribed, Waiting};
 use self::mining::Mining;
 
@@ -124,7 +128,7 @@ pub struct View<'a> {
 #[derive(Debug)]
 pub enum Input<'a> {
     /// The due share was taken by the pool's socket, or could not be.
-    HandedOver(HandOver),
+    HandedOver(Ticket, HandOver),
     /// The miner shall leave: it is asked to reconnect, and closed after a grace in which shares are answered.
     Leave {
         /// Why.
@@ -135,7 +139,12 @@ pub enum Input<'a> {
     /// A line from the miner. Only while [`Downstream::accepts_lines`].
     Line(&'a [u8]),
     /// The same, read already.
-    Message(Result<ClientRequest<'a>, MalformedRequest>),
+    Message {
+        /// As it came.
+        line: &'a [u8],
+        /// What it says.
+        said: Result<ClientRequest<'a>, MalformedRequest>,
+    },
     /// [`Downstream::poll_timeout`] has come.
     Timeout,
     /// A message that the driver does not let through.
@@ -183,8 +192,8 @@ pub enum Close {
 pub enum Forward {
     /// A block candidate that was refused as stale: forwarded all the same, nobody waits for it.
     Candidate(Box<VerifiedShare>),
-    /// A due share: answer with [`Input::HandedOver`].
-    Due(Box<VerifiedShare>),
+    /// A due share: tell with [`Input::HandedOver`] and its ticket what became of it.
+    Due(Ticket, Box<VerifiedShare>),
 }
 
 /// What happened, for ledger and telemetry.
@@ -282,8 +291,8 @@ pub struct Downstream {
     peer: Peer,
     /// The name under which the miner may have its session back.
     token: SessionToken,
-    /// The request whose answer waits for its share to be handed over.
-    awaiting: Option<RequestId>,
+    /// What it is owed.
+    answers: Answers,
     /// This session's part of the window over which miners are moved, so that they do not all come back at once.
     spread: Duration,
     leaving: Option<Leaving>,
@@ -326,7 +335,7 @@ impl Downstream {
                 malformed: 0,
             },
             token,
-            awaiting: None,
+            answers: Answers::default(),
             spread,
             leaving: None,
         }
@@ -336,10 +345,10 @@ impl Downstream {
     pub fn handle(&mut self, view: &View<'_>, input: Input<'_>, out: &mut Outbox) {
         self.peer.look_up(&view.terms.firmware);
         match input {
-            Input::HandedOver(result) => self.handed_over(result, out),
+            Input::HandedOver(ticket, result) => self.handed_over(view, ticket, result, out),
             Input::Leave { reason, after } => self.leave(view, reason, after),
-            Input::Line(line) => self.message(view, message::parse_client(line), out),
-            Input::Message(message) => self.message(view, message, out),
+            Input::Line(line) => self.line(view, line, out),
+            Input::Message { line, said } => self.message(view, line, said, out),
             Input::Turned(turned) => self.turn(view, &turned, out),
             Input::Timeout | Input::Work => {}
         }
@@ -350,9 +359,14 @@ impl Downstream {
         }
     }
 
-    /// Whether the next line may be given. False while an answer is owed that later ones must not overtake.
+    /// Whether the next line may be given. False while too many answers are owed, or one that the next must not overtake.
     pub fn accepts_lines(&self) -> bool {
-        self.awaiting.is_none() && !matches!(self.phase, Phase::Waiting(_))
+        self.answers.has_room() && !matches!(self.phase, Phase::Waiting(_))
+    }
+
+    /// How many submits are not answered yet.
+    pub fn answers_owed(&self) -> usize {
+        self.answers.len()
     }
 
     /// The id that the miner's extranonce1 is made of.
@@ -437,14 +451,24 @@ impl Downstream {
         self.peer.finder != 0
     }
 
+    fn line(&mut self, view: &View<'_>, line: &[u8], out: &mut Outbox) {
+        self.message(view, line, message::parse_client(line), out);
+    }
+
     fn message(
         &mut self,
         view: &View<'_>,
-        message: Result<ClientRequest<'_>, MalformedRequest>,
+        line: &[u8],
+        said: Result<ClientRequest<'_>, MalformedRequest>,
         out: &mut Outbox,
     ) {
         self.peer.heard = view.now.instant;
-        match message {
+        let is_submit =
+            matches!(&said, Ok(request) if matches!(request.message, ClientMessage::Submit(_)));
+        if !is_submit && !self.answers.is_empty() {
+            return self.answers.stall(line);
+        }
+        match said {
             Ok(request) => self.request(view, request, out),
             Err(fault) => self.malformed(fault, out),
         }

@@ -77,6 +77,12 @@ impl LineDecoder {
         Ok(None)
     }
 
+    /// Bytes of the buffer, whether or not they are in use.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// Whether no byte is waiting, be it of a whole line or of a begun one.
     #[must_use]
     pub fn is_empty(&self) -> bool {

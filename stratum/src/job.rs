@@ -128,6 +128,15 @@ pub enum Clean {
 // === impl Job ===
 
 impl Job {
+    /// Bytes that it takes, the lines that were made of it so far included.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let Notify { job_id, coinb1, coinb2, branches, .. } = &self.notify;
+        let branches = size_of_val::<[[u8; 32]]>(branches);
+        let parts = job_id.len() + coinb1.len() + coinb2.len() + branches;
+        size_of::<Self>() + parts + self.lines.bytes()
+    }
+
     /// Makes a pool's notify into a job of ours.
     #[must_use]
     pub fn new(

@@ -167,7 +167,7 @@ async fn a_pool_that_does_harm_before_it_lets_us_in_is_left_for_the_next() {
         (
             "answers that nobody has asked for, without end",
             Harm::Floods(b"{\"id\":987654321,\"result\":true,\"error\":null}\n"),
-            &["handshake_timeout"],
+            misbehaved,
         ),
         ("silence", Harm::Mute, &["handshake_timeout"]),
         ("it does not read", Harm::Deaf, &["handshake_timeout"]),

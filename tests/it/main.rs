@@ -9,9 +9,11 @@
 )]
 
 mod allow_list;
+mod audit;
 mod authentication;
 mod bad_input;
 mod client;
+mod degradation;
 mod hostile_pool;
 mod kept;
 mod live_changes;

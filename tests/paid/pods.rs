@@ -227,6 +227,8 @@ impl Pod {
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             seed: seed.wrapping_add(number as u64),
             books: Books::default(),
+            audit: None,
+            room: Default::default(),
         };
         let app = App::start(seams, feed).await.expect("a free name");
         Self { number, app, publisher, net }

@@ -511,6 +511,8 @@ async fn start_app(
         address: IpAddr::V4(Ipv4Addr::LOCALHOST),
         seed,
         books: Books::default(),
+        audit: None,
+        room: Default::default(),
     };
     App::start(seams, feed).await.expect("a free name")
 }

@@ -116,7 +116,16 @@ impl Process {
     pub async fn start_with(documents: &str, environment: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         fs::write(directory.path().join(FILE), documents).expect("a file");
-        let process = Self::spawn(directory, &["-f", FILE], environment).await;
+        let process = Self::spawn(&[], directory, &["-f", FILE], environment).await;
+        process.logged("listening for miners").await;
+        process
+    }
+
+    /// The same, by another program, which is to become the proxy: its arguments are followed by the proxy's binary and its.
+    pub async fn start_by(by: &[&str], documents: &str, environment: &[(&str, &str)]) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        fs::write(directory.path().join(FILE), documents).expect("a file");
+        let process = Self::spawn(by, directory, &["-f", FILE], environment).await;
         process.logged("listening for miners").await;
         process
     }
@@ -147,12 +156,25 @@ impl Process {
             fs::write(directory.path().join(name), "").expect("a file");
         }
         let arguments = [&["--snapshot", MOUNTED, "--state", STATE], further].concat();
-        Self::spawn(directory, &arguments, &[]).await
+        Self::spawn(&[], directory, &arguments, &[]).await
     }
 
     /// Runs it in its own directory and waits for its admin server.
-    async fn spawn(directory: TempDir, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(binary())
+    async fn spawn(
+        by: &[&str],
+        directory: TempDir,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let mut command = match by {
+            [program, rest @ ..] => {
+                let mut command = Command::new(program);
+                command.args(rest).arg(binary());
+                command
+            }
+            [] => Command::new(binary()),
+        };
+        let mut child = command
             .args(["run", "--admin", "127.0.0.1:0", "--bind", "127.0.0.1", "--log-format", "json"])
             .args(arguments)
             .current_dir(directory.path())

@@ -26,6 +26,10 @@ cargo xtask COMMAND: needs nothing installed but Rust (and a C compiler, for the
       --only NAME  only those with this in their name; may be repeated
       --list       prints them, and tries none
 
+  fuzz [frame|message|downstream|upstream]... [--for TIME]
+      What peers may send, by libFuzzer: builds stratum/fuzz (needs a C++ compiler) and gives each target ten minutes, or
+      TIME (90s, 10m, 2h). Ends at the first input that breaks one. What is new goes to target/xtask-fuzz/.
+
   paid [--short | --sockets] [--dev] [ARGUMENTS]
       The paid-work experiment (docs/paid-work.md): 600 machines over a day of virtual time behind the proxy and on
       direct connections, with the same tickets, pools and faults; what each loses, phase by phase, against an

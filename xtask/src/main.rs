@@ -40,6 +40,7 @@ fn dispatch(arguments: &[String]) -> Outcome {
         "bugs" => bugs::run(rest),
         "codegen" => codegen::run(rest),
         "demo" => demo::run(rest),
+        "fuzz" => test::fuzz::run(rest),
         "paid" => paid::run(rest),
         "propagation" => test::propagation::run(rest),
         "soak" => soak::run(rest),

@@ -14,6 +14,7 @@ use crate::wish::Wish;
 use crate::workspace;
 
 mod counts;
+pub(crate) mod fuzz;
 mod kubernetes;
 pub(crate) mod propagation;
 pub(crate) mod running;

@@ -10,6 +10,7 @@ use crate::Outcome;
 use crate::workspace;
 
 mod crates;
+mod delays;
 mod documents;
 mod layers;
 mod names;
@@ -52,9 +53,15 @@ pub(crate) fn problems() -> Result<Vec<Problem>, String> {
     let mut problems = crates::check(&workspace);
     problems.extend(crates::check_shipped()?);
     problems.extend(references::check(&tree, &workspace));
-    for rule in
-        [layers::check, sizes::check, words::check, names::check, time::check, documents::check]
-    {
+    for rule in [
+        layers::check,
+        sizes::check,
+        words::check,
+        names::check,
+        time::check,
+        delays::check,
+        documents::check,
+    ] {
         problems.extend(rule(&tree));
     }
     problems.sort();

@@ -1,4 +1,5 @@
 //! `cargo xtask tools`: what the tests on Kubernetes run, and no machine has: Kubernetes itself, from pinned sources.
+//! Besides, cargo-deny, which the house rules are checked with.
 //!
 //! It owns which programs there are and by which variables the tests find them (docs/testing-on-kubernetes.md). They are
 //! kept outside of the tree, under a name made of all that they are built from: built once, found by every worktree.
@@ -12,6 +13,7 @@ use crate::test::setup::{Missing, missing};
 use crate::workspace::works;
 
 mod cache;
+pub(crate) mod deny;
 mod go;
 mod packages;
 

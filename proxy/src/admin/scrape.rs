@@ -11,12 +11,15 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric as Registered, Registry};
 
-use super::status::{ConfigStatus, DedicatedStatus, LedgerStatus, PoolStatus, RouteStatus, Status};
+use super::status::{
+    AuditStatus, ConfigStatus, DedicatedStatus, DescriptorStatus, LedgerStatus, MemoryAccounts,
+    MemoryStatus, PoolStatus, RoomStatus, RouteStatus, Status,
+};
 use crate::sink::ledger::{Counts, LedgerSnapshot, Lost, RowKey, Unanswered};
 use crate::sink::time::{WorkSnapshot, WorkState};
 use crate::telemetry::Labels;
 use crate::telemetry::catalogue::{self as names, Metric};
-use crate::telemetry::reasons::{ConfigSource, PoolState};
+use crate::telemetry::reasons::{AuditResult, ConfigSource, MemoryKind, PoolState, RefuseReason};
 
 mod classes;
 
@@ -48,6 +51,8 @@ fn process(registry: &mut Registry, status: &Status) {
     let refused = i64::from(status.config.refused.is_some());
     register(registry, &names::CONFIG_REFUSED, ConstGauge::new(refused));
     configuration(registry, &status.config);
+    audit(registry, status.audit.as_ref());
+    room(registry, &status.room);
     let draining = i64::from(status.draining.is_some());
     register(registry, &names::DRAINING, ConstGauge::new(draining));
     if let Some(LedgerStatus { path: _, begun, kept_age_seconds, error: _ }) = &status.ledger {
@@ -59,6 +64,55 @@ fn process(registry: &mut Registry, status: &Status) {
         register(registry, &names::LEDGER_BEGUN, ConstGauge::new(begun));
         register(registry, &names::LEDGER_KEPT_AGE, ConstGauge::new(*kept_age_seconds));
     }
+}
+
+fn audit(registry: &mut Registry, audit: Option<&AuditStatus>) {
+    let Some(AuditStatus { to: _, written, summarised, lost, queued, error }) = audit else {
+        return;
+    };
+    let records = Family::<Labels<1>, Counter>::default();
+    let results = [written, summarised, lost];
+    for (result, count) in AuditResult::ALL.iter().zip(results) {
+        let labels = Labels::new(names::AUDIT_RECORDS.labels, [result.label()]);
+        records.get_or_create(&labels).inc_by(*count);
+    }
+    register(registry, &names::AUDIT_RECORDS, records);
+    let queued = i64::try_from(*queued).unwrap_or(i64::MAX);
+    register(registry, &names::AUDIT_QUEUED, ConstGauge::new(queued));
+    register(registry, &names::AUDIT_FAILED, ConstGauge::new(i64::from(error.is_some())));
+}
+
+fn room(registry: &mut Registry, room: &RoomStatus) {
+    let RoomStatus { memory, descriptors, refusing_for } = room;
+    let MemoryStatus { budget_bytes, resident_bytes, accounted_bytes } = memory;
+    // Without `..`: memory that is accounted is shown.
+    let MemoryAccounts { sessions, jobs, queues, tables, audit } = *accounted_bytes;
+    let bytes = Gauges::register(registry, &names::MEMORY);
+    let accounts = [sessions, jobs, queues, tables, audit];
+    for (kind, value) in MemoryKind::ALL.iter().zip(accounts) {
+        bytes.set([kind.label()], float(value));
+    }
+    let DescriptorStatus { limit, open, reserved: _ } = descriptors;
+    for (metric, value) in [
+        (&names::MEMORY_RESIDENT, Some(resident_bytes)),
+        (&names::MEMORY_BUDGET, budget_bytes.as_ref()),
+        (&names::DESCRIPTORS_OPEN, Some(open)),
+        (&names::DESCRIPTORS_LIMIT, limit.as_ref()),
+    ] {
+        if let Some(value) = value {
+            register(registry, metric, ConstGauge::new(float(*value)));
+        }
+    }
+    let refusing = Gauges::register(registry, &names::REFUSING);
+    for reason in [RefuseReason::Descriptors, RefuseReason::Memory] {
+        let is_it = *refusing_for == Some(reason);
+        refusing.set([reason.label()], f64::from(u8::from(is_it)));
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "far fewer bytes than 2^53")]
+fn float(count: u64) -> f64 {
+    count as f64
 }
 
 fn configuration(registry: &mut Registry, config: &ConfigStatus) {

@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 use crate::sink::blocks::Block;
 use crate::sink::ledger::LedgerSnapshot;
 use crate::sink::time::WorkSnapshot;
-use crate::telemetry::reasons::{ConfigSource, PoolState, RolloutEnd, SuspectReason};
+use crate::telemetry::reasons::{ConfigSource, PoolState, RefuseReason, RolloutEnd, SuspectReason};
 
 /// Where the admin server reads the state of the proxy. Called for each request, so it must not
 /// block.
@@ -40,6 +40,11 @@ pub struct Status {
     /// The file of the ledger, with `--state`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ledger: Option<LedgerStatus>,
+    /// The audit log, with `--audit`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audit: Option<AuditStatus>,
+    /// How many more miners there is room for.
+    pub room: RoomStatus,
     /// Why miners are being let go, while they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub draining: Option<String>,
@@ -58,6 +63,80 @@ pub struct LedgerStatus {
     /// Why it could not be kept since.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+}
+
+/// The audit log. That it cannot be written does not make a proxy unready.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditStatus {
+    /// Where it is written.
+    pub to: String,
+    /// Records that are there.
+    pub written: u64,
+    /// Records that were told as a number only, since there were too many alike.
+    pub summarised: u64,
+    /// Records that were given up.
+    pub lost: u64,
+    /// Records that wait.
+    pub queued: u64,
+    /// Why they cannot be written now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// Memory and descriptors. That there is no room for more does not make a proxy unready: who is there is served.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RoomStatus {
+    /// Memory.
+    pub memory: MemoryStatus,
+    /// Open files and connections.
+    pub descriptors: DescriptorStatus,
+    /// What newcomers are refused for now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refusing_for: Option<RefuseReason>,
+}
+
+/// Memory.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MemoryStatus {
+    /// How much there may be, if that is limited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget_bytes: Option<u64>,
+    /// What the kernel says that the process has.
+    pub resident_bytes: u64,
+    /// What it is for, as far as that is known.
+    pub accounted_bytes: MemoryAccounts,
+}
+
+/// What memory is for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MemoryAccounts {
+    /// Miners.
+    pub sessions: u64,
+    /// Jobs.
+    pub jobs: u64,
+    /// Shares on their way.
+    pub queues: u64,
+    /// What is remembered.
+    pub tables: u64,
+    /// Records of the audit log that wait.
+    pub audit: u64,
+}
+
+/// Descriptors.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DescriptorStatus {
+    /// How many there may be, if that is limited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
+    /// How many are open.
+    pub open: u64,
+    /// How many of the limit no miner is given.
+    pub reserved: u64,
 }
 
 /// The configuration in use, and the one that was refused since.

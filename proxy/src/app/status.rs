@@ -8,15 +8,19 @@ use loka_stratum::job::PoolContext;
 
 use super::{App, ListenerView, Shared};
 use crate::admin::status::{
-    ConfigStatus, DedicatedStatus, LedgerStatus, ListenerStatus, PoolStatus, RefusedStatus,
-    RouteStatus, Status, StatusSource, StreamStatus,
+    AuditStatus, ConfigStatus, DedicatedStatus, DescriptorStatus, LedgerStatus, ListenerStatus,
+    MemoryAccounts, MemoryStatus, PoolStatus, RefusedStatus, RoomStatus, RouteStatus, Status,
+    StatusSource, StreamStatus,
 };
+use crate::audit::Audited;
 use crate::books::Kept;
 use crate::control::{Offered, Shown, StreamState};
 use crate::fleet::{PoolView, RouteOutput};
 use crate::listener::MinerCount;
+use crate::room::{Lack, MemoryUse, RoomView};
 use crate::sink::ledger::LedgerSnapshot;
-use crate::telemetry::reasons::PoolState;
+use crate::telemetry::audit::AuditCounts;
+use crate::telemetry::reasons::{PoolState, RefuseReason};
 
 /// A reader of the running proxy's state.
 #[derive(Clone, Debug)]
@@ -33,8 +37,16 @@ impl App {
 
 // === impl StatusReader ===
 
+impl StatusReader {
+    pub(super) fn shared(&self) -> &Shared {
+        &self.0
+    }
+}
+
 impl StatusSource for StatusReader {
     fn status(&self) -> Status {
+        // Before the view is locked, which it looks at as well.
+        let room = self.room();
         let view = self.0.view.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.0.clock.now().instant;
         Status {
@@ -49,6 +61,8 @@ impl StatusSource for StatusReader {
             work: self.0.ledger.time().snapshot(now),
             blocks: self.0.ledger.blocks().last(),
             ledger: self.0.kept.as_ref().map(|kept| ledger_status(&kept.borrow(), now)),
+            audit: self.0.audit.as_ref().map(audit_status),
+            room,
             draining: view.draining.map(str::to_owned),
         }
     }
@@ -79,6 +93,24 @@ impl StatusReader {
             applied_at,
             refused,
             stream,
+        }
+    }
+
+    fn room(&self) -> RoomStatus {
+        let RoomView { memory, descriptors, resident, open, reserved, lack } = self.0.room.view();
+        let MemoryUse { sessions, jobs, queues, tables, audit } = self.memory();
+        let accounted = MemoryAccounts { sessions, jobs, queues, tables, audit };
+        RoomStatus {
+            memory: MemoryStatus {
+                budget_bytes: memory,
+                resident_bytes: resident,
+                accounted_bytes: accounted,
+            },
+            descriptors: DescriptorStatus { limit: descriptors, open, reserved },
+            refusing_for: lack.map(|lack| match lack {
+                Lack::Descriptors => RefuseReason::Descriptors,
+                Lack::Memory => RefuseReason::Memory,
+            }),
         }
     }
 
@@ -114,6 +146,18 @@ fn ledger_status(kept: &Kept, now: Instant) -> LedgerStatus {
         begun: *begun,
         kept_age_seconds: now.saturating_duration_since(*at).as_secs_f64(),
         error: error.clone(),
+    }
+}
+
+fn audit_status(audit: &Audited) -> AuditStatus {
+    let AuditCounts { written, summarised, lost, queued, queued_bytes: _ } = audit.counts();
+    AuditStatus {
+        to: audit.to().to_owned(),
+        written,
+        summarised,
+        lost,
+        queued,
+        error: audit.error(),
     }
 }
 

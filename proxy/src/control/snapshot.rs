@@ -18,15 +18,12 @@ use super::allow_list::not_allowed;
 use super::{AllowedPools, Answer, ConfigFeed, Offered, Ports, Provenance, Publisher, Refused};
 use crate::config::{Applied, Blame, ConfigError, check_values};
 use crate::disk::{self, Outlives};
+use crate::policy::backoff::SNAPSHOT_AGAIN;
 use crate::telemetry::reasons::ConfigSource;
 use crate::telemetry::{ProcessEvent, Telemetry, TraceRef};
 
 /// How often the mounted file is read.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
-
-/// How often a mounted snapshot that could not be applied is tried again: what was in its way, such
-/// as a port in use, may have gone.
-const TRY_AGAIN: Duration = Duration::from_secs(30);
 
 /// The last known good snapshot, in the directory that is given as `--state`.
 const LAST_GOOD_FILE: &str = "last-good.json";
@@ -237,7 +234,7 @@ impl FollowSnapshots {
                     self.mounted_last = Some(snapshot.identity.clone());
                     let candidate = Candidate { snapshot, source, origin, started, ports };
                     if self.take(&candidate).await.is_err() {
-                        self.again_at = Some(now() + TRY_AGAIN);
+                        self.again_at = Some(now() + SNAPSHOT_AGAIN);
                     }
                 }
             },

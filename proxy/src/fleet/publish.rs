@@ -40,13 +40,16 @@ impl RouteTask {
             self.starved(&state);
         }
         self.is_starved = is_starved;
-        self.state.send_if_modified(|published| {
+        let is_changed = self.state.send_if_modified(|published| {
             let changed = !published.says_the_same_as(&state);
             if changed {
                 *published = Arc::new(state);
             }
             changed
         });
+        if is_changed {
+            self.weight.set(self.board.work().jobs.bytes());
+        }
     }
 
     fn publish_view(&self, state: &RouteState) {

@@ -19,6 +19,7 @@ use super::seating::Seating;
 use super::slot::Slot;
 use super::staging::Staging;
 use super::{RouteOutput, RouteParts, RouteState, RouteView};
+use crate::room::Weight;
 use crate::telemetry::PoolEvent;
 use crate::upstream::{News, Notice, PoolId, UPDATES_MAX, Update, at};
 
@@ -59,6 +60,8 @@ pub(crate) struct RouteTask {
     pub(super) starved_since: Option<Instant>,
     pub(super) state: watch::Sender<Arc<RouteState>>,
     pub(super) view: watch::Sender<Arc<RouteView>>,
+    /// Of its jobs.
+    pub(super) weight: Weight,
 }
 
 // === impl RouteTask ===
@@ -87,6 +90,7 @@ impl RouteTask {
         let (state, state_out) = watch::channel(Arc::new(state));
         let (view, view_out) = watch::channel(Arc::default());
         let crowd = Arc::new(Crowd::new(Arc::clone(&config)));
+        let weight = Weight::of(&parts.seams.jobs);
         let mut task = Self {
             name,
             config,
@@ -109,6 +113,7 @@ impl RouteTask {
             starved_since: Some(started),
             state,
             view,
+            weight,
         };
         task.reconcile_pools();
         (task, RouteOutput { state: state_out, view: view_out, crowd })

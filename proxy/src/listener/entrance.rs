@@ -11,6 +11,7 @@ use tokio_rustls::rustls::ServerConfig;
 use super::door::{Failure, Handshake, Slots};
 use super::proxied::{self, Fault, Origin};
 use crate::policy::visitors::Visit;
+use crate::room::{TLS_BYTES, weigh};
 use crate::session::{Feed, Session, SessionParts};
 use crate::telemetry::MinerEvent;
 use crate::telemetry::reasons::{Offence, RefuseReason, TlsFailure};
@@ -56,10 +57,18 @@ fn started(parts: SessionParts, io: Box<dyn Transport>) -> Session {
 /// One miner who has more to pass.
 pub(super) async fn serve_by(way: Way, open: Open, mut parts: SessionParts) {
     let accepted = way.accepted;
+    let by_tls = match way.tls {
+        Some(_) => TLS_BYTES,
+        None => 0,
+    };
     if let Some(io) = way.pass(open, &mut parts).await {
         // Who was on the way has looked at it; the session has not.
         parts.feed.mark_changed();
+        // Not by a guard: that would stand in every session's memory.
+        let context = Arc::clone(&parts.context);
+        weigh(&context.growth, 0, by_tls);
         Session::new(parts, io, accepted).run().await;
+        weigh(&context.growth, by_tls, 0);
     }
 }
 

@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use super::{Conduct, Flow, Judgement, Message, Phase, Refusal, Scene};
 use crate::logins::{Asked, Decision, Gate, Login, Proof};
 use crate::telemetry::MinerEvent;
+use crate::telemetry::blame::Blame;
 use crate::telemetry::reasons::{CloseReason, LoginRefusal, Offence};
 
 /// How long a decision is waited for: less than it takes miners to give up on an answer, and more than a queue of logins
@@ -119,13 +120,14 @@ impl Kept {
         let Scene { listener, peer, telemetry, .. } = *scene;
         let worker = login.worker;
         telemetry.emit(MinerEvent::LoginRefused { listener, peer, worker, reason });
-        let (text, is_its_own) = match reason {
-            LoginRefusal::Busy => ("Too many logins at once, try again", false),
-            LoginRefusal::HookFailed => ("Logins cannot be checked now, try again", false),
+        let text = match reason {
+            LoginRefusal::Busy => "Too many logins at once, try again",
+            LoginRefusal::HookFailed => "Logins cannot be checked now, try again",
             LoginRefusal::Hook | LoginRefusal::Password | LoginRefusal::Unknown => {
-                ("Unauthorized worker", true)
+                "Unauthorized worker"
             }
         };
+        let is_its_own = reason.finding().blame == Blame::Miner;
         if is_its_own {
             self.refused += 1;
         }

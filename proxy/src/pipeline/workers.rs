@@ -47,6 +47,7 @@ impl Phase for State {
     }
 
     fn message(&mut self, scene: &Scene<'_>, message: &Message<'_>) -> Flow {
+        self.taken = None;
         let (Some(tallies), Ok(request)) = (&scene.conduct.tallies, message.said) else {
             return Flow::GoOn;
         };

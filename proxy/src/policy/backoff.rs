@@ -1,6 +1,6 @@
-//! How long to wait before a peer is tried again: doubling, with jitter, up to a longest.
+//! How long to wait before a peer is tried again: doubling, with jitter, up to a longest. And before anything else is.
 //!
-//! The one place where retry delays live.
+//! The one place where retry delays live: `cargo xtask tidy` looks for others.
 
 use std::time::Duration;
 
@@ -24,6 +24,20 @@ const UNSERVED_LONGEST: Duration = Duration::from_secs(120);
 
 /// Pools ban addresses that knock with a wrong password for hours.
 const REFUSED_LONGEST: Duration = Duration::from_secs(300);
+
+/// What could not be written is tried again after this long: a disk has room again when somebody makes it.
+pub(crate) const AUDIT_AGAIN: Duration = Duration::from_secs(1);
+
+/// Nothing is accepted for so long after an accept that failed: it is a lack of descriptors or memory, and neither comes
+/// back at once.
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A listener that could not be bound is tried again after this long.
+pub(crate) const REBIND: Duration = Duration::from_secs(5);
+
+/// How often a mounted snapshot that could not be applied is tried again: what was in its way, such
+/// as a port in use, may have gone.
+pub(crate) const SNAPSHOT_AGAIN: Duration = Duration::from_secs(30);
 
 /// The delays of one peer.
 #[derive(Clone, Copy, Debug)]

@@ -254,6 +254,11 @@ impl Book {
         self.handshakes
     }
 
+    /// Bytes of what is known of addresses.
+    pub(crate) fn bytes(&self) -> usize {
+        self.known.len() * size_of::<(Source, Visitor)>()
+    }
+
     /// Addresses that are banned.
     pub(crate) fn banned(&self, now: Instant) -> usize {
         self.known.values().filter(|visitor| visitor.is_banned(now)).count()

@@ -8,11 +8,12 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use loka_stratum::downstream::{
-    Downstream, Event, Forward, Input, Outbox, Registry as _, Remains, SessionToken, View,
+    Downstream, Event, Forward, HandOver, Input, Outbox, Registry as _, Remains, SessionToken,
+    Ticket, View,
 };
 use loka_stratum::types::LaneId;
 use loka_stratum::work::Now;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use tokio::time::{sleep_until, timeout};
 
 use super::passage::Held;
@@ -20,6 +21,7 @@ use super::resumable::Claim;
 use super::shared::Shared;
 use super::switch::{Asked, Former};
 use super::time::Spending;
+use super::under_way::UnderWay;
 use super::{Feed, Generation, Peer, SessionContext, close_reason};
 use crate::pipeline::{Outcome, Pipeline};
 use crate::policy::visitors::Visit;
@@ -30,7 +32,6 @@ use crate::telemetry::traces::ConnectionTrace;
 use crate::transport::Transport;
 use crate::upstream::at;
 use crate::wire::{Interest, Progress, Wire};
-use loka_stratum::downstream::HandOver;
 
 /// A miner that leaves this much unread is not listening.
 const UNSENT_BYTES_MAX: usize = 256 * 1024;
@@ -74,6 +75,7 @@ pub(crate) struct Session {
     seats: Arc<Seats>,
     pub(super) seat: Arc<Seat>,
     pub(super) pause: Pause,
+    pub(super) under_way: UnderWay,
     pub(super) pipeline: Pipeline,
     pub(super) opened: Instant,
     pub(super) credited: u64,
@@ -84,11 +86,13 @@ pub(crate) struct Session {
     pub(super) visit: Visit,
     /// Since when the socket has not taken all: in seconds from `opened`, and one. 0: it has.
     unread_since: u32,
+    /// Its part of the listener's growth.
+    pub(super) growth: u32,
     /// How it is told that its miner has come back elsewhere, once that could.
     claim: Option<Arc<Claim>>,
 }
 
-/// Why nothing is read from a miner.
+/// Whether a miner is kept from sending too fast.
 pub(super) enum Pause {
     /// It is read.
     No,
@@ -96,16 +100,13 @@ pub(super) enum Pause {
     TooFast { until: Instant },
     /// Its message waits before one of the phases of the pipeline.
     Held(Box<Held>),
-    /// Its due share is on its way to the pool, and its answer is owed: the pool's task gives it, or where it is the pool's
-    /// verdict, the time that a miner waits for one.
-    HandingOver { answer: oneshot::Receiver<HandOver>, until: Option<Instant> },
 }
 
 /// What woke a session.
 enum Wake {
     Claimed,
     Feed(Result<(), watch::error::RecvError>),
-    HandedOver(HandOver),
+    HandedOver(Ticket, HandOver),
     /// What a held message waits for is there.
     Ripe,
     Io(io::Result<Progress>),
@@ -122,17 +123,7 @@ impl Pause {
         match self {
             Self::No => None,
             Self::TooFast { until } => Some(*until),
-            Self::Held(held) => held.until(),
-            Self::HandingOver { answer: _, until } => *until,
-        }
-    }
-
-    /// The answer of the pool's task, or never when no share is on its way.
-    async fn answered(&mut self) -> HandOver {
-        match self {
-            // A task that drops the share without an answer has lost it, and has booked it so.
-            Self::HandingOver { answer, until: _ } => answer.await.unwrap_or(HandOver::Lost),
-            Self::No | Self::TooFast { .. } | Self::Held(_) => std::future::pending().await,
+            Self::Held(held) => Some(held.until()),
         }
     }
 }
@@ -157,6 +148,7 @@ impl Session {
             wire: Wire::new(io, line_bytes_max),
             machine: Downstream::new(now, MOVE_WINDOW.mul_f32(peer.spread), token),
             pause: Pause::No,
+            under_way: UnderWay::default(),
             pipeline,
             opened: now.instant,
             credited: 0,
@@ -164,6 +156,7 @@ impl Session {
             left: false,
             visit: Visit::Greeting,
             unread_since: 0,
+            growth: 0,
             claim: None,
             context,
             feed,
@@ -197,8 +190,9 @@ impl Session {
 
     async fn wait(&mut self) -> Wake {
         let terms_timer = self.machine.poll_timeout(&self.feed.borrow().terms);
-        let timers = [terms_timer, self.pause.until(), self.unread_until()];
-        let timer = timers.into_iter().flatten().min();
+        let pauses = [self.pause.until(), self.under_way.until()];
+        let timers = [terms_timer, self.unread_until()].into_iter().chain(pauses);
+        let timer = timers.flatten().min();
         let far = self.opened + Duration::from_secs(86_400 * 365);
         let interest = match self.may_read() {
             true => Interest::ReadWrite,
@@ -209,14 +203,14 @@ impl Session {
             tokio::task::yield_now().await;
             return Wake::Timer;
         }
-        let Self { feed, wire, pause, claim, pipeline, .. } = self;
+        let Self { feed, wire, pause, under_way, claim, pipeline, .. } = self;
         let is_held = matches!(pause, Pause::Held(_));
         tokio::select! {
             // Whoever wants this session's place stands still; then work, then what a miner waits for.
             biased;
             () = poll_fn(|cx| poll_raised(claim.as_deref(), cx)) => Wake::Claimed,
             changed = feed.changed() => Wake::Feed(changed),
-            result = pause.answered() => Wake::HandedOver(result),
+            (ticket, result) = poll_fn(|cx| under_way.poll(cx)) => Wake::HandedOver(ticket, result),
             () = poll_fn(|cx| pipeline.poll(cx)), if is_held => Wake::Ripe,
             progress = poll_fn(|cx| wire.poll(cx, interest)) => Wake::Io(progress),
             () = sleep_until(at(timer.unwrap_or(far))) => Wake::Timer,
@@ -224,7 +218,8 @@ impl Session {
     }
 
     pub(super) fn may_read(&self) -> bool {
-        self.machine.accepts_lines() && matches!(self.pause, Pause::No)
+        let is_free = matches!(self.pause, Pause::No);
+        self.machine.accepts_lines() && self.under_way.lets_read() && is_free
     }
 
     /// One wake, without waiting: everything in it happens at once or not at all.
@@ -233,6 +228,7 @@ impl Session {
             let verdict = self.step_into(wake, out);
             let sent = self.wire.send(&out.wire);
             out.wire.clear();
+            self.weigh();
             verdict?;
             sent.map_err(|_| CloseReason::ConnectionLost)?;
             self.read_in_time()
@@ -291,11 +287,12 @@ impl Session {
 
     fn react(&mut self, feed: &Feed, now: Now, wake: Wake, out: &mut Outbox) -> Verdict {
         self.wire.set_line_limit(feed.line_bytes_max);
-        if !matches!(self.pause, Pause::Held(_))
-            && self.pause.until().is_some_and(|until| until <= now.instant)
-            && let Pause::HandingOver { .. } = std::mem::replace(&mut self.pause, Pause::No)
-        {
-            self.machine_step(feed, now, Input::HandedOver(HandOver::Unanswered), out)?;
+        // A held message is released with the lines behind it.
+        if matches!(self.pause, Pause::TooFast { until } if until <= now.instant) {
+            self.pause = Pause::No;
+        }
+        while let Some(ticket) = self.under_way.take_late(now.instant) {
+            self.machine_step(feed, now, Input::HandedOver(ticket, HandOver::Unanswered), out)?;
         }
         match wake {
             Wake::Claimed => return Err(CloseReason::Superseded),
@@ -303,9 +300,8 @@ impl Session {
                 changed.map_err(|_| CloseReason::Stopped)?;
                 self.machine_step(feed, now, Input::Work, out)?;
             }
-            Wake::HandedOver(result) => {
-                self.pause = Pause::No;
-                self.machine_step(feed, now, Input::HandedOver(result), out)?;
+            Wake::HandedOver(ticket, result) => {
+                self.machine_step(feed, now, Input::HandedOver(ticket, result), out)?;
             }
             Wake::Io(progress) => match progress.map_err(|_| CloseReason::ConnectionLost)? {
                 Progress::Read => {
@@ -376,7 +372,7 @@ impl Session {
             self.claim = token.map(|token| self.context.resumables.began(token));
         }
         if let Some(forward) = out.forward.take() {
-            if matches!(forward, Forward::Due(_)) {
+            if matches!(forward, Forward::Due(..)) {
                 verdict = verdict.and(self.became(feed, now, Outcome::Due));
             }
             self.forward(feed, now, forward);
@@ -435,6 +431,7 @@ impl Session {
 
     fn end(&mut self, reason: CloseReason) {
         let now = self.context.clock.now().instant;
+        self.weigh_nothing();
         self.spent(now);
         if let Some(offence) = offence(reason) {
             self.context.offended(self.peer.address, offence);

@@ -10,6 +10,9 @@ use loka_stratum::types::WorkerName;
 /// Names of one listener that are remembered.
 const NAMES_MAX: usize = 16_384;
 
+/// Of a name in memory: twenty letters, counts of references, and what an allocator rounds.
+const NAME_BYTES: usize = 48;
+
 /// For how long: machines are moved and tuned.
 const REMEMBERED_FOR: Duration = Duration::from_secs(24 * 3600);
 
@@ -39,6 +42,14 @@ struct Entry {
 // === impl Memory ===
 
 impl Memory {
+    /// Bytes of the table, with names of an ordinary length.
+    pub(crate) fn bytes(&self) -> usize {
+        let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = names.known.capacity() * (size_of::<(Arc<str>, Entry)>() + 1);
+        let each = size_of::<(u64, Arc<str>)>() + NAME_BYTES;
+        known + names.turns.len() * each
+    }
+
     /// Takes note of what fits a worker. The name that was noted longest ago may be forgotten.
     pub(super) fn note(&self, now: Instant, worker: &WorkerName, difficulty: Difficulty) {
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);

@@ -5,13 +5,14 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use loka_ops::said::cut;
-use loka_stratum::downstream::{Event, Forward};
+use loka_stratum::downstream::{Event, Forward, Ticket};
 use loka_stratum::share::{Reject, VerifiedShare};
 use loka_stratum::types::SourceId;
 use loka_stratum::work::Now;
 use tokio::sync::oneshot;
 
-use super::driver::{Pause, Session};
+use super::driver::Session;
+use super::under_way::Known;
 use super::{Answers, Feed, Stage};
 use crate::policy::visitors::Visit;
 use crate::sink::blocks::{BlockOnItsWay, Found};
@@ -20,8 +21,8 @@ use crate::telemetry::MinerEvent;
 use crate::telemetry::traces::{HandshakeTrace, ShareOutcome, ShareTrace};
 use crate::upstream::{Handoff, PoolId, Sequel, ShareRecord, give_up};
 
-/// How long a miner with a pool connection of its own waits for the pool's verdict, and is read no further: a pool that is
-/// slower is about to be left, and what the miner finds meanwhile must not wait behind it.
+/// How long a miner with a pool connection of its own waits for the pool's verdict: a pool that is slower is about to be
+/// left, and what the miner finds meanwhile must not wait behind it.
 const VERDICT_WAIT: Duration = Duration::from_secs(2);
 
 // === impl Session ===
@@ -73,19 +74,19 @@ impl Session {
                     drop(pool.handle.hand_over(handoff));
                 }
             }
-            Forward::Due(share) => self.due(feed, now, share),
+            Forward::Due(ticket, share) => self.due(feed, now, ticket, share),
         }
     }
 
-    fn due(&mut self, feed: &Feed, now: Now, share: Box<VerifiedShare>) {
+    fn due(&mut self, feed: &Feed, now: Now, ticket: Ticket, share: Box<VerifiedShare>) {
         let block = share.block_candidate().then(|| self.block_found(feed, now, &share));
         self.valid();
         let (answer, answered) = oneshot::channel();
-        let until = match feed.answers {
-            Answers::WhenWritten => None,
-            Answers::ByThePool => Some(now.instant + VERDICT_WAIT),
+        let known = match feed.answers {
+            Answers::WhenWritten => Known::Handed,
+            Answers::ByThePool => Known::Judged { by: now.instant + VERDICT_WAIT },
         };
-        self.pause = Pause::HandingOver { answer: answered, until };
+        self.under_way.add(ticket, known, answered);
         let credited = share.credited().as_f64();
         let pool_difficulty = share.job().pool_difficulty.as_f64();
         let pool = self.pool(feed, PoolId::of(share.job().source));

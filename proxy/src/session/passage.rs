@@ -35,8 +35,8 @@ impl Held {
         self.is_ripe = true;
     }
 
-    pub(super) fn until(&self) -> Option<Instant> {
-        Some(self.until)
+    pub(super) fn until(&self) -> Instant {
+        self.until
     }
 
     fn is_due(&self, now: Instant) -> bool {
@@ -82,7 +82,9 @@ impl Way<'_> {
                 return blame.map_or(Judgement::Fine, Judgement::Blame);
             }
             // What cannot be read is answered with what is wrong with it, whoever sent it.
-            (Flow::GoOn | Flow::Refuse(_), _) => machine.handle(&view, Input::Message(said), out),
+            (Flow::GoOn | Flow::Refuse(_), _) => {
+                machine.handle(&view, Input::Message { line, said }, out);
+            }
         }
         Judgement::Fine
     }

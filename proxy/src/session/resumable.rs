@@ -38,6 +38,8 @@ struct Table {
     known: HashMap<SessionToken, Known>,
     /// When each of those that have ended is given up, soonest first. One that was resumed is still named here.
     ended: VecDeque<(Instant, SessionToken)>,
+    /// Of what has ended and is still kept.
+    bytes: usize,
 }
 
 #[derive(Debug)]
@@ -65,6 +67,7 @@ impl Resumables {
     pub(super) fn keep(&self, now: Instant, session: Box<Resumable>) {
         let (token, until) = (session.token(), now + KEPT_FOR);
         let mut table = self.lock();
+        table.bytes += session.bytes();
         table.known.insert(token, Known::Ended { until, session });
         table.ended.push_back((until, token));
     }
@@ -74,7 +77,10 @@ impl Resumables {
         let Some(token) = SessionToken::parse(name) else { return Resume::Unknown };
         let mut table = self.lock();
         match table.known.remove(&token) {
-            Some(Known::Ended { until, session }) if now < until => Resume::Ready(session),
+            Some(Known::Ended { until, session }) if now < until => {
+                table.bytes = table.bytes.saturating_sub(session.bytes());
+                Resume::Ready(session)
+            }
             Some(Known::Live(claim)) => {
                 claim.raise();
                 table.known.insert(token, Known::Live(claim));
@@ -102,10 +108,19 @@ impl Resumables {
             if table.known.get(&token).is_some_and(is_this)
                 && let Some(Known::Ended { session, .. }) = table.known.remove(&token)
             {
+                table.bytes = table.bytes.saturating_sub(session.bytes());
                 given_up.push(*session);
             }
         }
         given_up
+    }
+
+    /// Bytes of the table and of what it keeps.
+    pub(crate) fn bytes(&self) -> usize {
+        let table = self.lock();
+        let known = table.known.capacity() * (size_of::<(SessionToken, Known)>() + 1);
+        let ended = table.ended.capacity() * size_of::<(Instant, SessionToken)>();
+        known + ended + table.bytes
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Table> {

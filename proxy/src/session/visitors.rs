@@ -44,6 +44,11 @@ impl Visitors {
         self.lock().handshakes()
     }
 
+    /// Bytes of what is known of addresses.
+    pub(crate) fn bytes(&self) -> usize {
+        self.lock().bytes()
+    }
+
     /// Addresses that are banned.
     pub(crate) fn banned(&self, now: Instant) -> usize {
         self.lock().banned(now)

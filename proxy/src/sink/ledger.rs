@@ -460,6 +460,16 @@ impl Ledger {
         &self.blocks
     }
 
+    /// Shares that are on their way to a pool or await its verdict, and the bytes of the rows.
+    pub fn sizes(&self) -> (u64, u64) {
+        let rows = self.rows.iter();
+        rows.flat_map(|rows| rows.all()).fold((0, 0), |(under_way, bytes), row| {
+            let counts = row.counts.lock().unwrap_or_else(PoisonError::into_inner);
+            let waiting = counts.held.saturating_add(counts.outstanding);
+            (under_way + waiting, bytes + size_of::<Row>() as u64)
+        })
+    }
+
     /// What the ledger holds now.
     pub fn snapshot(&self) -> LedgerSnapshot {
         let mut rows: Vec<RowSnapshot> = self

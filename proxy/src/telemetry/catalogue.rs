@@ -50,6 +50,28 @@ loka_ops::metrics! {
     LEDGER_KEEP_FAILURES: Counter "loka_ledger_keep_failures" []
         "Attempts to keep the ledger for the next start that failed";
 
+    AUDIT_RECORDS: Counter "loka_audit_records" ["result"]
+        "Records of the audit log: in the file, told as a number only, or lost; absent without --audit";
+    AUDIT_QUEUED: Gauge "loka_audit_queued" []
+        "Records of the audit log that wait to be written; absent without --audit";
+    AUDIT_FAILED: Gauge "loka_audit_failed" []
+        "1 while the audit log cannot be written; absent without --audit";
+    AUDIT_WRITE_FAILURES: Counter "loka_audit_write_failures" []
+        "Attempts to write the audit log that failed";
+
+    MEMORY: Gauge "loka_memory_bytes" ["kind"]
+        "Memory that is accounted, by what it is for";
+    MEMORY_RESIDENT: Gauge "loka_memory_resident_bytes" []
+        "Memory that the kernel says the process has";
+    MEMORY_BUDGET: Gauge "loka_memory_budget_bytes" []
+        "Memory that the process may have (--memory-budget); absent without a limit";
+    DESCRIPTORS_OPEN: Gauge "loka_descriptors_open" []
+        "Descriptors that are open";
+    DESCRIPTORS_LIMIT: Gauge "loka_descriptors_limit" []
+        "Descriptors that may be open; absent without a limit";
+    REFUSING: Gauge "loka_refusing" ["reason"]
+        "1 while new miners are refused since there is no room for them: memory or descriptors";
+
     CLASS_SHARES_RECEIVED: Counter "loka_class_shares_received" ["listener", "class"]
         "Submits of the miners of a class: those whose firmware has this profile, or none that is known (other)";
     CLASS_SHARES_REJECTED: Counter "loka_class_shares_rejected" ["class", "reason"]
@@ -68,6 +90,8 @@ loka_ops::metrics! {
         "Miners connected now";
     MINER_CONNECTIONS: Counter "loka_miner_connections" ["listener"]
         "Connections of miners that were accepted";
+    MINER_ACCEPT_FAILURES: Counter "loka_miner_accept_failures" ["listener"]
+        "Connections that the operating system did not let us accept";
     MINER_REFUSED: Counter "loka_miner_refused" ["listener", "reason"]
         "Connections of miners that did not become a session";
     MINER_BANS: Counter "loka_miner_bans" ["listener", "reason"]

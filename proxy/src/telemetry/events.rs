@@ -5,12 +5,15 @@
 //! and what peers say are log fields, cut to a length (see `said`); they never become labels.
 //! Passwords are in no event.
 
+mod audit;
+mod audited;
 mod ledger;
 mod miner;
 mod pool;
 mod process;
 mod route;
 
+pub use audit::AuditEvent;
 pub use ledger::LedgerEvent;
 pub use miner::MinerEvent;
 pub use pool::PoolEvent;
@@ -29,6 +32,8 @@ const MICROSECONDS: f64 = 1_000_000.0;
 
 /// Something happened.
 pub enum Event<'a> {
+    /// To the audit log itself.
+    Audit(AuditEvent<'a>),
     /// To the ledger's file.
     Ledger(LedgerEvent<'a>),
     /// To a miner's connection.
@@ -48,18 +53,29 @@ impl Event<'_> {
     pub(super) fn is_routine(&self) -> bool {
         match self {
             Self::Pool(event) => event.is_routine(),
-            Self::Ledger(_) | Self::Miner(_) | Self::Process(_) | Self::Route(_) => false,
+            Self::Audit(_)
+            | Self::Ledger(_)
+            | Self::Miner(_)
+            | Self::Process(_)
+            | Self::Route(_) => false,
         }
     }
 
     pub(super) fn observe(&self, metrics: &Metrics) {
         match self {
+            Self::Audit(event) => event.observe(metrics),
             Self::Ledger(event) => event.observe(metrics),
             Self::Miner(event) => event.observe(metrics),
             Self::Pool(event) => event.observe(metrics),
             Self::Process(event) => event.observe(metrics),
             Self::Route(event) => event.observe(metrics),
         }
+    }
+}
+
+impl<'a> From<AuditEvent<'a>> for Event<'a> {
+    fn from(event: AuditEvent<'a>) -> Self {
+        Self::Audit(event)
     }
 }
 

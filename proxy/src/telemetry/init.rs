@@ -17,6 +17,7 @@ use tracing_subscriber::registry::Registry;
 use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use super::audit::AuditTap;
 use super::traces::Sampling;
 use super::{Inner, Metrics, SAMPLING_RATIO_DEFAULT, Telemetry, Traces, Voice, sampler};
 
@@ -40,11 +41,15 @@ pub(super) struct LogControl {
 ///
 /// # Errors
 /// [`LogError`] when the filter does not parse or logs are set up already.
-pub fn init(log: &LogSettings, environment: &Environment) -> Result<Telemetry, LogError> {
+pub fn init(
+    log: &LogSettings,
+    environment: &Environment,
+    audit: Option<Arc<AuditTap>>,
+) -> Result<Telemetry, LogError> {
     let log = init_log(log)?;
     let metrics = Arc::new(Metrics::new(SystemTime::now()));
     let (traces, ratio_pinned) = init_traces(environment, &metrics);
-    let inner = Inner { metrics, traces, ratio_pinned, log: Some(log) };
+    let inner = Inner { metrics, traces, ratio_pinned, log: Some(log), audit };
     Ok(Telemetry(Arc::new(inner), Voice::Single))
 }
 

@@ -45,12 +45,14 @@ const BLOCK_LINES_PER_SECOND: u32 = 10;
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
+    pub(super) audit_write_failures: Counter,
     pub(super) config_apply: Series<1, Counter>,
     pub(super) job_delivery: Histogram,
     pub(super) jobs_received: Series<3, Counter>,
     pub(super) ledger_keep_failures: Counter,
     pub(super) listener_failures: Series<1, Counter>,
     pub(super) login_hook: Series<2, Counter>,
+    pub(super) miner_accept_failures: Series<1, Counter>,
     pub(super) miner_bans: Series<2, Counter>,
     pub(super) miner_closed: Series<2, Counter>,
     pub(super) miner_coinbase_too_long: Series<2, Counter>,
@@ -99,15 +101,20 @@ impl Metrics {
         let ledger_keep_failures = Counter::default();
         let (name, help) = (names::LEDGER_KEEP_FAILURES.name, names::LEDGER_KEEP_FAILURES.help);
         registry.register(name, help, ledger_keep_failures.clone());
+        let audit_write_failures = Counter::default();
+        let (name, help) = (names::AUDIT_WRITE_FAILURES.name, names::AUDIT_WRITE_FAILURES.help);
+        registry.register(name, help, audit_write_failures.clone());
         let build = (&names::BUILD, env!("CARGO_PKG_VERSION"));
         register_constants(&mut registry, build, (&names::PROCESS_START, started));
         Self {
+            audit_write_failures,
             config_apply: Series::counts(&mut registry, &names::CONFIG_APPLY),
             job_delivery,
             jobs_received: Series::counts(&mut registry, &names::JOBS_RECEIVED),
             ledger_keep_failures,
             listener_failures: Series::counts(&mut registry, &names::LISTENER_FAILURES),
             login_hook: Series::counts(&mut registry, &names::LOGIN_HOOK),
+            miner_accept_failures: Series::counts(&mut registry, &names::MINER_ACCEPT_FAILURES),
             miner_bans: Series::counts(&mut registry, &names::MINER_BANS),
             miner_closed: Series::counts(&mut registry, &names::MINER_CLOSED),
             miner_coinbase_too_long: Series::counts(&mut registry, &names::MINER_COINBASE_TOO_LONG),

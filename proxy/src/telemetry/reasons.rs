@@ -22,12 +22,16 @@ labels! {
         Banned => "banned",
         /// The listener has as many miners as its limits allow.
         ConnectionLimit => "connection_limit",
+        /// Nearly as many descriptors are open as there may be.
+        Descriptors => "descriptors",
         /// It ended before the load balancer's header did.
         Disconnected => "disconnected",
         /// The proxy is on its way out.
         Draining => "draining",
         /// The listener has as many handshakes under way as its limits allow.
         Handshakes => "handshakes",
+        /// The memory budget is nearly used up.
+        Memory => "memory",
         /// No pool, and `onNoPool` says to let miners go.
         NoPool => "no_pool",
         /// The load balancer's header did not come in time.
@@ -360,6 +364,34 @@ labels! {
         Applied => "applied",
         /// Invalid: the last good one stays.
         Refused => "refused",
+    }
+}
+
+labels! {
+    /// What memory is for.
+    MemoryKind {
+        /// Miners, their buffers and the shares that are remembered of them.
+        Sessions => "sessions",
+        /// Jobs that shares may still come for.
+        Jobs => "jobs",
+        /// Shares that wait for a pool, or for its verdict.
+        Queues => "queues",
+        /// What is remembered of miners, workers and addresses, and the rows of the ledger.
+        Tables => "tables",
+        /// Records of the audit log that wait.
+        Audit => "audit",
+    }
+}
+
+labels! {
+    /// What became of a record of the audit log.
+    AuditResult {
+        /// It is in the file.
+        Written => "written",
+        /// There were too many alike, and it is told as a number.
+        Summarised => "summarised",
+        /// It could not be written for too long.
+        Lost => "lost",
     }
 }
 

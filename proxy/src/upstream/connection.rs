@@ -20,6 +20,7 @@ use super::names::Names;
 use super::task::PoolTask;
 use super::wishes::{Suggested, Wanted};
 use super::{Handoff, InFlight, News, at, timeouts};
+use crate::policy::rate_limit::TokenBucket;
 use crate::policy::redirect::is_allowed;
 use crate::telemetry::PoolEvent;
 use crate::telemetry::reasons::{Clean, Obeyed, PoolDownReason};
@@ -37,6 +38,11 @@ const IDLE_AFTER: Duration = Duration::from_secs(60);
 
 /// Shares written together at most.
 const BATCH_MAX: usize = 64;
+
+/// What a pool may say a second, on average and at once, that answers no share of ours. An honest one says one or two; each job
+/// that it says is a line for each miner.
+const CHATTER_PER_SECOND: u32 = 50;
+const CHATTER_BURST: u32 = 3000;
 
 /// A pool that takes no bytes for this long is dead.
 const WRITE_STALL: Duration = Duration::from_secs(10);
@@ -77,6 +83,7 @@ pub(super) struct Connection<'a> {
     ready: Option<SourceId>,
     first_job: Option<Instant>,
     last_submit: Option<Instant>,
+    chatter: TokenBucket,
     suggested: Suggested,
     names: Names,
     /// Shares of the write that is under way: if that fails, their miners are told that they are lost.
@@ -168,6 +175,7 @@ impl<'a> Connection<'a> {
             ready: None,
             first_job: None,
             last_submit: None,
+            chatter: TokenBucket::new(now.instant, CHATTER_BURST),
             suggested: Suggested::default(),
             names: Names::default(),
             broken: 0,
@@ -326,11 +334,24 @@ impl<'a> Connection<'a> {
                 }
                 let now = self.now();
                 while let Some(line) = self.wire.next_line().map_err(PoolError::from)? {
+                    let awaited = self.machine.outstanding();
                     self.machine.handle_line(now, line, &mut self.out)?;
+                    if self.machine.outstanding() == awaited {
+                        self.bear_chatter(now.instant)?;
+                    }
                 }
                 Ok(())
             }
         }
+    }
+
+    fn bear_chatter(&mut self, now: Instant) -> Result<(), End> {
+        self.chatter.take(now, CHATTER_PER_SECOND, CHATTER_BURST).map_err(|_| {
+            let detail = format!(
+                "it said more than {CHATTER_BURST} things that nobody had asked for, at more than {CHATTER_PER_SECOND} a second"
+            );
+            End::down(PoolDownReason::Misbehaved, detail)
+        })
     }
 
     /// Writes what is unsent and acts on what has happened.

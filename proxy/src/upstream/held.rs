@@ -14,7 +14,7 @@ use crate::sink::ledger::{Lost, Unanswered};
 pub(crate) const HOLD_MAX: Duration = Duration::from_secs(2);
 
 /// Shares that wait at most.
-const HELD_MAX: usize = 1024;
+pub(super) const HELD_MAX: usize = 1024;
 
 #[derive(Debug, Default)]
 pub(super) struct Held(VecDeque<(Instant, Handoff)>);

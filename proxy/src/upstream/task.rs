@@ -23,6 +23,7 @@ use crate::policy::allow_list::AllowedPools;
 use crate::policy::backoff::{Backoff, Fault};
 use crate::policy::redirect::is_allowed as is_redirect_allowed;
 use crate::sink::ledger::{Lost, Unanswered};
+use crate::telemetry::blame::Action;
 use crate::telemetry::reasons::PoolDownReason;
 use crate::telemetry::traces::ShareOutcome;
 use crate::telemetry::{PoolEvent, Telemetry};
@@ -427,36 +428,16 @@ async fn until(moment: Option<Instant>) {
 }
 
 /// What an end says about the next try.
-fn fault(end: &End) -> Fault {
+const fn fault(end: &End) -> Fault {
     match end.reason {
         PoolDownReason::LoginRefused | PoolDownReason::NotAllowed | PoolDownReason::SocksLogin => {
             Fault::Refused
         }
-        PoolDownReason::FirstJobTimeout
-        | PoolDownReason::HandshakeTimeout
-        | PoolDownReason::Misbehaved
-        | PoolDownReason::TlsAuthority
-        | PoolDownReason::TlsBroken
-        | PoolDownReason::TlsClientCertificate
-        | PoolDownReason::TlsClosed
-        | PoolDownReason::TlsDates
-        | PoolDownReason::TlsIncompatible
-        | PoolDownReason::TlsName
-        | PoolDownReason::TlsNotSpoken
-        | PoolDownReason::TlsOnly
-        | PoolDownReason::TlsPin => Fault::Unserved,
         // Some pools hang up instead of refusing a login.
         PoolDownReason::Disconnected if !end.had_session => Fault::Unserved,
-        PoolDownReason::ConfigChanged
-        | PoolDownReason::ConnectFailed
-        | PoolDownReason::ConnectTimeout
-        | PoolDownReason::Disconnected
-        | PoolDownReason::JobSilence
-        | PoolDownReason::Moved
-        | PoolDownReason::Reconnect
-        | PoolDownReason::SocksFailed
-        | PoolDownReason::SocksRefused
-        | PoolDownReason::Stopped
-        | PoolDownReason::SubmitTimeout => Fault::Lost,
+        reason => match reason.finding().action {
+            Action::FailOver => Fault::Unserved,
+            Action::Close | Action::Ignore | Action::Retry => Fault::Lost,
+        },
     }
 }

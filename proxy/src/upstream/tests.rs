@@ -28,6 +28,7 @@ use crate::transport::{Boxed, Dial, Transport};
 
 mod addresses;
 mod allowed;
+mod full;
 mod holding;
 mod login;
 mod losses;
@@ -154,22 +155,17 @@ impl Bench {
 
     /// Hands in a share of `miner`; the nonce tells it from others.
     async fn submit(&self, job: &Arc<Job>, nonce: u32, miner: &str) -> oneshot::Receiver<HandOver> {
-        let submit = Submit {
-            worker: miner.into(),
-            job_id: "1".into(),
-            extranonce2: "0000".into(),
-            ntime: job.pool_ntime,
-            nonce: Nonce(nonce),
-            version_bits: None,
-        };
-        let claim = Claim {
-            submit: &submit,
-            miner: MinerId::new(Layout::CONSERVATIVE, 1),
-            mask: VersionMask::NONE,
-            assigned: Assignment::new(job.pool_difficulty),
-            standing: Standing::Live,
-        };
-        let share = Box::new(verify(job, &claim).expect("an easy share"));
+        let (handoff, answered) = self.handoff(share(job, nonce), miner);
+        self.submits.send(handoff).await.expect("a task");
+        answered
+    }
+
+    /// A share of `miner` as its session hands it over, and its answer.
+    fn handoff(
+        &self,
+        share: Box<VerifiedShare>,
+        miner: &str,
+    ) -> (Handoff, oneshot::Receiver<HandOver>) {
         let (answer, answered) = oneshot::channel();
         let due = Some(self.row.due(1.0, 1.0));
         let handoff = Handoff {
@@ -180,8 +176,7 @@ impl Bench {
             sequel: Sequel::default(),
             record: None,
         };
-        self.submits.send(handoff).await.expect("a task");
-        answered
+        (handoff, answered)
     }
 
     /// What the ledger holds, balanced.
@@ -248,11 +243,22 @@ impl Peer {
         self.job_with(id, &json!(true), ("00", "01")).await;
     }
 
-    async fn job_with(&mut self, id: &str, clean: &Value, (coinb1, coinb2): (&str, &str)) {
+    async fn job_with(&mut self, id: &str, clean: &Value, coinbase: (&str, &str)) {
+        self.job_on("1c2ac4af", id, clean, coinbase).await;
+    }
+
+    /// The same, for a block of this target.
+    async fn job_on(
+        &mut self,
+        bits: &str,
+        id: &str,
+        clean: &Value,
+        (coinb1, coinb2): (&str, &str),
+    ) {
         let easy = json!({"id": null, "method": "mining.set_difficulty", "params": [1e-10]});
         self.say(&easy.to_string()).await;
         let notify = json!({"id": null, "method": "mining.notify", "params":
-            [id, "ab".repeat(32), coinb1, coinb2, [], "20000000", "1c2ac4af", "504e86b9", clean]});
+            [id, "ab".repeat(32), coinb1, coinb2, [], "20000000", bits, "504e86b9", clean]});
         self.say(&notify.to_string()).await;
     }
 
@@ -276,6 +282,26 @@ impl Peer {
             .is_some()
         {}
     }
+}
+
+/// A share for `job`; the nonce tells it from others.
+fn share(job: &Arc<Job>, nonce: u32) -> Box<VerifiedShare> {
+    let submit = Submit {
+        worker: "rig".into(),
+        job_id: "1".into(),
+        extranonce2: "0000".into(),
+        ntime: job.pool_ntime,
+        nonce: Nonce(nonce),
+        version_bits: None,
+    };
+    let claim = Claim {
+        submit: &submit,
+        miner: MinerId::new(Layout::CONSERVATIVE, 1),
+        mask: VersionMask::NONE,
+        assigned: Assignment::new(job.pool_difficulty),
+        standing: Standing::Live,
+    };
+    Box::new(verify(job, &claim).expect("an easy share"))
 }
 
 /// A pool with whatever `changes` say, as a configuration would write it.

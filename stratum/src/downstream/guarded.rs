@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
+use super::answers::Answer;
 use super::{Downstream, Event, Outbox, View, refuse};
 use crate::message::{ClientMessage, ClientRequest};
-use crate::rpc::{RejectCode, RequestId, reply};
+use crate::rpc::{RejectCode, RequestId};
 use crate::share::Reject;
 
 /// A message that is answered with an error and goes no further.
@@ -16,7 +17,7 @@ pub struct Turned<'a> {
     /// What it is answered with.
     pub code: RejectCode,
     /// The same in words.
-    pub text: &'a str,
+    pub text: &'static str,
 }
 
 // === impl Downstream ===
@@ -27,8 +28,11 @@ impl Downstream {
         self.peer.heard = view.now.instant;
         if matches!(request.message, ClientMessage::Submit(_)) {
             let id = request.id.clone().unwrap_or(RequestId::NULL);
-            reply::submit_error(&mut out.wire, &id, *code, text);
+            self.answers.say(&mut out.wire, id, Answer::Bad(*code, text));
             out.events.push(Event::Refused(Reject::RateLimited, None));
+        } else if let (Some(id), false) = (request.reply_id(), self.answers.is_empty()) {
+            // In its turn, behind what the miner is owed.
+            self.answers.say(&mut out.wire, id.clone(), Answer::Bad(*code, text));
         } else {
             refuse(out, request.reply_id().cloned(), *code, text);
         }

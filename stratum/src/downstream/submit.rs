@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use super::answers::{Answer, Ticket};
 use super::{Downstream, Event, Forward, HandOver, Mining, Outbox, Phase, View};
 use crate::job::{Job, Lookup};
 use crate::message::Submit;
-use crate::rpc::{RejectCode, RequestId, reply};
+use crate::rpc::{RejectCode, RequestId};
 use crate::share::{Claim, Novelty, Refusal, Reject, Standing, VerifiedShare, verify};
 use crate::types::{JobSerial, SourceId, VersionMask};
 use crate::upstream::PoolReject;
@@ -29,7 +30,8 @@ impl Downstream {
         match self.judge(view, submit) {
             Judgement::Good(share) => self.good(view, id, share, out),
             Judgement::Refused(reject, source, candidate) => {
-                reply::submit_error(&mut out.wire, &id, reject.code(), reject.message());
+                let answer = Answer::Bad(reject.code(), reject.message());
+                self.answers.say(&mut out.wire, id, answer);
                 out.events.push(Event::Refused(reject, source));
                 out.forward = candidate.map(Forward::Candidate);
             }
@@ -37,15 +39,24 @@ impl Downstream {
     }
 
     /// The pool has the share, or its session is gone: only now is the miner answered.
-    pub(super) fn handed_over(&mut self, result: HandOver, out: &mut Outbox) {
-        let Some(id) = self.awaiting.take() else { return };
-        let (code, text) = match result {
-            HandOver::Written => return reply::result_true(&mut out.wire, &id),
-            HandOver::Lost => (Reject::PoolLost.code(), Reject::PoolLost.message()),
+    pub(super) fn handed_over(
+        &mut self,
+        view: &View<'_>,
+        ticket: Ticket,
+        result: HandOver,
+        out: &mut Outbox,
+    ) {
+        let answer = match result {
+            HandOver::Written => Answer::Good,
+            HandOver::Lost => Answer::Bad(Reject::PoolLost.code(), Reject::PoolLost.message()),
             HandOver::Refused(reason) => refusal(reason),
-            HandOver::Unanswered => (RejectCode::JobNotFound, "No verdict from the pool"),
+            HandOver::Unanswered => {
+                Answer::Bad(RejectCode::JobNotFound, "No verdict from the pool")
+            }
         };
-        reply::submit_error(&mut out.wire, &id, code, text);
+        if let Some(line) = self.answers.settle(&mut out.wire, ticket, answer) {
+            self.line(view, &line, out);
+        }
     }
 
     fn judge(&mut self, view: &View<'_>, submit: &Submit<'_>) -> Judgement {
@@ -89,10 +100,10 @@ impl Downstream {
                 mining.vardiff.is_settled().then(|| mining.assigned.difficulty()).or(mining.proven);
         }
         if share.meets_pool() || share.block_candidate() {
-            self.awaiting = Some(id);
-            out.forward = Some(Forward::Due(share));
+            let ticket = self.answers.await_verdict(id);
+            out.forward = Some(Forward::Due(ticket, share));
         } else {
-            reply::result_true(&mut out.wire, &id);
+            self.answers.say(&mut out.wire, id, Answer::Good);
             out.events.push(Event::BelowPool(share));
         }
         self.retarget(view, out);
@@ -100,13 +111,13 @@ impl Downstream {
 }
 
 /// A pool's refusal in the words that firmware and people know.
-fn refusal(reason: PoolReject) -> (RejectCode, &'static str) {
-    let ours = |reject: Reject| (reject.code(), reject.message());
+fn refusal(reason: PoolReject) -> Answer {
+    let ours = |reject: Reject| Answer::Bad(reject.code(), reject.message());
     match reason {
         PoolReject::Duplicate => ours(Reject::Duplicate),
         PoolReject::LowDifficulty => ours(Reject::LowDifficulty),
         PoolReject::NotSubscribed => ours(Reject::NotSubscribed),
-        PoolReject::Other => (RejectCode::Other, "Rejected by the pool"),
+        PoolReject::Other => Answer::Bad(RejectCode::Other, "Rejected by the pool"),
         PoolReject::Stale => ours(Reject::Stale),
         PoolReject::Unauthorized => ours(Reject::Unauthorized),
     }

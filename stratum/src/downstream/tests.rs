@@ -1,6 +1,7 @@
 //! The machine towards miners, judged by what a miner would see on its socket.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -48,6 +49,8 @@ struct Bench {
     next_nonce: Cell<u32>,
     events: Vec<Event>,
     forward: Option<Forward>,
+    /// Of due shares on their way, the oldest first.
+    tickets: VecDeque<Ticket>,
     closed: Option<Close>,
     lane: Option<LaneId>,
     former: Option<JobTable>,
@@ -120,6 +123,7 @@ impl Bench {
             next_nonce: Cell::new(0),
             events: Vec::new(),
             forward: None,
+            tickets: VecDeque::new(),
             closed: None,
             lane: None,
             former: None,
@@ -179,11 +183,25 @@ impl Bench {
         self.machine.handle(&view, input, &mut out);
         self.events.append(&mut out.events);
         assert!(self.forward.is_none() || out.forward.is_none(), "two shares at once");
+        if let Some(Forward::Due(ticket, _)) = &out.forward {
+            self.tickets.push_back(*ticket);
+        }
         self.forward = self.forward.take().or(out.forward);
         self.closed = self.closed.or(out.close);
         let wire = String::from_utf8(out.wire).unwrap();
         assert!(wire.is_empty() || wire.ends_with('\n'));
         wire.lines().map(|line| brief(&serde_json::from_str(line).unwrap())).collect()
+    }
+
+    /// What has become of the oldest of the due shares.
+    fn handed(&mut self, result: HandOver) -> Vec<String> {
+        self.handed_later(0, result)
+    }
+
+    /// What has become of the due share behind so many others.
+    fn handed_later(&mut self, place: usize, result: HandOver) -> Vec<String> {
+        let ticket = self.tickets.remove(place).expect("a share on its way");
+        self.give(Input::HandedOver(ticket, result))
     }
 
     fn say(&mut self, line: &str) -> Vec<String> {

@@ -73,7 +73,7 @@ impl Downstream {
                 leaving.told = Told::Yes;
                 reply::notification(&mut out.wire, "client.reconnect", "[]");
             }
-            Told::Yes if self.awaiting.is_none() => out.close = Some(leaving.reason),
+            Told::Yes if self.answers.is_empty() => out.close = Some(leaving.reason),
             Told::Yes => {}
         }
     }

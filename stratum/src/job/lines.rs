@@ -55,6 +55,18 @@ impl NotifyLines {
         Arc::clone(line.get_or_init(|| write(job, mask, clean, pad)))
     }
 
+    /// Bytes of the lines that were asked for so far.
+    pub(super) fn bytes(&self) -> usize {
+        let line = |line: &OnceLock<Arc<[u8]>>| line.get().map_or(0, |line| line.len());
+        let pads = self.0.iter().filter_map(OnceLock::get);
+        pads.map(|lines| {
+            let PadLines { pad: _, plain, rolling } = &**lines;
+            let of = |lines: &PerClean| line(&lines.no) + line(&lines.yes);
+            size_of::<PadLines>() + of(plain) + of(rolling)
+        })
+        .sum()
+    }
+
     fn of_pad(&self, pad: Extranonce) -> Option<&PadLines> {
         let new =
             || Box::new(PadLines { pad, plain: PerClean::default(), rolling: PerClean::default() });

@@ -140,6 +140,13 @@ impl JobTable {
         self.entries.iter().filter(|entry| entry.is_live()).count()
     }
 
+    /// Bytes of the table and its jobs.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let jobs: usize = self.entries.iter().map(|entry| entry.job.bytes()).sum();
+        self.entries.len() * size_of::<Entry>() + jobs
+    }
+
     fn changed(&self, of: impl Fn(&Entry) -> bool, to: impl Fn(Worth) -> Worth) -> Self {
         let entries = self.entries.iter().cloned();
         let entries = entries.map(|entry| match of(&entry) {

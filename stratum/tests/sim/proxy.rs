@@ -9,11 +9,10 @@ use std::time::{Duration, Instant};
 use loka_stratum::difficulty::Difficulty;
 use loka_stratum::downstream::{
     Downstream, Event, Forward, HandOver, Input, Outbox, Registry, Remains, Resumable, Resume,
-    SessionToken, Terms, View,
+    SessionToken, Terms, Ticket, View,
 };
 use loka_stratum::extranonce::{DEFAULT_QUARANTINE, IdPool, Layout, MinerId};
 use loka_stratum::frame::LineDecoder;
-use loka_stratum::share::VerifiedShare;
 use loka_stratum::types::{JobSerial, SourceId};
 use loka_stratum::work::{CleanEpoch, Now, Work, WorkBoard};
 
@@ -47,7 +46,7 @@ pub(crate) struct Proxy {
     pub(crate) ledger: Ledger,
     pub(crate) out: Vec<Outgoing>,
     next_source: u64,
-    handed: VecDeque<(usize, Conn, HandOver)>,
+    handed: VecDeque<(usize, Conn, Ticket, HandOver)>,
     published: (CleanEpoch, Option<JobSerial>, usize),
     pub(crate) failovers: u64,
     pub(crate) held_shares: u64,
@@ -60,8 +59,8 @@ struct Session {
     conn: Conn,
     machine: Downstream,
     decoder: LineDecoder,
-    /// A due share of its is on the way.
-    owed: bool,
+    /// Submits that it has not answered yet.
+    owed: u64,
     /// What the miner was last told.
     difficulty: Option<Difficulty>,
     epoch: Option<CleanEpoch>,
@@ -128,14 +127,13 @@ impl Proxy {
     pub(crate) fn miner_connected(&mut self, now: Now, miner: usize, conn: Conn) {
         let machine = Downstream::new(now, Duration::from_secs(1), SessionToken(conn));
         let decoder = LineDecoder::new(LINE_BYTES_MAX);
-        let session =
-            Session { conn, machine, decoder, owed: false, difficulty: None, epoch: None };
+        let session = Session { conn, machine, decoder, owed: 0, difficulty: None, epoch: None };
         self.sessions[miner] = Some(session);
     }
 
     pub(crate) fn miner_gone(&mut self, now: Now, miner: usize) {
         let Some(mut session) = self.sessions[miner].take() else { return };
-        self.orphaned += u64::from(session.owed);
+        self.orphaned += session.owed;
         let former = match session.machine.end(now.instant) {
             Remains::Ids(ids) => {
                 ids.into_iter().for_each(|id| self.ids.borrow_mut().release(now.instant, id));
@@ -193,7 +191,7 @@ impl Proxy {
         let candidates = self.ledger.candidates - self.ledger.candidates_ended;
         let held = self.links.iter().map(|link| link.held.len() as u64).sum();
         self.ledger.check(Underway { outstanding: outstanding as u64 - candidates, held });
-        let owed = self.sessions.iter().flatten().filter(|session| session.owed).count() as u64;
+        let owed: u64 = self.sessions.iter().flatten().map(|session| session.owed).sum();
         let answers = self.answered + owed + self.orphaned;
         assert_eq!(self.ledger.received, answers, "each share has one answer: {:?}", self.ledger);
     }
@@ -227,10 +225,9 @@ impl Proxy {
         let Some(session) = &mut self.sessions[miner] else { return };
         let submitted = match &input {
             Input::Line(line) => u64::from(is_submit(line)),
-            Input::HandedOver(_) | Input::Leave { .. } | Input::Timeout | Input::Work => 0,
-            Input::Message(_) | Input::Turned(_) => unreachable!("lines only"),
+            Input::HandedOver(..) | Input::Leave { .. } | Input::Timeout | Input::Work => 0,
+            Input::Message { .. } | Input::Turned(_) => unreachable!("lines only"),
         };
-        let handed_over = u64::from(matches!(input, Input::HandedOver(_)));
         let mut out = Outbox::default();
         let registry = Ids { now: now.instant, pool: &self.ids, left: &self.left };
         let work = self.board.work();
@@ -239,13 +236,9 @@ impl Proxy {
         session.machine.handle(&view, input, &mut out);
         assert_eq!(out.close, None, "a miner was let go: {:?}", session.machine);
         let answers = count_share_answers(&out.wire);
-        let due = u64::from(matches!(out.forward, Some(Forward::Due(_))));
-        assert_eq!(
-            answers,
-            submitted + handed_over - due,
-            "a due share is answered when the pool has it"
-        );
-        session.owed = (session.owed || due == 1) && handed_over == 0;
+        let owed = session.machine.answers_owed() as u64;
+        assert_eq!(session.owed + submitted, answers + owed, "each submit is answered once");
+        session.owed = owed;
         session.check_job(&out.wire, self.board.work());
         let conn = session.conn;
         self.ledger.received += submitted;
@@ -255,7 +248,11 @@ impl Proxy {
         }
         out.events.iter().for_each(|event| self.observe(event));
         match out.forward {
-            Some(Forward::Due(share)) => self.forward_due(now, miner, conn, share),
+            Some(Forward::Due(ticket, share)) => {
+                self.ledger.accept(&share);
+                self.ledger.due += 1;
+                self.hand_over(now, links::Handoff { miner, conn, ticket, share });
+            }
             Some(Forward::Candidate(share)) => self.forward_candidate(now, &share),
             None => {}
         }
@@ -280,17 +277,11 @@ impl Proxy {
         }
     }
 
-    fn forward_due(&mut self, now: Now, miner: usize, conn: Conn, share: Box<VerifiedShare>) {
-        self.ledger.accept(&share);
-        self.ledger.due += 1;
-        self.hand_over(now, links::Handoff { miner, conn, share });
-    }
-
     /// Tells miners what became of their shares, publishes the work, and takes the lines that waited for it.
     fn settle(&mut self, now: Now) {
-        while let Some((miner, conn, result)) = self.handed.pop_front() {
+        while let Some((miner, conn, ticket, result)) = self.handed.pop_front() {
             if self.sessions[miner].as_ref().is_some_and(|session| session.conn == conn) {
-                self.drive(now, miner, Input::HandedOver(result));
+                self.drive(now, miner, Input::HandedOver(ticket, result));
                 self.pump(now, miner);
             }
         }

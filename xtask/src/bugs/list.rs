@@ -5,6 +5,7 @@
 //! like: who had it, or could
 //! found by: PACKAGE lib NAME_OF_A_TEST
 //! found by: PACKAGE sim NAME_OF_A_TEST
+//! found by: PACKAGE fuzz NAME_OF_A_TEST
 //! edit: PATH/OF/A/FILE.rs
 //!   a line that shows the place
 //! - a line that goes

@@ -34,6 +34,8 @@ pub(super) enum Level {
     Lib,
     /// The simulation.
     Sim,
+    /// What peers may send.
+    Fuzz,
 }
 
 /// What came of a bug.
@@ -150,12 +152,15 @@ impl Level {
     pub(super) fn read_test(text: &str) -> Result<Test, String> {
         let words: Vec<&str> = text.split_whitespace().collect();
         let [package, level, name] = words[..] else {
-            return Err(format!("`{text}`: write PACKAGE, lib or sim, and the name of a test"));
+            return Err(format!(
+                "`{text}`: write PACKAGE, lib, sim or fuzz, and the name of a test"
+            ));
         };
         let level = match level {
             "lib" => Self::Lib,
             "sim" => Self::Sim,
-            other => return Err(format!("`{other}` is no level: lib or sim")),
+            "fuzz" => Self::Fuzz,
+            other => return Err(format!("`{other}` is no level: lib, sim or fuzz")),
         };
         Ok(Test { package: package.to_owned(), level, name: name.to_owned() })
     }
@@ -164,6 +169,7 @@ impl Level {
         match self {
             Self::Lib => "lib",
             Self::Sim => "sim",
+            Self::Fuzz => "fuzz",
         }
     }
 
@@ -171,6 +177,7 @@ impl Level {
         match self {
             Self::Lib => &["--lib"],
             Self::Sim => &["--test", "sim"],
+            Self::Fuzz => &["--test", "fuzz"],
         }
     }
 }
@@ -186,6 +193,7 @@ impl Test {
             (Level::Lib, _) => format!("{room}/src"),
             (Level::Sim, "tests") => "tests/sim".to_owned(),
             (Level::Sim, _) => format!("{room}/tests/sim"),
+            (Level::Fuzz, _) => format!("{room}/tests/fuzz"),
         };
         let there = contains(&root.join(&directory), &format!("fn {name}("));
         (!there).then(|| format!("{directory} has no test `{name}`"))

@@ -10,8 +10,11 @@ use crate::workspace::{cargo, works};
 pub(super) enum Tool {
     Rustfmt,
     Clippy,
-    /// Optional: minutes to build, so it is left to whoever wants it.
+    /// What is known against dependencies, from a database that is not ours.
+    Advisories,
     CargoDeny,
+    /// Of the fuzzer's engine.
+    Cxx,
     /// The programs of Kubernetes, built from pinned sources.
     Kubernetes(Stage),
 }
@@ -26,14 +29,15 @@ pub(crate) struct Missing {
 /// Makes sure that `tool` is there, and says by which variables a step's programs find it.
 pub(super) fn provide(tool: Tool) -> Result<Vec<Variable>, Lack> {
     let standing = match tool {
+        Tool::Advisories => return tools::deny::provide_advisories(),
+        Tool::CargoDeny => return tools::deny::provide(),
         Tool::Kubernetes(stage) => return tools::provide(stage),
         Tool::Rustfmt => component("fmt", "rustfmt"),
         Tool::Clippy => component("clippy", "clippy"),
-        Tool::CargoDeny if is_there("deny") => Ok(()),
-        Tool::CargoDeny => Err(missing(
-            "cargo-deny is not installed",
-            "`cargo install --locked cargo-deny` (a few minutes)",
-        )),
+        Tool::Cxx if works("c++", &["--version"]) => Ok(()),
+        Tool::Cxx => {
+            Err(missing("there is no C++ compiler", "install one (g++, clang++) as `c++`"))
+        }
     };
     standing.map(|()| Vec::new()).map_err(Lack::Missing)
 }

@@ -3,8 +3,8 @@
 use std::env;
 use std::process::Command;
 
-use super::kubernetes;
 use super::setup::Tool;
+use super::{fuzz, kubernetes};
 use crate::workspace::{self, PACKAGES, cargo};
 use crate::{bugs, codegen, paid, soak, tidy};
 
@@ -114,7 +114,10 @@ fn house() -> Vec<Step> {
     let [all, features] = EVERYTHING;
     let clippy = ["clippy", all, features, "--all-targets", "--", "-D", "warnings"];
     let doc = ["doc", all, features, "--no-deps", "--document-private-items"];
-    let deny = ["deny", "--all-features", "check", "bans", "licenses", "sources"];
+    let checks = ["check", "--hide-inclusion-graph", "bans", "licenses", "sources"];
+    let deny = |before: &[&str]| Start::cargo(&[&["deny"], before, &checks].concat());
+    let fuzz = format!("{}/Cargo.toml", fuzz::CRATE);
+    let denied = vec![deny(&["--all-features"]), deny(&["--manifest-path", &fuzz])];
     let programs = |start| Work::Programs(vec![start]);
     vec![
         step(
@@ -142,7 +145,13 @@ fn house() -> Vec<Step> {
             "deny",
             "licences, sources and bans of the dependencies",
             Some(Tool::CargoDeny),
-            programs(Start::cargo(&deny)),
+            Work::Programs(denied),
+        ),
+        step(
+            "advisories",
+            "what is known against the dependencies",
+            Some(Tool::Advisories),
+            programs(Start::cargo(&["deny", "--all-features", "check", "advisories"])),
         ),
     ]
 }
@@ -169,9 +178,17 @@ fn unit() -> Vec<Step> {
 
 fn simulations() -> Vec<Step> {
     let core = ["test", "--package", "loka-stratum", "--all-features", "--test", "sim"];
+    let any = ["test", "--package", "loka-stratum", "--all-features", "--test", "fuzz"];
     let whole = ["test", "--package", "loka-tests", "--test", "sim"];
     vec![
+        fuzz::step(),
         tests("sim", "sim-core", "the machines in virtual time", vec![test_start(&core)]),
+        tests(
+            "sim",
+            "peers",
+            "what peers may send: a corpus and its changes",
+            vec![test_start(&any)],
+        ),
         tests("sim", "sim-proxy", "the whole proxy in virtual time", vec![test_start(&whole)]),
         Step {
             level: "sim",

@@ -34,6 +34,9 @@ const NEVER_LINKED: [(&str, &[&str]); 3] = [
     ("loka-farm", &["loka-stratum", "loka-api", "loka-proxy"]),
 ];
 
+/// Roots of crates that are no part of the workspace.
+const APART: [&str; 1] = ["stratum/fuzz/main.rs"];
+
 /// The workspace as cargo sees it, with paths from the root.
 #[derive(Debug, Default)]
 pub(super) struct Workspace {
@@ -86,7 +89,9 @@ impl Workspace {
         let text = stdout_of(cargo(arguments))?;
         let metadata: Value = serde_json::from_str(&text)
             .map_err(|error| format!("`cargo metadata` printed no JSON: {error}"))?;
-        Ok(Self::parse(&metadata))
+        let mut workspace = Self::parse(&metadata);
+        workspace.roots.extend(APART.map(str::to_owned));
+        Ok(workspace)
     }
 
     fn parse(metadata: &Value) -> Self {

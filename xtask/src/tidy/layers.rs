@@ -16,12 +16,13 @@ const TOPS: [&str; 4] = ["main", "lib", "run", "app"];
 
 /// Every other module of the proxy and those that it may use, from the top down. A new edge is a change of the
 /// architecture: it changes this table and ARCHITECTURE.md in one commit.
-const LAYERS: [(&str, &[&str]); 25] = [
-    ("args", &["config"]),
+const LAYERS: [(&str, &[&str]); 27] = [
+    ("args", &["audit", "config", "room"]),
     ("check", &["args", "config"]),
     ("hash_password", &["args", "logins"]),
     ("admin", &["sink", "telemetry", "clock"]),
     ("control", &["config", "policy", "telemetry", "disk", "clock"]),
+    ("audit", &["policy", "telemetry"]),
     ("books", &["sink", "telemetry", "disk", "clock"]),
     (
         "listener",
@@ -32,6 +33,7 @@ const LAYERS: [(&str, &[&str]); 25] = [
             "logins",
             "tallies",
             "policy",
+            "room",
             "router",
             "seats",
             "sink",
@@ -44,7 +46,17 @@ const LAYERS: [(&str, &[&str]); 25] = [
     ),
     (
         "fleet",
-        &["upstream", "policy", "seats", "sink", "telemetry", "transport", "workers", "clock"],
+        &[
+            "upstream",
+            "policy",
+            "room",
+            "seats",
+            "sink",
+            "telemetry",
+            "transport",
+            "workers",
+            "clock",
+        ],
     ),
     (
         "session",
@@ -53,6 +65,7 @@ const LAYERS: [(&str, &[&str]); 25] = [
             "upstream",
             "router",
             "policy",
+            "room",
             "seats",
             "sink",
             "telemetry",
@@ -68,6 +81,7 @@ const LAYERS: [(&str, &[&str]); 25] = [
     ("wire", &["transport"]),
     ("sink", &[]),
     ("policy", &[]),
+    ("room", &[]),
     ("router", &[]),
     ("telemetry", &[]),
     ("config", &["tls", "clock"]),

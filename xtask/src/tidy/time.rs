@@ -10,9 +10,10 @@ const REMEDY: &str = "take the time from the Clock that is passed in (ADR 0002)"
 const SIMULATED: [&str; 2] = ["proxy/src/", "ops/src/"];
 
 /// Files that may read a clock of their own, and why it cannot change what a simulation does.
-const MAY_READ: [(&str, &str); 6] = [
+const MAY_READ: [(&str, &str); 7] = [
     ("proxy/src/clock.rs", "it is the clock"),
     ("proxy/src/telemetry.rs", "stamps the start of the registry; nothing decides by it"),
+    ("proxy/src/telemetry/audit.rs", "stamps records, and rations them; a simulation has none"),
     ("proxy/src/telemetry/init.rs", "stamps the start of the registry; nothing decides by it"),
     ("proxy/src/control.rs", "stamps a refused change for status pages; nothing decides by it"),
     ("ops/src/throttle.rs", "rations log lines and spans; nothing else decides by it"),

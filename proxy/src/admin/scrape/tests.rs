@@ -7,7 +7,8 @@ use prometheus_client::encoding::text;
 use super::*;
 use crate::admin::exposition::Exposition;
 use crate::admin::status::{
-    ConfigStatus, DedicatedStatus, ListenerStatus, RefusedStatus, StreamStatus,
+    AuditStatus, ConfigStatus, DedicatedStatus, DescriptorStatus, ListenerStatus, MemoryAccounts,
+    MemoryStatus, RefusedStatus, RoomStatus, StreamStatus,
 };
 use crate::sink::ledger::Ledger;
 use crate::sink::time::{Work, WorkSnapshot};
@@ -111,6 +112,29 @@ fn status() -> Status {
             kept_age_seconds: 0.5,
             error: None,
         }),
+        audit: Some(AuditStatus {
+            to: "audit.jsonl".to_owned(),
+            written: 5,
+            summarised: 4,
+            lost: 3,
+            queued: 2,
+            error: Some("No space left".to_owned()),
+        }),
+        room: RoomStatus {
+            memory: MemoryStatus {
+                budget_bytes: Some(1000),
+                resident_bytes: 900,
+                accounted_bytes: MemoryAccounts {
+                    sessions: 1,
+                    jobs: 2,
+                    queues: 3,
+                    tables: 4,
+                    audit: 5,
+                },
+            },
+            descriptors: DescriptorStatus { limit: Some(1024), open: 33, reserved: 128 },
+            refusing_for: Some(RefuseReason::Memory),
+        },
         draining: None,
     }
 }
@@ -172,6 +196,19 @@ fn the_state_of_the_proxy_is_exposed() {
         ("loka_proxy_draining", 0.0),
         ("loka_ledger_begun_timestamp_seconds", 1_600_000_000.0),
         ("loka_ledger_kept_age_seconds", 0.5),
+        ("loka_audit_records_total{result=\"written\"}", 5.0),
+        ("loka_audit_records_total{result=\"summarised\"}", 4.0),
+        ("loka_audit_records_total{result=\"lost\"}", 3.0),
+        ("loka_memory_bytes{kind=\"sessions\"}", 1.0),
+        ("loka_memory_bytes{kind=\"audit\"}", 5.0),
+        ("loka_memory_resident_bytes", 900.0),
+        ("loka_memory_budget_bytes", 1000.0),
+        ("loka_descriptors_open", 33.0),
+        ("loka_descriptors_limit", 1024.0),
+        ("loka_refusing{reason=\"memory\"}", 1.0),
+        ("loka_refusing{reason=\"descriptors\"}", 0.0),
+        ("loka_audit_queued", 2.0),
+        ("loka_audit_failed", 1.0),
         ("loka_listener_up{listener=\"v1\"}", 0.0),
         ("loka_miners_connected{listener=\"v1\"}", 17.0),
         ("loka_route_epoch{route=\"main\"}", 9.0),

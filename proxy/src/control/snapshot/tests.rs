@@ -208,7 +208,7 @@ async fn what_could_not_be_applied_is_tried_again_and_then_falls_to_the_next() {
     assert!(pod.next_refusal().await[0].contains("port in use"));
     let refused = tokio::time::Instant::now();
     assert_eq!(pod.next().await.0, (4, ConfigSource::Mounted));
-    assert!(refused.elapsed() >= TRY_AGAIN, "{:?}", refused.elapsed());
+    assert!(refused.elapsed() >= SNAPSHOT_AGAIN, "{:?}", refused.elapsed());
     pod.refusal_cleared().await;
 }
 

@@ -117,6 +117,8 @@ impl Pod {
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             seed: 1,
             books: Books::default(),
+            audit: None,
+            room: Default::default(),
         };
         let app = App::start(seams, feed).await.unwrap();
         let background = Tasks::default();

@@ -1,13 +1,16 @@
 //! The catalogue as the text of `docs/metrics.md`, for whoever writes a query.
 
+use std::fmt::Write as _;
+
 use loka_ops::otlp::ExportResult;
 use loka_stratum::share::Reject;
 use loka_stratum::upstream::PoolReject;
 
+use super::super::blame::{self, Finding};
 use super::super::reasons::{
-    Clean, CloseReason, ConfigResult, ConfigSource, Obeyed, Offence, PoolDownReason, PoolState,
-    RefuseReason, RefusedPool, RolloutEnd, SuspectReason, SwitchCause, TlsFailure, UnnamedReason,
-    Verdict,
+    AuditResult, Clean, CloseReason, ConfigResult, ConfigSource, MemoryKind, Obeyed, Offence,
+    PoolDownReason, PoolState, RefuseReason, RefusedPool, RolloutEnd, SuspectReason, SwitchCause,
+    TlsFailure, UnnamedReason, Verdict,
 };
 use super::{ALL, Metric};
 
@@ -75,11 +78,29 @@ topk(3, sum by (class) (rate(loka_class_shares_rejected_total[1h])))
 
 ";
 
+const FINDINGS: &str = "
+## Whose side, and what is done
+
+Log lines about a miner that is gone or refused, and about a pool that is down or suspected, have these as the fields `blame` and `action`
+(`proxy/src/telemetry/blame.rs`). *close*: the connection is ended. *fail_over*: the next pool is mined on, and this one tried rarely.
+*ignore*: it is over, or answered, and that is all. *retry*: tried again, at first at once; another pool is mined on meanwhile. The delays
+are in `proxy/src/policy/backoff.rs`.
+
+| What | Reason | Side | Action |
+|---|---|---|---|
+";
+
 /// The catalogue as the text of `docs/metrics.md`.
 pub fn markdown() -> String {
     let closed = closed_sets().into_iter();
     let closed = closed.map(|(metric, label, values)| (metric.exposed(), label, values));
-    loka_ops::catalogue::markdown(INTRODUCTION, ALL, closed)
+    let mut text = loka_ops::catalogue::markdown(INTRODUCTION, ALL, closed);
+    text.push_str(FINDINGS);
+    for (set, reason, Finding { blame, action }) in blame::all() {
+        // Writing to a String cannot fail.
+        writeln!(text, "| {set} | `{reason}` | {blame} | {action} |").ok();
+    }
+    text
 }
 
 /// Each label whose values are a closed set, with these.
@@ -89,6 +110,8 @@ pub(super) fn closed_sets() -> Vec<(&'static Metric, &'static str, Vec<&'static 
         (&super::SHARES_POOL_REJECTED, "reason", of(&PoolReject::ALL, PoolReject::label)),
         (&super::SHARES_UNANSWERED, "reason", UNANSWERED.to_vec()),
         (&super::SHARES_LOST, "reason", LOST.to_vec()),
+        (&super::AUDIT_RECORDS, "result", of(AuditResult::ALL, AuditResult::label)),
+        (&super::MEMORY, "kind", of(MemoryKind::ALL, MemoryKind::label)),
         (&super::CLASS_SHARES_REJECTED, "reason", of(&Reject::ALL, Reject::label)),
         (&super::CLASS_SHARES_POOL_REJECTED, "reason", of(&PoolReject::ALL, PoolReject::label)),
         (&super::WORK, "state", WORK_STATES.to_vec()),

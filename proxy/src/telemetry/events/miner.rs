@@ -1,12 +1,14 @@
 //! Events of miners' connections.
 
 use std::fmt::Display;
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use loka_ops::said::Said;
 use tracing::{debug, info, trace, warn};
 
+use super::super::blame::Finding;
 use super::super::reasons::{
     CloseReason, HookAnswer, LoginRefusal, Offence, RefuseReason, TlsFailure,
 };
@@ -15,6 +17,8 @@ use super::{AUDIT, seconds};
 
 /// Something happened to a miner's connection.
 pub enum MinerEvent<'a> {
+    /// The operating system did not let us accept a connection.
+    AcceptFailed { listener: &'a str, error: &'a io::Error },
     /// The peer's address has done too often what no miner does, and is refused for so long.
     Banned { listener: &'a str, peer: SocketAddr, offence: Offence, lasts: Duration },
     /// A share meets the network's target. The ledger counts it.
@@ -81,6 +85,10 @@ pub enum MinerEvent<'a> {
 impl MinerEvent<'_> {
     pub(super) fn observe(&self, metrics: &Metrics) {
         match *self {
+            Self::AcceptFailed { listener, error } => {
+                metrics.miner_accept_failures.inc([listener]);
+                accept_failed(metrics, listener, error);
+            }
             Self::Banned { listener, peer, offence, lasts } => {
                 metrics.miner_bans.inc([listener, offence.label()]);
                 banned(metrics, (listener, peer), offence, lasts);
@@ -163,6 +171,13 @@ impl MinerEvent<'_> {
     }
 }
 
+fn accept_failed(metrics: &Metrics, listener: &str, error: &io::Error) {
+    if let Some(unlogged) = metrics.miner_log.admit() {
+        let remedy = refusal_remedy(RefuseReason::AcceptFailed);
+        warn!(listener, %error, unlogged, remedy, "cannot accept a miner");
+    }
+}
+
 /// Once for each ban; whom it keeps out is not logged again.
 fn banned(
     metrics: &Metrics,
@@ -188,13 +203,16 @@ fn closed(
     reason: CloseReason,
     after: Duration,
 ) {
-    let after_seconds = seconds(after);
+    let (after_seconds, Finding { blame, action }) = (seconds(after), reason.finding());
     let Some(remedy) = close_remedy(reason) else {
-        info!(listener, %peer, %reason, after_seconds, "miner gone");
+        info!(listener, %peer, %reason, %blame, %action, after_seconds, "miner gone");
         return;
     };
     if let Some(unlogged) = metrics.miner_log.admit() {
-        warn!(listener, %peer, %reason, after_seconds, unlogged, remedy, "miner gone");
+        warn!(
+            listener, %peer, %reason, %blame, %action, after_seconds, unlogged, remedy,
+            "miner gone"
+        );
     }
 }
 
@@ -204,8 +222,8 @@ fn refused(metrics: &Metrics, (listener, peer): (&str, SocketAddr), reason: Refu
         // A ban was told when it began; load balancers look whether the port is open, every few seconds.
         debug!(listener, %peer, %reason, "miner refused");
     } else if let Some(unlogged) = metrics.miner_log.admit() {
-        let remedy = refusal_remedy(reason);
-        warn!(listener, %peer, %reason, unlogged, remedy, "miner refused");
+        let (remedy, Finding { blame, action }) = (refusal_remedy(reason), reason.finding());
+        warn!(listener, %peer, %reason, %blame, %action, unlogged, remedy, "miner refused");
     }
 }
 
@@ -286,7 +304,8 @@ fn tls_failed(
 ) {
     if let Some(unlogged) = metrics.miner_log.admit() {
         let (detail, remedy) = (Said(detail), tls_remedy(reason));
-        warn!(listener, %peer, %reason, %detail, unlogged, remedy, "no TLS with a miner");
+        let Finding { blame, action } = reason.finding();
+        warn!(listener, %peer, %reason, %blame, %action, %detail, unlogged, remedy, "no TLS with a miner");
     }
 }
 
@@ -306,6 +325,10 @@ const fn refusal_remedy(reason: RefuseReason) -> &'static str {
         RefuseReason::ConnectionLimit => {
             "raise spec.listeners[].limits.maxConnections, or run another replica"
         }
+        RefuseReason::Descriptors => {
+            "raise the limit of open files (ulimit -n) of the proxy, or run another replica"
+        }
+        RefuseReason::Memory => "raise --memory-budget or the pod's limit, or run another replica",
         RefuseReason::Disconnected => "look at the load balancer, or at who scans the port",
         RefuseReason::Handshakes => {
             "raise spec.listeners[].limits.maxHandshakes, or look who connects and does not log in"

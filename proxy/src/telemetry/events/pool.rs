@@ -7,6 +7,7 @@ use loka_ops::said::Said;
 use tracing::{debug, error, info, trace, warn};
 
 use super::super::Metrics;
+use super::super::blame::Finding;
 use super::super::reasons::{
     Clean, Obeyed, PoolDownReason, RefusedPool, SuspectReason, UnnamedReason, Verdict,
 };
@@ -143,7 +144,7 @@ impl PoolEvent<'_> {
             }
             Self::Suspected { route, pool, reason } => {
                 metrics.pool_suspected.inc([route, pool, reason.label()]);
-                suspected(route, pool, &reason);
+                suspected(route, pool, reason);
             }
             Self::Up { route, pool, after } => {
                 metrics.pool_login.observe([route, pool], after);
@@ -174,8 +175,11 @@ fn down(
     (detail, retry_in): (&str, Option<Duration>),
 ) {
     let (detail, retry) = (Said(detail), retry_in.map(seconds));
-    let remedy = reason.remedy();
-    warn!(route, pool, %reason, %detail, retry_in_seconds = retry, remedy, "pool down");
+    let (remedy, Finding { blame, action }) = (reason.remedy(), reason.finding());
+    warn!(
+        route, pool, %reason, %blame, %action, %detail, retry_in_seconds = retry, remedy,
+        "pool down"
+    );
 }
 
 fn not_allowed(
@@ -196,9 +200,10 @@ fn misbehaved(route: &str, pool: &str, what: &str) {
     warn!(route, pool, what = %Said(what), remedy, "pool broke the protocol");
 }
 
-fn suspected(route: &str, pool: &str, reason: &dyn std::fmt::Display) {
+fn suspected(route: &str, pool: &str, reason: SuspectReason) {
+    let Finding { blame, action } = reason.finding();
     let remedy = "none needed unless it lasts; another pool is mined on meanwhile";
-    warn!(route, pool, %reason, remedy, "pool suspected");
+    warn!(route, pool, %reason, %blame, %action, remedy, "pool suspected");
 }
 
 fn name_refused(route: &str, pool: &str, login: &str, message: &str) {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tracing::{error, info, warn};
 
+use super::super::audit::ConfigChange;
 use super::super::reasons::{ConfigResult, DrainCause};
 use super::super::{Metrics, TraceRef};
 use super::AUDIT;
@@ -28,6 +29,8 @@ pub enum ProcessEvent<'a> {
     ConfigApplied {
         name: &'a str,
         hash: &'a str,
+        sequence: Option<u64>,
+        change: &'a ConfigChange,
         origin: &'a str,
         after: Duration,
         trace: TraceRef,
@@ -71,7 +74,7 @@ impl ProcessEvent<'_> {
             Self::CertificateUnusable { listener, error } => {
                 error!(listener, %error, "certificate cannot be served: the listener takes no miners");
             }
-            Self::ConfigApplied { name, hash, origin, after, trace } => {
+            Self::ConfigApplied { name, hash, sequence: _, change: _, origin, after, trace } => {
                 metrics.config_apply.inc([ConfigResult::Applied.label()]);
                 let _in_trace = trace.enter();
                 let after_seconds = seconds(after);

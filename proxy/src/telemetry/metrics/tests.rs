@@ -17,12 +17,14 @@ impl Metrics {
         let second = Duration::from_secs(1);
         let Self {
             registry: _,
+            audit_write_failures,
             config_apply,
             job_delivery,
             jobs_received,
             ledger_keep_failures,
             listener_failures,
             login_hook,
+            miner_accept_failures,
             miner_bans,
             miner_closed,
             miner_coinbase_too_long,
@@ -57,10 +59,12 @@ impl Metrics {
             crowd_log: _,
         } = self;
         job_delivery.observe(second.as_secs_f64());
+        audit_write_failures.inc();
         ledger_keep_failures.inc();
         for one in [
             config_apply,
             listener_failures,
+            miner_accept_failures,
             miner_connections,
             miner_difficulty_changes,
             miner_logins,

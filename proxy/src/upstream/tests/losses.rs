@@ -104,3 +104,34 @@ fn a_pool_that_logs_in_and_never_sends_a_job_is_left_alone_for_longer() {
         assert!((60..=120).contains(&gaps[13].as_secs()), "{gaps:?}");
     });
 }
+
+#[test]
+fn a_pool_that_floods_us_with_jobs_is_left_and_one_that_answers_many_shares_is_not() {
+    play(pool(&json!({})), async |mut bench| {
+        let mut peer = bench.working().await;
+        let job = bench.offered().await;
+        for nonce in 0..4_000 {
+            let answer = bench.submit(&job, nonce, "rig").await;
+            let (id, _, _) = peer.submitted().await;
+            peer.answer(&id, json!(true), Value::Null).await;
+            assert_eq!(answer.await, Ok(HandOver::Written), "{nonce}");
+        }
+        // A job a second, each with its difficulty, for hours.
+        for second in 0..7_200 {
+            peer.job(&format!("a{second}")).await;
+            pass(Duration::from_secs(1)).await;
+            bench.offered().await;
+        }
+        let mut jobs = 0;
+        let end = loop {
+            peer.job(&format!("b{jobs}")).await;
+            match timeout(PATIENCE, bench.updates.recv()).await.expect("news").expect("a task").news
+            {
+                News::Down { reason, .. } => break reason,
+                _ => jobs += 1,
+            }
+        };
+        assert_eq!(end, PoolDownReason::Misbehaved);
+        assert!((1_400..1_600).contains(&jobs), "two lines a job: {jobs}");
+    });
+}

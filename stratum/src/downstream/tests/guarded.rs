@@ -6,6 +6,10 @@ use crate::message::parse_client;
 const SUBSCRIBE: &str = r#"{"id":1,"method":"mining.subscribe","params":["t/1"]}"#;
 const AUTHORIZE: &str = r#"{"id":2,"method":"mining.authorize","params":["acct.w","x"]}"#;
 
+fn message(line: &str) -> Input<'_> {
+    Input::Message { line: line.as_bytes(), said: parse_client(line.as_bytes()) }
+}
+
 fn turn(bench: &mut Bench, line: &str) -> Vec<String> {
     let request = parse_client(line.as_bytes()).unwrap();
     let text = "Unauthorized worker";
@@ -20,7 +24,7 @@ fn nobody_is_given_work_before_a_name_is_let_in() {
     assert_eq!(bench.wait(Duration::from_secs(9)), [""; 0], "a nameless one waits");
     assert_eq!(turn(&mut bench, AUTHORIZE), ["2: error 24"]);
     assert!(!bench.machine.is_mining() && bench.closed.is_none());
-    let let_in = bench.give(Input::Message(parse_client(AUTHORIZE.as_bytes())));
+    let let_in = bench.give(message(AUTHORIZE));
     assert_eq!(let_in.first().map(String::as_str), Some("2: true"));
     assert!(bench.machine.is_mining());
     let names: Vec<_> = bench.machine.workers().iter().map(WorkerName::as_str).collect();
@@ -52,4 +56,14 @@ fn a_wait_that_is_ours_is_not_held_against_the_miner() {
     bench.machine.unexcuse(Duration::from_secs(10));
     bench.give(Input::Timeout);
     assert_eq!(bench.closed, Some(Close::HandshakeTimeout));
+}
+
+#[test]
+fn who_is_turned_away_is_told_so_behind_what_is_owed() {
+    let mut bench = Bench::mining();
+    let due = bench.mine_due(&bench.current());
+    assert_eq!(bench.say(&due), [""; 0]);
+    assert_eq!(turn(&mut bench, AUTHORIZE), [""; 0], "not before the share");
+    let said = bench.handed(HandOver::Written);
+    assert_eq!(said, ["4: true", "2: error 24"]);
 }

@@ -37,7 +37,7 @@ fn a_change_of_pool_is_a_clean_job_and_nothing_else() {
     assert_eq!(bench.give(Input::Work), ["notify clean"]);
     let due = bench.mine_due(&bench.current());
     bench.say(&due);
-    let Some(Forward::Due(share)) = bench.forward.take() else { panic!() };
+    let Some(Forward::Due(_, share)) = bench.forward.take() else { panic!() };
     assert_eq!(share.job().source, OTHER_POOL);
     assert_eq!(share.extranonce2_for_pool().to_hex(), "000000000a0b0c0900000000");
 }
@@ -189,7 +189,7 @@ fn a_miner_that_leaves_has_its_last_share_answered_first() {
     assert_eq!(bench.say(&due), [""; 0]);
     bench.wait(Duration::from_millis(2500));
     assert_eq!(bench.closed, None, "an answer is owed");
-    assert_eq!(bench.give(Input::HandedOver(HandOver::Written)), ["4: true"]);
+    assert_eq!(bench.handed(HandOver::Written), ["4: true"]);
     bench.wait(Duration::from_secs(1));
     assert_eq!(bench.closed, Some(Close::Drained));
 }

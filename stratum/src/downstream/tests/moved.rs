@@ -33,9 +33,9 @@ fn what_is_found_for_the_route_that_was_left_is_due_there() {
     bench.give(Input::Work);
     let due = bench.mine_due(&left);
     assert_eq!(bench.say(&due), [""; 0], "answered when the pool has it");
-    let Some(Forward::Due(share)) = bench.forward.take() else { panic!("due") };
+    let Some(Forward::Due(_, share)) = bench.forward.take() else { panic!("due") };
     assert_eq!(share.job().source, POOL);
-    bench.give(Input::HandedOver(HandOver::Written));
+    bench.handed(HandOver::Written);
     assert_eq!(bench.say(&due), ["4: error 22"], "and only once");
     bench.former = None;
     let late = bench.mine_due(&left);

@@ -52,9 +52,9 @@ impl Bench {
     /// Sends a due share and sees it handed over to its pool, as these bytes.
     fn pays(&mut self, share: &str, pool: SourceId) -> String {
         assert_eq!(self.say(share), [""; 0]);
-        let Some(Forward::Due(share)) = self.forward.take() else { panic!("due") };
+        let Some(Forward::Due(_, share)) = self.forward.take() else { panic!("due") };
         assert_eq!(share.job().source, pool);
-        assert_eq!(self.give(Input::HandedOver(HandOver::Written)), ["4: true"]);
+        assert_eq!(self.handed(HandOver::Written), ["4: true"]);
         share.extranonce2_for_pool().to_hex()
     }
 

@@ -50,7 +50,7 @@ fn a_miner_that_comes_back_has_its_extranonce_its_shares_and_its_difficulty() {
     let (sent, unsent) = (bench.mine_due(&job), bench.mine_due(&job));
     bench.say(&sent);
     bench.forward = None;
-    bench.give(Input::HandedOver(HandOver::Written));
+    bench.handed(HandOver::Written);
     bench.break_off();
     bench.wait(Duration::from_secs(100));
     assert_eq!(bench.say(SUBSCRIBE), ["1: 0a0b0c09 4"]);
@@ -58,8 +58,8 @@ fn a_miner_that_comes_back_has_its_extranonce_its_shares_and_its_difficulty() {
     assert_eq!(bench.drain_events(), ["resumed", "mining", "difficulty 0.000000002"]);
     assert_eq!(bench.say(&sent), ["4: error 22"], "what was counted is not counted again");
     assert_eq!(bench.say(&unsent), [""; 0], "and what was found in between is");
-    assert!(matches!(bench.forward.take(), Some(Forward::Due(_))));
-    bench.give(Input::HandedOver(HandOver::Written));
+    assert!(matches!(bench.forward.take(), Some(Forward::Due(..))));
+    bench.handed(HandOver::Written);
     assert_eq!(bench.say(&unsent), ["4: error 22"]);
     assert_eq!(bench.wait(Duration::from_secs(59)), [""; 0], "it was not silent");
     bench.break_off();
@@ -78,14 +78,14 @@ fn the_mask_that_a_job_was_sent_under_is_kept_whatever_is_negotiated_now() {
     assert_eq!(bench.say(AUTHORIZE), ["2: true", "set_difficulty 1e-9", "notify clean"]);
     assert_eq!(bench.say(&first), [""; 0], "as it was, if nothing is said of it");
     bench.forward = None;
-    bench.give(Input::HandedOver(HandOver::Written));
+    bench.handed(HandOver::Written);
     bench.break_off();
     assert_eq!(bench.say(&configure("00002000")), ["0: mask 00002000"]);
     bench.say(SUBSCRIBE);
     bench.say(AUTHORIZE);
     assert_eq!(bench.say(&second), [""; 0], "sent before, with more bits");
     bench.forward = None;
-    bench.give(Input::HandedOver(HandOver::Written));
+    bench.handed(HandOver::Written);
     bench.job_of(POOL, Clean::No);
     bench.give(Input::Work);
     let job = bench.current();
@@ -141,7 +141,7 @@ fn a_miner_whose_extranonce_has_no_place_any_more_is_told_another_with_the_reply
     assert_eq!(bench.say(SUBSCRIBE), ["1: 0c08 2"]);
     bench.say(AUTHORIZE);
     assert_eq!(bench.say(&late), [""; 0], "found before, for a pool that is still there");
-    let Some(Forward::Due(share)) = bench.forward.take() else { panic!() };
+    let Some(Forward::Due(_, share)) = bench.forward.take() else { panic!() };
     assert_eq!(share.extranonce2_for_pool().to_hex(), "0a0b0c0900000000");
 }
 

@@ -16,16 +16,16 @@ fn a_due_share_is_handed_over_before_it_is_answered() {
     let mut bench = Bench::mining();
     let share = bench.mine_due(&bench.current());
     assert_eq!(bench.say(&share), [""; 0]);
-    assert!(!bench.machine.accepts_lines(), "a later answer would overtake");
-    let Some(Forward::Due(forwarded)) = bench.forward.take() else { panic!() };
+    let ticket = bench.tickets[0];
+    let Some(Forward::Due(_, forwarded)) = bench.forward.take() else { panic!() };
     assert!(forwarded.meets_pool());
     assert_eq!(forwarded.credited(), difficulty(INITIAL));
     assert_eq!(forwarded.extranonce2_for_pool().to_hex(), "0a0b0c0900000000");
     bench.job_of(POOL, Clean::Yes);
     assert_eq!(bench.give(Input::Work), ["notify clean"], "jobs do not wait");
-    assert_eq!(bench.give(Input::HandedOver(HandOver::Written)), ["4: true"]);
-    assert_eq!(bench.give(Input::HandedOver(HandOver::Written)), [""; 0], "one answer");
-    assert!(bench.machine.accepts_lines());
+    assert_eq!(bench.handed(HandOver::Written), ["4: true"]);
+    let again = bench.give(Input::HandedOver(ticket, HandOver::Written));
+    assert_eq!(again, [""; 0], "one answer");
 }
 
 #[test]
@@ -33,7 +33,7 @@ fn a_due_share_whose_session_is_gone_is_refused_honestly() {
     let mut bench = Bench::mining();
     let share = bench.mine_due(&bench.current());
     bench.say(&share);
-    assert_eq!(bench.give(Input::HandedOver(HandOver::Lost)), ["4: error 21"]);
+    assert_eq!(bench.handed(HandOver::Lost), ["4: error 21"]);
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn a_share_is_good_once() {
     assert_eq!(bench.say(&below), ["4: error 22"]);
     let due = bench.mine_due(&job);
     bench.say(&due);
-    bench.give(Input::HandedOver(HandOver::Lost));
+    bench.handed(HandOver::Lost);
     bench.forward = None;
     assert_eq!(bench.say(&due), ["4: error 22"], "also when its session was gone");
     assert!(bench.forward.is_none());
@@ -116,8 +116,8 @@ fn a_share_that_a_clean_job_overtook_is_the_pools_to_judge_for_a_moment() {
     bench.job_of(POOL, Clean::Yes);
     bench.give(Input::Work);
     assert_eq!(bench.say(&first), [""; 0], "many pools pay it");
-    assert!(matches!(bench.forward.take(), Some(Forward::Due(_))));
-    assert_eq!(bench.give(Input::HandedOver(HandOver::Written)), ["4: true"]);
+    assert!(matches!(bench.forward.take(), Some(Forward::Due(..))));
+    assert_eq!(bench.handed(HandOver::Written), ["4: true"]);
     assert_eq!(bench.say(&first), ["4: error 22"], "but once");
     bench.wait(crate::job::LATE);
     assert_eq!(bench.say(&second), ["4: error 21"]);
@@ -132,9 +132,9 @@ fn after_a_move_shares_for_the_pool_that_was_left_go_to_it() {
     bench.give(Input::Work);
     let due = bench.mine_due(&job);
     bench.say(&due);
-    let Some(Forward::Due(share)) = bench.forward.take() else { panic!() };
+    let Some(Forward::Due(_, share)) = bench.forward.take() else { panic!() };
     assert_eq!(share.job().source, POOL);
-    bench.give(Input::HandedOver(HandOver::Written));
+    bench.handed(HandOver::Written);
     bench.board.withdraw(POOL);
     let late = bench.mine_due(&job);
     assert_eq!(bench.say(&late), ["4: error 21"], "until its session has ended");
@@ -217,9 +217,9 @@ fn rolled_bits_reach_the_pool() {
     let job = bench.current();
     let due = bench.mine(&job, Some(0x0000_a000), |hash| job.pool_target.is_met_by(hash));
     bench.say(&due);
-    let Some(Forward::Due(share)) = bench.forward.take() else { panic!() };
+    let Some(Forward::Due(_, share)) = bench.forward.take() else { panic!() };
     assert_eq!(share.version_bits_for_pool(), Some(0x0000_a000));
-    bench.give(Input::HandedOver(HandOver::Written));
+    bench.handed(HandOver::Written);
     let outside = due.replace("0000a000", "2000a000");
     assert_eq!(bench.say(&outside), ["4: error 20"]);
 }
@@ -323,7 +323,7 @@ fn a_block_below_the_pools_difficulty_is_due() {
     let job = bench.current();
     let block = bench.mine(&job, None, |hash| job.network_target.is_met_by(hash));
     assert_eq!(bench.say(&block), [""; 0]);
-    let Some(Forward::Due(share)) = bench.forward.take() else { panic!() };
+    let Some(Forward::Due(_, share)) = bench.forward.take() else { panic!() };
     assert!(share.block_candidate() && !share.meets_pool());
 }
 

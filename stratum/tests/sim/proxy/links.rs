@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use loka_stratum::downstream::HandOver;
+use loka_stratum::downstream::{HandOver, Ticket};
 use loka_stratum::job::LATE;
 use loka_stratum::share::VerifiedShare;
 use loka_stratum::types::{SourceId, VersionMask};
@@ -22,6 +22,7 @@ use crate::world::Conn;
 pub(crate) struct Handoff {
     pub(crate) miner: usize,
     pub(crate) conn: Conn,
+    pub(crate) ticket: Ticket,
     pub(crate) share: Box<VerifiedShare>,
 }
 
@@ -126,7 +127,12 @@ impl Proxy {
             while link.held.front().is_some_and(|(until, _)| *until <= now.instant) {
                 let (_, handoff) = link.held.pop_front().unwrap();
                 self.ledger.lost += 1;
-                self.handed.push_back((handoff.miner, handoff.conn, HandOver::Lost));
+                self.handed.push_back((
+                    handoff.miner,
+                    handoff.conn,
+                    handoff.ticket,
+                    HandOver::Lost,
+                ));
             }
             if link.lingers_until.is_some_and(|until| until <= now.instant) {
                 link.lingers_until = None;
@@ -157,7 +163,7 @@ impl Proxy {
                 HandOver::Lost
             }
         };
-        self.handed.push_back((handoff.miner, handoff.conn, result));
+        self.handed.push_back((handoff.miner, handoff.conn, handoff.ticket, result));
     }
 
     /// Nobody waits for it, so it is sent if it can be.
