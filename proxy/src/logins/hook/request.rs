@@ -10,8 +10,7 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use loka_api::runtime_config::Endpoint;
-use loka_api::runtime_config::{PoolTls, TlsVersion, Webhook, WebhookTls};
+use loka_api::runtime_config::{Endpoint, Webhook, WebhookTls};
 use serde::Deserialize;
 
 use super::super::GateSeams;
@@ -79,7 +78,9 @@ impl Line {
             path: path.clone(),
             host: header(&host).unwrap_or(HeaderValue::from_static("hook")),
             authorization,
-            tls: tls.as_ref().map(|tls| terms(tls, seams.clock)),
+            tls: tls
+                .as_ref()
+                .map(|WebhookTls { ca_pem }| PoolTerms::of_server(ca_pem.as_ref(), seams.clock)),
             dial: Arc::clone(seams.dial),
             idle: Mutex::default(),
         }
@@ -156,20 +157,4 @@ impl fmt::Debug for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Line").field("endpoint", &self.endpoint).finish_non_exhaustive()
     }
-}
-
-/// What a handshake with a hook needs.
-pub(crate) fn terms(
-    wanted: &WebhookTls,
-    clock: crate::clock::Clock,
-) -> Result<PoolTerms, TlsError> {
-    let WebhookTls { ca_pem } = wanted;
-    let wanted = PoolTls {
-        server_name: None,
-        ca_pem: ca_pem.clone(),
-        client_certificate: None,
-        pins: Vec::new(),
-        min_version: TlsVersion::Tls12,
-    };
-    PoolTerms::new(&wanted, clock)
 }
