@@ -4,7 +4,7 @@
 
 mod expansion;
 
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use serde_json::{Map, Value};
 
@@ -81,13 +81,19 @@ pub struct RawDocument {
     pub id: DocumentId,
     /// What it says.
     pub value: Value,
+    /// What the environment says in its place: the variable, by the path of the field.
+    pub(crate) overlaid: BTreeMap<String, String>,
 }
 
 impl RawDocument {
     /// A document that did not come from a text, such as an object of an API server.
     #[must_use]
     pub fn from_object(source: &str, value: Value) -> Self {
-        Self { id: DocumentId::of(&Arc::from(source), 1, 0, &value), value }
+        Self {
+            id: DocumentId::of(&Arc::from(source), 1, 0, &value),
+            value,
+            overlaid: BTreeMap::new(),
+        }
     }
 }
 
@@ -184,7 +190,8 @@ fn parse(
     if value.is_null() {
         return Ok(None);
     }
-    Ok(Some(RawDocument { id: DocumentId::of(source, index, line, &value), value }))
+    let (id, overlaid) = (DocumentId::of(source, index, line, &value), BTreeMap::new());
+    Ok(Some(RawDocument { id, value, overlaid }))
 }
 
 fn malformed(source: &Arc<str>, error: &str) -> Problem {

@@ -14,6 +14,7 @@ mod documents;
 #[cfg(any(test, feature = "cases"))]
 pub mod edit;
 pub mod names;
+pub mod overlay;
 mod path;
 mod problem;
 mod render;
@@ -33,6 +34,7 @@ pub use problem::Problem;
 pub use render::{Explained, Origin, Rendered, render};
 pub use resources::{Resources, Sourced};
 pub use runtime_config::{RuntimeConfig, hash};
+pub use schema::structure::nearest;
 pub use secrets::{
     DocumentSecrets, Layered, Secret, SecretDocument, SecretMiss, SecretRef, SecretSource,
 };

@@ -1,13 +1,13 @@
 //! The documents of one run, typed and by kind. Owns their uniqueness and the choice of the one
 //! StratumProxy that a process runs. Reads no files: texts are passed in.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;
 
 use crate::{
     documents::{DocumentId, RawDocument, read},
-    path,
+    overlay, path,
     problem::Problem,
     secrets::DocumentSecrets,
     stratum_pool::StratumPoolSpec,
@@ -28,16 +28,23 @@ pub struct Sourced<T> {
     /// What it wants.
     pub spec: T,
     given: Value,
+    overlaid: BTreeMap<String, String>,
 }
 
 impl<T> Sourced<T> {
     pub(crate) fn new(document: &RawDocument, namespace: String, name: String, spec: T) -> Self {
-        Self { document: document.id.clone(), namespace, name, spec, given: document.value.clone() }
+        let (given, overlaid) = (document.value.clone(), document.overlaid.clone());
+        Self { document: document.id.clone(), namespace, name, spec, given, overlaid }
     }
 
     /// Whether the document itself says what stands at `path`; otherwise it is a default.
     pub(crate) fn says(&self, path: &str) -> bool {
         path::lookup(&self.given, path).is_some_and(|value| !value.is_null())
+    }
+
+    /// The variable of the environment that says it instead of the document.
+    pub(crate) fn variable(&self, path: &str) -> Option<&str> {
+        overlay::variable(&self.overlaid, path)
     }
 }
 
@@ -60,12 +67,24 @@ impl Resources {
     pub fn load<'a>(
         texts: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<Self, Vec<Problem>> {
+        Self::load_over(texts, [])
+    }
+
+    /// The same, with the fields that variables of the environment set over what the documents say ([`overlay`]).
+    ///
+    /// # Errors
+    /// All that is wrong with any document, or with what a variable sets.
+    pub fn load_over<'a, 'b>(
+        texts: impl IntoIterator<Item = (&'a str, &'a str)>,
+        variables: impl IntoIterator<Item = (&'b str, &'b str)>,
+    ) -> Result<Self, Vec<Problem>> {
         let (mut all, mut problems) = (Vec::new(), Vec::new());
         for (source, text) in texts {
             let (documents, malformed) = read(source, text);
             problems.extend(malformed);
             all.extend(documents);
         }
+        problems.extend(overlay::overlay(&mut all, variables));
         match Self::from_documents(&all) {
             Ok(resources) if problems.is_empty() => Ok(resources),
             Ok(_) => Err(problems),

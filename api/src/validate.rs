@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{
     documents::{DocumentId, RawDocument},
-    names, path,
+    names, overlay, path,
     problem::Problem,
     resources::Sourced,
     rules::split_message,
@@ -57,6 +57,11 @@ pub fn validate(document: &RawDocument) -> Result<Resource, Vec<Problem>> {
         .map(|violation| of_violation(&document.id, violation, &value))
         .collect();
     problems.splice(0..0, faults.iter().map(|fault| of_fault(&document.id, fault)));
+    for problem in &mut problems {
+        if let Some(variable) = overlay::variable(&document.overlaid, &problem.path) {
+            problem.document = format!("environment {variable}, over {}", document.id);
+        }
+    }
     limit(&mut problems, &document.id);
     if problems.is_empty() { typed(kind, document, value) } else { Err(problems) }
 }

@@ -1,6 +1,6 @@
 //! The admin server: its socket and its connections, each bounded in number, size and time, and the
 //! answers that are alike everywhere. The paths are the program's. Nothing here checks who asks: what
-//! is served must be read only and without secrets.
+//! is served must be read only and without secrets, or ask for itself who the [`Peer`] is.
 
 mod answers;
 mod server;
@@ -19,17 +19,23 @@ use tokio_util::sync::CancellationToken;
 pub struct Admin {
     listener: TcpListener,
     address: SocketAddr,
+    name: &'static str,
 }
+
+/// Who asks: an extension of each request.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
 
 /// The admin server cannot listen.
 #[derive(Debug, thiserror::Error)]
-#[error("--admin {address}: cannot listen: {error}; {}", listen_remedy(.error, ELSEWHERE))]
+#[error("{flag} {address}: cannot listen: {error}; {}", listen_remedy(.error, ELSEWHERE))]
 pub struct AdminError {
+    flag: &'static str,
     address: SocketAddr,
     error: io::Error,
 }
 
-const ELSEWHERE: &str = "give --admin an address that this machine has";
+const ELSEWHERE: &str = "give an address that this machine has";
 
 // === impl Admin ===
 
@@ -39,10 +45,21 @@ impl Admin {
     /// # Errors
     /// [`AdminError`] names the address and the remedy.
     pub async fn bind(address: SocketAddr) -> Result<Self, AdminError> {
-        let wrap = |error| AdminError { address, error };
+        Self::bind_as(("--admin", "admin server"), address).await
+    }
+
+    /// The same for a further server, which a flag gives the address of and the log this name.
+    ///
+    /// # Errors
+    /// [`AdminError`] names the flag, the address and the remedy.
+    pub async fn bind_as(
+        (flag, name): (&'static str, &'static str),
+        address: SocketAddr,
+    ) -> Result<Self, AdminError> {
+        let wrap = |error| AdminError { flag, address, error };
         let listener = TcpListener::bind(address).await.map_err(wrap)?;
         let address = listener.local_addr().map_err(wrap)?;
-        Ok(Self { listener, address })
+        Ok(Self { listener, address, name })
     }
 
     /// Where it listens.
@@ -52,7 +69,7 @@ impl Admin {
 
     /// Serves until `stop`, then lets running requests end.
     pub async fn serve(self, router: Router, stop: CancellationToken) {
-        tracing::info!(address = %self.address, "admin server listening");
+        tracing::info!(address = %self.address, "{} listening", self.name);
         server::serve(self.listener, router, stop).await;
     }
 }

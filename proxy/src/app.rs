@@ -25,20 +25,24 @@ use crate::fleet::{Dedicated, FleetSeams, RouteOutput};
 use crate::listener::{ListenerSeams, ListenerTask, MinerCount, Orders, Port, firmware, leave};
 use crate::policy::backoff::REBIND;
 use crate::room::Room;
-use crate::session::{Leave, MinerIds};
+use crate::session::{Leave, MinerIds, Sessions};
 use crate::sink::ledger::Ledger;
 use crate::telemetry::reasons::DrainCause;
 use crate::telemetry::{ProcessEvent, Telemetry, TraceRef};
 use crate::transport::{Bind, Dial};
+use crate::upstream::at;
 use crate::workers::{Tasks, Workers};
 
+mod acts;
 mod memory;
 mod ports;
 mod routes;
 mod status;
 
+use self::acts::{ByHand, Order};
 use self::ports::{BoundPort, FailedPort, NewPorts};
 
+pub use self::acts::Hand;
 pub use self::status::StatusReader;
 
 /// Miners are asked to leave over this part of the drain timeout, so that the rest is left for the slow ones.
@@ -81,6 +85,8 @@ pub struct App {
     shared: Arc<Shared>,
     stop: CancellationToken,
     drain: watch::Sender<Option<DrainOrder>>,
+    orders: mpsc::Sender<Order>,
+    telemetry: Telemetry,
     tasks: Tasks,
 }
 
@@ -100,6 +106,9 @@ struct Shared {
     jobs: Arc<AtomicUsize>,
     clock: Clock,
     shown: Shown,
+    sessions: Arc<Sessions>,
+    /// Somebody asks by hand for a drain.
+    drain_asked: CancellationToken,
     /// Written when the configuration changes, read by status pages and drain.
     view: Mutex<View>,
 }
@@ -111,6 +120,7 @@ struct View {
     routes: Vec<(String, RouteOutput)>,
     listeners: Vec<ListenerView>,
     draining: Option<&'static str>,
+    by_hand: ByHand,
 }
 
 #[derive(Clone, Debug)]
@@ -166,6 +176,9 @@ struct Supervisor {
     firmware: Profiles,
     random: fastrand::Rng,
     leave: Option<Leave>,
+    /// What is asked for by hand, and what of it is in force.
+    orders: mpsc::Receiver<Order>,
+    by_hand: ByHand,
 }
 
 // === impl App ===
@@ -179,19 +192,23 @@ impl App {
         let ConfigFeed { first, offers, shown, allowed } = feed;
         let tasks = Tasks::default();
         let Books { ledger, kept } = seams.books.clone();
-        let (audit, clock, view) = (seams.audit.clone(), seams.clock, Mutex::default());
-        let (room, jobs) = (seams.room.clone(), Arc::default());
-        let shared = Arc::new(Shared { ledger, kept, audit, room, jobs, clock, shown, view });
+        let (sessions, drain_asked) = (Arc::default(), CancellationToken::new());
+        let (clock, view, telemetry) = (seams.clock, Mutex::default(), seams.telemetry.clone());
+        let (audit, room, jobs) = (seams.audit.clone(), seams.room.clone(), Arc::default());
+        let shared =
+            Shared { ledger, kept, audit, room, jobs, clock, shown, sessions, drain_asked, view };
+        let (shared, (orders, orders_out)) = (Arc::new(shared), acts::orders());
         let stop = CancellationToken::new();
         let (drain, drain_orders) = watch::channel(None);
-        let mut supervisor = Supervisor::new(seams, offers, allowed, Arc::clone(&shared), &tasks);
+        let inputs = (offers, orders_out);
+        let mut supervisor = Supervisor::new(seams, inputs, allowed, Arc::clone(&shared), &tasks);
         if let Some(first) = first {
             // Ports that cannot be had are looked at here, so that nothing is refused.
             drop(supervisor.apply(Offered { ports: Ports::Retry, ..first }).await);
             supervisor.started()?;
         }
         tasks.spawn(supervisor.run(stop.clone(), drain_orders));
-        Ok(Self { shared, stop, drain, tasks })
+        Ok(Self { shared, stop, drain, orders, telemetry, tasks })
     }
 
     /// Lets the miners go, waits for what is owed to them and by the pools, and ends. Within the drain timeout.
@@ -212,7 +229,7 @@ impl App {
 impl Supervisor {
     fn new(
         seams: Seams,
-        offers: mpsc::Receiver<Offer>,
+        (offers, orders): (mpsc::Receiver<Offer>, mpsc::Receiver<Order>),
         allowed: AllowedPools,
         shared: Arc<Shared>,
         tasks: &Tasks,
@@ -235,6 +252,7 @@ impl Supervisor {
             ledger: Arc::clone(&shared.ledger),
             ids: Arc::new(MinerIds::new(random.u32(..))),
             room: seams.room.clone(),
+            sessions: Arc::clone(&shared.sessions),
             tasks: tasks.clone(),
             workers: seams.workers.clone(),
             random: random.fork(),
@@ -255,6 +273,8 @@ impl Supervisor {
             firmware: Profiles::shipped(),
             random,
             leave: None,
+            orders,
+            by_hand: ByHand::default(),
         }
     }
 
@@ -276,6 +296,7 @@ impl Supervisor {
         loop {
             let rebind = self.seams.clock.now().instant + REBIND;
             let retry = !self.failed.is_empty() || !self.leaving.is_empty();
+            let level_over = self.by_hand.log_level_until;
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
@@ -292,8 +313,12 @@ impl Supervisor {
                     // Its source may have gone down meanwhile.
                     drop(answer.send(applied));
                 }
-                () = sleep_until(tokio::time::Instant::from_std(rebind)), if retry => {
+                Some(order) = self.orders.recv() => self.obey(order).await,
+                () = sleep_until(at(rebind)), if retry => {
                     self.retry().await;
+                }
+                () = sleep_until(at(level_over.unwrap_or(rebind))), if level_over.is_some() => {
+                    self.log_level_over();
                 }
             }
         }
@@ -328,6 +353,7 @@ impl Supervisor {
         self.apply_listeners(&config, ports).await;
         self.drop_routes(&config);
         let before = self.applied.replace(offered.clone());
+        self.forget_by_hand();
         {
             let mut view = self.shared.view.lock().unwrap_or_else(PoisonError::into_inner);
             view.applied_unix = u64::from(self.seams.clock.now().unix.0);
@@ -350,7 +376,9 @@ impl Supervisor {
         let mut waiting = Vec::new();
         for listener in &config.listeners {
             let listener = Arc::new(listener.clone());
-            if self.has_port(&listener) {
+            if self.by_hand.drained.contains_key(&listener.name) {
+                // Until it is resumed by hand.
+            } else if self.has_port(&listener) {
                 self.reorder(&listener);
             } else if let Some(bound) = ports.bound.remove(&listener.name) {
                 self.move_or_start(&listener, bound);
@@ -489,6 +517,9 @@ impl Supervisor {
             bound: match (failed, running) {
                 (Some(failed), _) => Err(failed.error.to_string()),
                 (None, Some(running)) => Ok(running.address),
+                (None, None) if self.by_hand.drained.contains_key(&listener.name) => {
+                    Err("drained by hand: stratum-proxy ctl resume takes miners again".into())
+                }
                 (None, None) => Err("not bound".into()),
             },
             miners: running.map(|running| running.miners.clone()),
@@ -501,8 +532,10 @@ impl Supervisor {
 
     async fn drain(&mut self, order: DrainOrder, stop: &CancellationToken) {
         let started = self.seams.clock.now().instant;
-        // What is offered from now on is refused by its not being answered.
+        // What is offered or ordered from now on is refused by its not being answered.
         self.offers.close();
+        self.orders.close();
+        while self.orders.try_recv().is_ok() {}
         while self.offers.try_recv().is_ok() {}
         let limit = self.applied.as_ref().map(|now| now.applied.config.drain.timeout_ms);
         let limit = limit.map(Duration::from_millis).unwrap_or_default();

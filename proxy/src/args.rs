@@ -16,6 +16,10 @@ use crate::audit::{AuditSettings, AuditTo};
 use crate::config::Inputs;
 use crate::room::{self, RoomLimits};
 
+pub mod ctl;
+
+pub use self::ctl::{ADMIN_API, CtlArgs, CtlCommand};
+
 /// Lines of these texts are not wrapped again below this width.
 const HELP_WIDTH: usize = 100;
 
@@ -35,6 +39,9 @@ Examples:
 
   curl -s localhost:9090/status; curl -s localhost:9090/metrics
       Look at a running proxy.
+
+  stratum-proxy ctl sessions; stratum-proxy ctl kick 42
+      Look at its miners, and act.
 
 Signals:
   SIGTERM, SIGINT  drain and stop; a second one stops at once
@@ -102,6 +109,9 @@ pub enum Command {
     /// Make the hash of a password, for an entry of a listener's list of logins
     #[command(after_help = HASH_HELP)]
     HashPassword(HashArgs),
+    /// See a running proxy's miners, and act on it by hand
+    #[command(after_help = ctl::CTL_HELP)]
+    Ctl(CtlArgs),
     /// Print the version
     Version,
     /// Print a generated document
@@ -243,6 +253,16 @@ pub struct RunArgs {
     #[arg(long, value_name = "ADDR", env = "STRATUM_ADMIN")]
     #[arg(default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 9090)))]
     pub admin: SocketAddr,
+
+    /// Address of the admin API, which shows miners and acts (stratum-proxy ctl)
+    /// [default: 127.0.0.1:9091, if that is free]
+    #[arg(long, value_name = "ADDR", env = "STRATUM_ADMIN_API")]
+    pub admin_api: Option<SocketAddr>,
+
+    /// File of the token, 16 characters or more, that lets in to the admin API from elsewhere than
+    /// loopback; read at each use [default: nobody is let in from elsewhere]
+    #[arg(long, value_name = "FILE", env = "STRATUM_ADMIN_TOKEN_FILE")]
+    pub admin_token_file: Option<PathBuf>,
 
     /// Address that listeners listen on; their ports are in the document
     #[arg(long, value_name = "IP", env = "STRATUM_BIND")]

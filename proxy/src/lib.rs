@@ -18,6 +18,7 @@ pub mod check;
 pub mod clock;
 pub mod config;
 pub mod control;
+pub mod ctl;
 mod disk;
 mod fleet;
 pub mod hash_password;

@@ -23,7 +23,8 @@ use crate::policy::visitors::Visit;
 use crate::room::{Lack, Room, SESSION_BYTES};
 use crate::router::Rules;
 use crate::session::{
-    Leave, Memory, MinerIds, Peer, Resumables, SessionContext, SessionParts, Switchboard, Visitors,
+    Leave, Memory, MinerIds, Peer, Resumables, SessionContext, SessionParts, Sessions, Switchboard,
+    Visitors,
 };
 use crate::sink::ledger::Ledger;
 use crate::telemetry::reasons::RefuseReason;
@@ -87,6 +88,7 @@ pub(crate) struct ListenerSeams {
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) ids: Arc<MinerIds>,
     pub(crate) room: Room,
+    pub(crate) sessions: Arc<Sessions>,
     pub(crate) tasks: Tasks,
     pub(crate) workers: Workers,
     pub(crate) random: fastrand::Rng,
@@ -135,6 +137,16 @@ impl MinerCount {
         (miners + growth.load(Ordering::Relaxed) as u64, tables as u64)
     }
 
+    /// The listener's name.
+    pub(crate) fn listener(&self) -> &Arc<str> {
+        &self.0.listener
+    }
+
+    /// Whom it lets in.
+    pub(crate) fn visitors(&self) -> &Visitors {
+        &self.0.visitors
+    }
+
     /// Addresses that are refused for what they did.
     pub(crate) fn banned_addresses(&self, now: Instant) -> usize {
         self.0.visitors.banned(now)
@@ -161,6 +173,7 @@ impl ListenerTask {
             memory: Memory::default(),
             miners: AtomicUsize::new(0),
             growth: AtomicUsize::new(0),
+            sessions: Arc::clone(&seams.sessions),
             visitors: Visitors::default(),
             switchboard: Switchboard::default(),
         });

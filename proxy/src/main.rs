@@ -10,6 +10,7 @@ use loka_ops::environment::Environment;
 use loka_proxy::args::{Args, Command, Document, Exit};
 use loka_proxy::check::check;
 use loka_proxy::config::Inputs;
+use loka_proxy::ctl::ctl;
 use loka_proxy::hash_password::hash_password;
 use loka_proxy::run::run;
 use loka_proxy::telemetry::catalogue;
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
             let (input, mut out) = (io::stdin().lock(), io::stdout().lock());
             hash_password(&args, input, &mut out, &mut io::stderr().lock())
         }
+        Command::Ctl(args) => ctl(&args, &mut io::stdout().lock(), &mut io::stderr().lock()),
         Command::Version => version(),
         Command::Docs { document: Document::Metrics } => print(&catalogue::markdown()),
     };

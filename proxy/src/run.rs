@@ -3,13 +3,15 @@
 //! It wires; whatever it wires decides.
 
 use std::io::{self, Write as _};
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use loka_ops::admin::Admin;
+use loka_api::overlay::PREFIX;
+use loka_ops::admin::{Admin, AdminError};
 use loka_ops::environment::Environment;
 use loka_ops::signals::{Signals, reload_on_hangup};
 use tokio::runtime::{Builder, Runtime};
@@ -17,8 +19,9 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin;
+use crate::admin::api::Keys;
 use crate::app::{App, Seams};
-use crate::args::{Exit, RunArgs, SnapshotArgs};
+use crate::args::{ADMIN_API, Exit, RunArgs, SnapshotArgs};
 use crate::audit::{self, AuditTo};
 use crate::books::{self, Books};
 use crate::clock::Clock;
@@ -85,6 +88,8 @@ async fn serve(args: RunArgs, environment: Environment) -> anyhow::Result<Exit> 
         None => (Books::default(), None),
     };
     let admin = Admin::bind(args.admin).await?;
+    let keys = Keys::new(args.admin_token_file.clone(), Clock::System)?;
+    let api = admin_api(args.admin_api).await?;
     let threads = args.threads.unwrap_or_else(cores);
     let workers = Workers::start(threads, &stop).context("cannot start the session threads")?;
     let room = Room::new(args.room());
@@ -119,11 +124,34 @@ async fn serve(args: RunArgs, environment: Environment) -> anyhow::Result<Exit> 
     }
     let pages = admin::router(Arc::new(app.status()), telemetry.clone());
     background.spawn(admin.serve(pages, stop.clone()));
+    if let Some(api) = api {
+        let acts = admin::api::router(
+            Arc::new(app.hand()),
+            Arc::new(app.status()),
+            keys,
+            telemetry.clone(),
+        );
+        background.spawn(api.serve(acts, stop.clone()));
+    }
     let exit = until_stopped(&app, &mut signals).await;
     stop.cancel();
     background.join().await;
     flush(&telemetry).await;
     Ok(exit)
+}
+
+/// The admin API. That somebody else has the address which nobody asked for is no reason not to mine.
+async fn admin_api(wanted: Option<SocketAddr>) -> Result<Option<Admin>, AdminError> {
+    let bound = Admin::bind_as(("--admin-api", "admin API"), wanted.unwrap_or(ADMIN_API)).await;
+    match (bound, wanted) {
+        (Ok(api), _) => Ok(Some(api)),
+        (Err(error), Some(_)) => Err(error),
+        (Err(error), None) => {
+            let remedy = "give --admin-api an address of its own; until then stratum-proxy ctl cannot be used";
+            tracing::warn!(%error, remedy, "running without the admin API");
+            Ok(None)
+        }
+    }
 }
 
 /// What configurations come from.
@@ -154,12 +182,28 @@ fn source(
         let (files, feed) = follow_files(inputs, environment, allowed, telemetry.clone())?;
         return Ok((Source::Files(Box::new(files)), feed));
     };
+    ignored(&environment);
     let (follow, mut feed, pushed_to) = follow_snapshots(settings, telemetry.clone());
     let stream = stream_settings(&args.pod).map(|settings| {
         let telemetry = telemetry.clone();
         Box::new(ControlStream::new(settings, pushed_to, &mut feed, telemetry, Clock::System))
     });
     Ok((Source::Snapshots { follow: Box::new(follow), stream }, feed))
+}
+
+/// What a snapshot says was rendered elsewhere, and is one thing with its hash: nothing is set over it here.
+fn ignored(environment: &Environment) {
+    let variables: Vec<&str> = environment.names(PREFIX).collect();
+    if !variables.is_empty() {
+        let variables = variables.join(", ");
+        let remedy =
+            "edit the StratumProxy and the StratumPools; these variables are heeded with -f only";
+        tracing::warn!(
+            variables,
+            remedy,
+            "variables that set fields are not heeded with --snapshot"
+        );
+    }
 }
 
 fn snapshot_settings(args: &RunArgs, allowed: &AllowedPools) -> Option<SnapshotSettings> {
@@ -197,13 +241,20 @@ impl Source {
     }
 }
 
-/// Drains at the first signal, and stops at the second.
+/// Drains at the first signal, or when somebody asks for it by hand, and stops at the next signal.
 async fn until_stopped(app: &App, signals: &mut Signals) -> Exit {
-    let signal = signals.stop().await;
-    tracing::info!(signal, "asked to stop");
+    let cause = tokio::select! {
+        // Both come to the same.
+        biased;
+        signal = signals.stop() => {
+            tracing::info!(signal, "asked to stop");
+            DrainCause::Signal
+        }
+        () = app.drain_asked() => DrainCause::Hand,
+    };
     tokio::select! {
         biased;
-        () = app.drain(DrainCause::Signal) => Exit::Done,
+        () = app.drain(cause) => Exit::Done,
         signal = signals.stop() => {
             tracing::warn!(signal, "stopping at once: what is in flight is booked as unanswered or lost");
             app.stop().await;

@@ -21,6 +21,7 @@ use crate::telemetry::reasons::CloseReason;
 use crate::telemetry::{Telemetry, TraceRef};
 use crate::upstream::{PoolHandle, PoolId};
 
+mod card;
 mod driver;
 mod ids;
 mod memory;
@@ -34,6 +35,7 @@ mod under_way;
 mod visitors;
 mod weight;
 
+pub(crate) use self::card::{Card, Facts, Numbers, SessionId, Sessions};
 pub(crate) use self::driver::{Session, SessionParts};
 pub(crate) use self::ids::MinerIds;
 pub(crate) use self::memory::Memory;
@@ -90,6 +92,8 @@ pub(crate) struct SessionContext {
     pub(crate) miners: AtomicUsize,
     /// Bytes of buffers and of remembered shares, of all of them.
     pub(crate) growth: AtomicUsize,
+    /// Of the whole process.
+    pub(crate) sessions: Arc<Sessions>,
     pub(crate) visitors: Visitors,
     pub(crate) switchboard: Switchboard,
 }
@@ -119,6 +123,7 @@ fn close_reason(close: Close) -> CloseReason {
         Close::ExtranonceExhausted => CloseReason::ExtranonceExhausted,
         Close::HandshakeTimeout => CloseReason::HandshakeTimeout,
         Close::Idle => CloseReason::Idle,
+        Close::Kicked => CloseReason::Kicked,
         Close::LayoutChanged => CloseReason::LayoutChanged,
         Close::ListenerRemoved => CloseReason::ListenerRemoved,
         Close::Malformed => CloseReason::TooManyMalformed,

@@ -14,8 +14,10 @@ pub mod reasons;
 mod sampler;
 pub mod traces;
 
-pub use events::{AuditEvent, Event, LedgerEvent, MinerEvent, PoolEvent, ProcessEvent, RouteEvent};
-pub use init::init;
+pub use events::{
+    AdminEvent, AuditEvent, Event, LedgerEvent, MinerEvent, PoolEvent, ProcessEvent, RouteEvent,
+};
+pub use init::{LogLevel, LogLevelError, init};
 pub(crate) use metrics::Labels;
 pub use metrics::Metrics;
 pub use traces::{TraceRef, Traces};
@@ -121,6 +123,19 @@ impl Telemetry {
             let ratio = tracing_sampling_ratio.as_deref().and_then(|text| text.parse().ok());
             self.0.traces.set_ratio(ratio.unwrap_or(SAMPLING_RATIO_DEFAULT));
         }
+    }
+
+    /// How much is logged; none where this process has not set up logs.
+    pub fn log_level(&self) -> Option<LogLevel> {
+        self.0.log.as_ref().map(LogControl::level)
+    }
+
+    /// Logs at another level, whatever flag and document say; without one, at theirs again.
+    ///
+    /// # Errors
+    /// If `level` is no level, or there are no logs.
+    pub fn log_by_hand(&self, level: Option<&str>) -> Result<(), LogLevelError> {
+        self.0.log.as_ref().ok_or(LogLevelError::NoLogs)?.by_hand(level)
     }
 
     /// Sends the spans that are queued. Blocks for at most five seconds; the runtime must still

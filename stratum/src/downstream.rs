@@ -30,6 +30,7 @@ mod placing;
 mod registry;
 mod resume;
 mod submit;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod timers;
@@ -38,6 +39,7 @@ pub use self::answers::{ANSWERS_MAX, Ticket};
 pub use self::guarded::Turned;
 pub use self::registry::{Registry, Resume};
 pub use self::resume::{Remains, Resumable, SessionToken};
+pub use self::terms::{Nameless, NoPool, Terms};
 
 use self::answers::Answers;
 use self::handshake::{Fresh, Subscribed, Waiting};
@@ -48,64 +50,6 @@ pub const MALFORMED_LINES_MAX: u8 = 3;
 
 /// Worker names that one connection may authorize.
 pub const WORKERS_MAX: usize = 16;
-
-/// What a listener and its route allow and ask of a miner; from configuration.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Terms {
-    /// Difficulty and its bounds.
-    pub vardiff: VardiffSettings,
-    /// For subscribe and authorize together.
-    pub handshake_timeout: Duration,
-    /// Without a line from the miner while it has work.
-    pub idle_timeout: Duration,
-    /// What becomes of miners while no pool can be mined on.
-    pub no_pool: NoPool,
-    /// The version bits that we let roll where the pool does.
-    pub version_mask: VersionMask,
-    /// What is known of the software of miners.
-    pub firmware: Profiles,
-    /// What becomes of miners that have subscribed and not authorized.
-    pub nameless: Nameless,
-}
-
-/// What becomes of miners that have subscribed and not authorized.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Nameless {
-    /// Given work after two seconds, which some firmware waits for.
-    Served,
-    /// Given none: whom the listener lets in is decided by name.
-    Wait,
-}
-
-/// What becomes of miners while no pool can be mined on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoPool {
-    /// Held, told so, and answered honestly.
-    Hold,
-    /// Told nothing yet: where its work comes from is being settled.
-    Wait,
-    /// Let go after this long, so that their own failover acts.
-    Close {
-        /// How long they are held first.
-        after: Duration,
-        /// Since when there has been nothing to mine on; none while there is. Who comes later is not held for as long again.
-        since: Option<Instant>,
-    },
-}
-
-// === impl NoPool ===
-
-impl NoPool {
-    /// When a miner is let go that has waited since `waiting`.
-    fn closes_at(self, waiting: Instant) -> Option<Instant> {
-        match self {
-            Self::Hold | Self::Wait => None,
-            Self::Close { after, since } => {
-                Some(since.map_or(waiting, |since| since.min(waiting)) + after)
-            }
-        }
-    }
-}
 
 /// What the machine may look at while it works.
 #[derive(Clone, Copy)]
@@ -177,6 +121,8 @@ pub enum Close {
     HandshakeTimeout,
     /// No line for too long.
     Idle,
+    /// Whoever runs the proxy lets it go.
+    Kicked,
     /// The miner's extranonce does not fit the pool, and it cannot be told another: only a new subscription can follow.
     LayoutChanged,
     /// The configuration has no place for this miner any more.

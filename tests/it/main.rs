@@ -8,12 +8,14 @@
     reason = "a test that cannot go on says so"
 )]
 
+mod admin_api;
 mod allow_list;
 mod audit;
 mod authentication;
 mod bad_input;
 mod client;
 mod degradation;
+mod environment;
 mod hostile_pool;
 mod kept;
 mod live_changes;

@@ -25,17 +25,17 @@ const AT_ONCE: Duration = Duration::from_secs(5);
 
 /// A proxy with two honest miners.
 pub(crate) struct Site {
-    pools: Pools,
+    pub(crate) pools: Pools,
     pub(crate) documents: Documents,
     pub(crate) proxy: Process,
-    rack: Rack,
+    pub(crate) rack: Rack,
 }
 
 // === impl Site ===
 
 impl Site {
     /// With these lines of the listener.
-    async fn with(listener: &str) -> Self {
+    pub(crate) async fn with(listener: &str) -> Self {
         Self::of(listener, |port| TcpDial { address: ([127, 0, 0, 1], port).into() }).await
     }
 

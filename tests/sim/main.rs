@@ -18,6 +18,7 @@
 mod authenticated;
 mod banks;
 mod changes;
+mod clock;
 mod crowd_steps;
 mod dedicated;
 mod differential;

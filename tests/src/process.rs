@@ -40,6 +40,7 @@ pub struct Process {
     log: watch::Receiver<Vec<Value>>,
     directory: TempDir,
     admin: SocketAddr,
+    api: SocketAddr,
     /// Reads the log; ends with the process.
     _reader: JoinSet<()>,
 }
@@ -174,17 +175,20 @@ impl Process {
             }
             [] => Command::new(binary()),
         };
-        let mut child = command
+        command
             .args(["run", "--admin", "127.0.0.1:0", "--bind", "127.0.0.1", "--log-format", "json"])
             .args(arguments)
             .current_dir(directory.path())
             .env_clear()
             .env("STRATUM_LOG_LEVEL", "debug")
+            .env("STRATUM_ADMIN_API", "127.0.0.1:0")
             .envs(environment.iter().copied())
             .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("the proxy starts");
+            .kill_on_drop(true);
+        for (name, _) in environment.iter().filter(|(_, value)| value.is_empty()) {
+            command.env_remove(name);
+        }
+        let mut child = command.spawn().expect("the proxy starts");
         let stderr = child.stderr.take().expect("a pipe");
         let (lines, log) = watch::channel(Vec::new());
         let mut reader = JoinSet::new();
@@ -194,12 +198,64 @@ impl Process {
             log,
             directory,
             admin: SocketAddr::from(([127, 0, 0, 1], 0)),
+            api: SocketAddr::from(([127, 0, 0, 1], 0)),
             _reader: reader,
         };
-        let listening = process.logged("admin server listening").await;
-        let address = listening["address"].as_str().expect("an address");
-        process.admin = address.parse().expect("an address");
+        process.admin = process.listening("admin server").await;
+        process.api = process.listening("admin API").await;
         process
+    }
+
+    async fn listening(&self, server: &str) -> SocketAddr {
+        let listening = self.logged(&format!("{server} listening")).await;
+        listening["address"].as_str().and_then(|text| text.parse().ok()).expect("an address")
+    }
+
+    /// Where its admin API listens.
+    pub fn api(&self) -> SocketAddr {
+        self.api
+    }
+
+    /// The same, which is started on `documents` with these arguments and files beside them.
+    pub async fn start_by(documents: &str, files: &[(&str, &str)], arguments: &[&str]) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        for (name, text) in [(FILE, documents)].iter().chain(files) {
+            fs::write(directory.path().join(name), text).expect("a file");
+        }
+        let arguments = [&["-f", FILE], arguments].concat();
+        let process = Self::spawn(directory, &arguments, &[]).await;
+        process.logged("listening for miners").await;
+        process
+    }
+
+    /// The same with these variables as its environment; one that is empty is not there at all.
+    pub async fn start_in(documents: &str, arguments: &[&str], set: &[(&str, &str)]) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        fs::write(directory.path().join(FILE), documents).expect("a file");
+        let process = Self::spawn(directory, &[&["-f", FILE], arguments].concat(), set).await;
+        process.logged("listening for miners").await;
+        process
+    }
+
+    /// Starts it as a pod of the operator on a mounted snapshot, with these variables as its environment.
+    pub async fn start_pod_in(mounted: &str, set: &[(&str, &str)]) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        for name in [MOUNTED, STATE] {
+            fs::create_dir(directory.path().join(name)).expect("a directory");
+        }
+        fs::write(directory.path().join(MOUNTED).join("snapshot.json"), mounted).expect("a file");
+        Self::spawn(directory, &["--snapshot", MOUNTED, "--state", STATE], set).await
+    }
+
+    /// Runs `stratum-proxy ctl` against it, to its end.
+    pub async fn ctl(&self, arguments: &[&str]) -> Ended {
+        let api = self.api.to_string();
+        run_to_end(&[&["ctl", "--api", &api], arguments].concat(), &[]).await
+    }
+
+    /// A file beside its documents.
+    pub fn beside(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
     }
 
     /// Replaces the mounted snapshot.

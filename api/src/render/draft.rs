@@ -123,6 +123,9 @@ impl<'a, T> Draft<'a, T> {
 
     pub(super) fn origin(&self, path: &str) -> Origin {
         let path = path.to_owned();
+        if let Some(variable) = self.document.variable(&path) {
+            return Origin::Environment { variable: variable.to_owned(), path };
+        }
         if self.document.says(&path) {
             Origin::Document { document: self.document.document.to_string(), path }
         } else {

@@ -32,6 +32,13 @@ pub enum Origin {
         /// The field that would.
         path: String,
     },
+    /// A variable of the environment says so, whatever the document says.
+    Environment {
+        /// The variable.
+        variable: String,
+        /// The field of the document.
+        path: String,
+    },
     /// A Secret holds it.
     Secret {
         /// Namespace of the Secret.
@@ -53,6 +60,7 @@ impl fmt::Display for Origin {
         match self {
             Self::Document { document, path } => write!(f, "{document} {path}"),
             Self::Default { path } => write!(f, "default of {path}"),
+            Self::Environment { variable, path } => write!(f, "environment {variable} {path}"),
             Self::Secret { namespace, name, key } => {
                 write!(f, "Secret {namespace}/{name} key {key}")
             }

@@ -5,7 +5,7 @@
 mod scalar;
 mod unknown;
 
-pub(crate) use unknown::nearest;
+pub use unknown::nearest;
 
 use serde_json::{Map, Value};
 

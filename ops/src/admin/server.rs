@@ -1,10 +1,11 @@
 //! Accepts connections for the admin routes and bounds each of them. It knows no path.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -15,11 +16,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
+use super::Peer;
+
 /// Connections at a time: a few probes and scrapers. More wait in the backlog of the operating
 /// system.
 pub(super) const CONNECTIONS_MAX: usize = 64;
 
-/// Bytes of a request's head. Requests have no body that anybody reads.
+/// Bytes of a request's head. A body that is read is the program's to bound.
 pub(super) const HEAD_BYTES_MAX: usize = 16 * 1024;
 
 /// Headers of a request.
@@ -48,8 +51,9 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
             accepted = accept(&listener, &slots) => accepted,
         };
         match accepted {
-            Ok((stream, slot)) => {
-                let (router, stop) = (router.clone(), stop.clone());
+            Ok((stream, peer, slot)) => {
+                let router = router.clone().layer(Extension(Peer(peer)));
+                let stop = stop.clone();
                 connections.spawn(async move {
                     connection(stream, router, stop).await;
                     drop(slot);
@@ -71,10 +75,10 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
 async fn accept(
     listener: &TcpListener,
     slots: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
+) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
     let slot = Arc::clone(slots).acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, _peer) = listener.accept().await?;
-    Ok((stream, slot))
+    let (stream, peer) = listener.accept().await?;
+    Ok((stream, peer, slot))
 }
 
 async fn connection(stream: TcpStream, router: Router, stop: CancellationToken) {

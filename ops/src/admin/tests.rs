@@ -47,12 +47,12 @@ async fn a_port_in_use_is_an_error_with_address_and_remedy() {
     let error = Admin::bind(server.address).await.unwrap_err().to_string();
     assert!(error.starts_with(&format!("--admin {}: cannot listen: ", server.address)), "{error}");
     assert!(error.contains("ss -ltnp"), "{error}");
-    let error =
-        AdminError { address: server.address, error: io::ErrorKind::AddrNotAvailable.into() };
-    assert!(
-        error.to_string().ends_with("; give --admin an address that this machine has"),
-        "{error}"
-    );
+    let error = AdminError {
+        flag: "--admin",
+        address: server.address,
+        error: io::ErrorKind::AddrNotAvailable.into(),
+    };
+    assert!(error.to_string().ends_with("; give an address that this machine has"), "{error}");
 }
 
 #[tokio::test]

@@ -222,6 +222,9 @@ pub struct RouteStatus {
     pub active_pool: Option<String>,
     /// Its clean epoch.
     pub epoch: u64,
+    /// The pool that it is pinned to by hand, whatever the configuration says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pinned_by_hand: Option<PinStatus>,
     /// How much of the hashrate has moved, while a change of pool is made in steps.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rollout_percent: Option<u8>,
@@ -233,6 +236,19 @@ pub struct RouteStatus {
     pub dedicated: Option<DedicatedStatus>,
     /// Its pools, in the order in which they are preferred.
     pub pools: Vec<PoolStatus>,
+}
+
+/// A pin by hand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PinStatus {
+    /// The pool.
+    pub pool: String,
+    /// Since when, in Unix seconds.
+    pub since: u64,
+    /// Whether the configuration has that pool no more: then it does nothing, until the configuration has it again.
+    #[serde(rename = "missing", skip_serializing_if = "std::ops::Not::not")]
+    pub is_missing: bool,
 }
 
 /// The miners of a route that have pool connections of their own.

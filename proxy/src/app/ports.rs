@@ -74,7 +74,8 @@ impl Supervisor {
     pub(super) async fn bind_new(&self, config: &RuntimeConfig) -> NewPorts {
         let mut ports = NewPorts::default();
         for (index, listener) in config.listeners.iter().enumerate() {
-            if self.has_port(listener) || self.is_ours(listener.port) {
+            let is_drained = self.by_hand.drained.contains_key(&listener.name);
+            if is_drained || self.has_port(listener) || self.is_ours(listener.port) {
                 continue;
             }
             match self.bind(listener).await {

@@ -18,12 +18,13 @@ impl Supervisor {
         for route in &config.routes {
             match self.routes.get(&route.name) {
                 Some(running) => {
-                    let same = **running.config.borrow() == *route;
+                    let route = self.by_hand.over(route);
+                    let same = **running.config.borrow() == route;
                     if !same {
-                        running.config.send_replace(Arc::new(route.clone()));
+                        running.config.send_replace(Arc::new(route));
                     }
                 }
-                None => self.start_route(route),
+                None => self.start_route(&self.by_hand.over(route)),
             }
         }
     }

@@ -6,11 +6,12 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use loka_api::control::{self, Report};
 use loka_stratum::job::PoolContext;
 
+use super::acts::{ByHand, Pin, has};
 use super::{App, ListenerView, Shared};
 use crate::admin::status::{
     AuditStatus, ConfigStatus, DedicatedStatus, DescriptorStatus, LedgerStatus, ListenerStatus,
-    MemoryAccounts, MemoryStatus, PoolStatus, RefusedStatus, RoomStatus, RouteStatus, Status,
-    StatusSource, StreamStatus,
+    MemoryAccounts, MemoryStatus, PinStatus, PoolStatus, RefusedStatus, RoomStatus, RouteStatus,
+    Status, StatusSource, StreamStatus,
 };
 use crate::audit::Audited;
 use crate::books::Kept;
@@ -57,7 +58,14 @@ impl StatusSource for StatusReader {
                 .unwrap_or_default(),
             config: self.config(view.applied.as_ref(), view.applied_unix),
             listeners: view.listeners.iter().map(|view| listener_status(view, now)).collect(),
-            routes: view.routes.iter().map(|(name, out)| route_status(name, out, now)).collect(),
+            routes: view
+                .routes
+                .iter()
+                .map(|(name, out)| RouteStatus {
+                    pinned_by_hand: pin_status(&view.by_hand, view.applied.as_ref(), name),
+                    ..route_status(name, out, now)
+                })
+                .collect(),
             work: self.0.ledger.time().snapshot(now),
             blocks: self.0.ledger.blocks().last(),
             ledger: self.0.kept.as_ref().map(|kept| ledger_status(&kept.borrow(), now)),
@@ -187,6 +195,15 @@ fn listener_status(view: &ListenerView, now: Instant) -> ListenerStatus {
     }
 }
 
+/// A pin by hand, and whether the configuration has its pool.
+fn pin_status(by_hand: &ByHand, offered: Option<&Offered>, route: &str) -> Option<PinStatus> {
+    let Pin { pool, since } = by_hand.pins.get(route)?;
+    let routes = offered.map(|offered| &offered.applied.config.routes);
+    let config = routes.into_iter().flatten().find(|known| known.name == route);
+    let is_missing = !config.is_some_and(|route| has(route, pool));
+    Some(PinStatus { pool: pool.clone(), since: *since, is_missing })
+}
+
 fn route_status(name: &str, output: &RouteOutput, now: Instant) -> RouteStatus {
     let view = output.view.borrow();
     let (miners, up) = output.crowd.count();
@@ -194,6 +211,7 @@ fn route_status(name: &str, output: &RouteOutput, now: Instant) -> RouteStatus {
         name: name.to_owned(),
         active_pool: view.active.as_deref().map(str::to_owned),
         epoch: view.epoch.0,
+        pinned_by_hand: None,
         rollout_percent: view.rollout_percent,
         rolled_back: view.rolled_back,
         dedicated: (miners > 0).then_some(DedicatedStatus { miners: miners as u64, up: up as u64 }),

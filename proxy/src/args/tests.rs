@@ -31,12 +31,14 @@ fn the_definition_is_sound() {
 
 #[test]
 fn the_help_keeps_within_the_width_that_it_is_written_for() {
-    for command in [&[][..], &["run"], &["check"]] {
+    for command in
+        [&[][..], &["run"], &["check"], &["ctl"], &["ctl", "kick"], &["ctl", "log-level"]]
+    {
         for line in help(command).lines() {
             assert!(line.chars().count() <= HELP_WIDTH, "{command:?}: {line}");
         }
         // A line that was wrapped behind our back would stand at the margin.
-        for text in [EXAMPLES, RUN_HELP, SECRETS_HELP] {
+        for text in [EXAMPLES, RUN_HELP, SECRETS_HELP, ctl::CTL_HELP] {
             assert!(text.lines().all(|line| line.chars().count() <= HELP_WIDTH), "{text}");
         }
     }
@@ -119,6 +121,13 @@ fn wrong_usage_names_the_argument_and_the_value() {
     refused("p run --snapshot s --state t --secrets-dir d", conflict, &["--secrets-dir"]);
     refused("p run --snapshot s --state t --schema-max 99", invalid, &["99"]);
     refused("p run -f x --secret-dir y", ErrorKind::UnknownArgument, &["--secrets-dir"]);
+    refused("p ctl sesions", ErrorKind::InvalidSubcommand, &["'sessions'"]);
+    refused("p ctl sessions --wroker a", ErrorKind::UnknownArgument, &["--worker"]);
+    refused("p ctl kick", missing, &["<ID|--worker <NAME>>"]);
+    refused("p ctl drain", missing, &["<LISTENER|--all>"]);
+    refused("p ctl drain v1 --all", conflict, &["--all"]);
+    refused("p ctl ban 192.0.2.7", missing, &["--for <TIME>"]);
+    refused("p ctl ban rig7 --for 1h", invalid, &["rig7"]);
 }
 
 #[test]
@@ -151,6 +160,8 @@ fn a_flag_wins_over_the_environment_and_that_over_the_default() {
     if std::env::var_os(CHILD).is_some() {
         let from_environment = run_args("p run -f x");
         assert_eq!(from_environment.admin.port(), 9191);
+        assert_eq!(from_environment.admin_api.map(|api| api.port()), Some(9393));
+        assert_eq!(from_environment.admin_token_file, Some(PathBuf::from("/t")));
         assert_eq!(from_environment.bind, IpAddr::V4(Ipv4Addr::LOCALHOST));
         assert_eq!(from_environment.log_format, Some(LogFormat::Human));
         assert_eq!(from_environment.log_level.as_deref(), Some("debug"));
@@ -170,6 +181,7 @@ fn a_flag_wins_over_the_environment_and_that_over_the_default() {
         .env(CHILD, "1")
         .envs([("STRATUM_ADMIN", "127.0.0.1:9191"), ("STRATUM_BIND", "127.0.0.1")])
         .envs([("STRATUM_LOG_FORMAT", "human"), ("STRATUM_LOG_LEVEL", "debug")])
+        .envs([("STRATUM_ADMIN_API", "127.0.0.1:9393"), ("STRATUM_ADMIN_TOKEN_FILE", "/t")])
         .envs([("STRATUM_THREADS", "3"), ("STRATUM_SECRETS_DIR", "/s")])
         .envs([("STRATUM_PROXY_NAME", "east"), ("STRATUM_SCHEMA_MAX", "0")])
         .output()

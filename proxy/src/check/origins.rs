@@ -1,5 +1,5 @@
-//! Where each value comes from, grouped by that: documents, values made of others, Secrets,
-//! defaults. One wide table would say the same and be read by nobody.
+//! Where each value comes from, grouped by that, the first that wins first: the environment, documents, values made of
+//! others, Secrets, defaults. One wide table would say the same and be read by nobody.
 
 use std::io::{self, Write};
 
@@ -36,7 +36,8 @@ pub(super) fn origins(
 }
 
 fn groups(explained: &[Explained], secrets: &[(String, String)]) -> Vec<Group> {
-    let (mut documents, mut made, mut kept, mut defaults) = (vec![], vec![], vec![], vec![]);
+    let (mut set, mut documents, mut made) = (vec![], vec![], vec![]);
+    let (mut kept, mut defaults) = (vec![], vec![]);
     for value in explained {
         let Explained { path, value: _, origin } = value;
         let is = readable(value);
@@ -44,6 +45,10 @@ fn groups(explained: &[Explained], secrets: &[(String, String)]) -> Vec<Group> {
         match origin {
             Origin::Document { document, path: field } => {
                 add(&mut documents, document.clone(), [field.clone(), is]);
+            }
+            Origin::Environment { variable, path: field } => {
+                let title = "the environment, whatever the documents say".to_owned();
+                add(&mut set, title, [field.clone(), format!("{is}\n      by {variable}")]);
             }
             Origin::Derived { of } => {
                 // It names two documents, too much for one line.
@@ -62,7 +67,7 @@ fn groups(explained: &[Explained], secrets: &[(String, String)]) -> Vec<Group> {
             }
         }
     }
-    documents.into_iter().chain(made).chain(kept).chain(defaults).collect()
+    set.into_iter().chain(documents).chain(made).chain(kept).chain(defaults).collect()
 }
 
 /// A field that two routes use is said once.
@@ -97,12 +102,17 @@ mod tests {
         Origin::Document { document: "farm.yaml:3 StratumPool/a".into(), path: field.into() }
     }
 
+    fn set(variable: &str, field: &str) -> Origin {
+        Origin::Environment { variable: variable.into(), path: field.into() }
+    }
+
     #[test]
     fn values_stand_under_their_origin_once_and_in_units_that_people_read() {
         let secret = Origin::Secret { namespace: "ns".into(), name: "s".into(), key: "k".into() };
         let explained = [
             value("a.timeoutMs", "120000", document("spec.timeout")),
             value("b.timeoutMs", "120000", document("spec.timeout")),
+            value("port", "3334", set("STRATUM__PROXY__A__SPEC__PORT", "spec.port")),
             value("idleMs", "500", Origin::Default { path: "spec.idle".into() }),
             value("password", "(secret)", secret),
             value("user", "acme.east", Origin::Derived { of: "x and y".into() }),
@@ -112,6 +122,9 @@ mod tests {
         origins(&explained, &secrets, &mut out).unwrap();
         let expected = "
 Where each value comes from
+  the environment, whatever the documents say
+    spec.port  3334
+      by STRATUM__PROXY__A__SPEC__PORT
   farm.yaml:3 StratumPool/a
     spec.timeout  2m
   made of other values

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use loka_api::overlay::PREFIX;
 use loka_api::runtime_config::RuntimeConfig;
 use loka_api::{Explained, Layered, Origin, Resources, SecretRef, render};
 
@@ -48,7 +49,9 @@ pub fn load(
     environment: &Environment,
 ) -> Result<Loaded, ConfigError> {
     let texts = contents.documents.iter().map(|(name, text)| (name.as_str(), text.as_str()));
-    let resources = Resources::load(texts).map_err(ConfigError::documents)?;
+    let set = environment.names(PREFIX);
+    let set = set.map(|name| (name, environment.string(name).unwrap_or_default()));
+    let resources = Resources::load_over(texts, set).map_err(ConfigError::documents)?;
     let proxy = resources.proxy(inputs.proxy.as_deref()).map_err(ConfigError::documents)?;
     let secrets = Secrets::new(environment, contents, &resources.secrets);
     let rendered = render(&resources, proxy, &Layered(secrets.places().to_vec()))

@@ -4,7 +4,7 @@
 //! touches a connection that has a session. What is kept of addresses that nobody is connected from is bounded.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
 use loka_api::values::Cidr;
@@ -81,6 +81,30 @@ pub(crate) enum Sentence {
     Noted,
 }
 
+/// A ban that holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ban {
+    /// The address, or the first of its range.
+    pub(crate) address: IpAddr,
+    /// How many bits of it count.
+    pub(crate) prefix: u8,
+    pub(crate) until: Instant,
+    pub(crate) by: BannedBy,
+}
+
+/// Who has banned an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BannedBy {
+    /// Whoever runs the proxy.
+    Hand,
+    /// Its own offences.
+    Offences,
+}
+
+/// The document says that the address is never banned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Exempt;
+
 /// The visitors of one listener.
 #[derive(Debug, Default)]
 pub(crate) struct Book {
@@ -112,6 +136,7 @@ struct Visitor {
     /// When the first of them was.
     offended: Instant,
     banned_until: Option<Instant>,
+    banned_by: BannedBy,
     vouched_until: Option<Instant>,
     /// When somebody last came.
     came: Instant,
@@ -129,6 +154,11 @@ enum Worth {
     Ban,
 }
 
+/// Whether two addresses are counted as one.
+pub(crate) fn count_as_one(one: IpAddr, other: IpAddr) -> bool {
+    Source::of(one) == Source::of(other)
+}
+
 // === impl Source ===
 
 impl Source {
@@ -138,6 +168,14 @@ impl Source {
             IpAddr::V6(address) => {
                 Self::V6Prefix(u64::try_from(address.to_bits() >> 64).unwrap_or(u64::MAX))
             }
+        }
+    }
+
+    /// Its first address, and how many bits of that count.
+    fn range(self) -> (IpAddr, u8) {
+        match self {
+            Self::V4(bits) => (Ipv4Addr::from_bits(bits).into(), 32),
+            Self::V6Prefix(bits) => (Ipv6Addr::from_bits(u128::from(bits) << 64).into(), 64),
         }
     }
 }
@@ -246,7 +284,50 @@ impl Book {
         }
         visitor.offences = 0;
         visitor.banned_until = Some(now + lasts);
+        visitor.banned_by = BannedBy::Offences;
         Sentence::Banned(lasts)
+    }
+
+    /// Lets nobody in from an address for so long, whoever vouches for it. It is one of those that are forgotten last.
+    pub(crate) fn ban(
+        &mut self,
+        now: Instant,
+        address: IpAddr,
+        lasts: Duration,
+    ) -> Result<(), Exempt> {
+        if self.is_exempt(address) {
+            return Err(Exempt);
+        }
+        let visitor = self.known.entry(Source::of(address)).or_insert_with(|| {
+            self.absent += 1;
+            Visitor::new(now)
+        });
+        visitor.banned_until = Some(now + lasts);
+        visitor.banned_by = BannedBy::Hand;
+        visitor.seen = now;
+        if self.absent > ABSENT_MAX {
+            self.forget(now);
+        }
+        Ok(())
+    }
+
+    /// Ends a ban, whoever made it. Whether there was one.
+    pub(crate) fn pardon(&mut self, now: Instant, address: IpAddr) -> bool {
+        let Some(visitor) = self.known.get_mut(&Source::of(address)) else { return false };
+        let was_banned = visitor.is_banned(now);
+        visitor.banned_until = None;
+        visitor.offences = 0;
+        was_banned
+    }
+
+    /// All that hold, in the order of addresses.
+    pub(crate) fn bans(&self, now: Instant) -> Vec<Ban> {
+        let ban = |(source, visitor): (&Source, &Visitor)| {
+            let until = visitor.banned_until.filter(|until| now < *until)?;
+            let (address, prefix) = source.range();
+            Some(Ban { address, prefix, until, by: visitor.banned_by })
+        };
+        self.known.iter().filter_map(ban).collect()
     }
 
     /// Connections without a complete handshake.
@@ -262,6 +343,11 @@ impl Book {
     /// Addresses that are banned.
     pub(crate) fn banned(&self, now: Instant) -> usize {
         self.known.values().filter(|visitor| visitor.is_banned(now)).count()
+    }
+
+    /// Whether the document says that the address is never banned.
+    pub(crate) fn exempts(&self, address: IpAddr) -> bool {
+        self.is_exempt(address)
     }
 
     fn is_exempt(&self, address: IpAddr) -> bool {
@@ -295,6 +381,7 @@ impl Visitor {
             offences: 0,
             offended: now,
             banned_until: None,
+            banned_by: BannedBy::Offences,
             vouched_until: None,
             came: now,
             seen: now,

@@ -4,20 +4,19 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use loka_stratum::downstream::{
-    Downstream, Event, Forward, HandOver, Input, Outbox, Registry as _, Remains, SessionToken,
-    Ticket, View,
+    Close, Downstream, Event, Forward, HandOver, Input, Outbox, Registry as _, Remains,
+    SessionToken, Ticket, View,
 };
 use loka_stratum::types::LaneId;
 use loka_stratum::work::Now;
 use tokio::sync::watch;
 use tokio::time::{sleep_until, timeout};
 
+use super::card::{Listed, Summons};
 use super::passage::Held;
-use super::resumable::Claim;
 use super::shared::Shared;
 use super::switch::{Asked, Former};
 use super::time::Spending;
@@ -88,8 +87,10 @@ pub(crate) struct Session {
     unread_since: u32,
     /// Its part of the listener's growth.
     pub(super) growth: u32,
-    /// How it is told that its miner has come back elsewhere, once that could.
-    claim: Option<Arc<Claim>>,
+    /// What is seen of it, and how it is asked to go.
+    pub(super) card: Listed,
+    /// Its miner may come back elsewhere, and would find it.
+    is_known: bool,
 }
 
 /// Whether a miner is kept from sending too fast.
@@ -104,7 +105,7 @@ pub(super) enum Pause {
 
 /// What woke a session.
 enum Wake {
-    Claimed,
+    Summoned(Summons),
     Feed(Result<(), watch::error::RecvError>),
     HandedOver(Ticket, HandOver),
     /// What a held message waits for is there.
@@ -142,6 +143,8 @@ impl Session {
             (pipeline, feed.line_bytes_max, Arc::clone(&feed.seats), feed.generation, spending)
         };
         let seat = seats.take();
+        let card = context.sessions.enter(&context.listener, peer.address, now.unix);
+        card.routed(&feed.borrow().route);
         Self {
             seats,
             seat,
@@ -157,7 +160,8 @@ impl Session {
             visit: Visit::Greeting,
             unread_since: 0,
             growth: 0,
-            claim: None,
+            card,
+            is_known: false,
             context,
             feed,
             generation,
@@ -203,12 +207,12 @@ impl Session {
             tokio::task::yield_now().await;
             return Wake::Timer;
         }
-        let Self { feed, wire, pause, under_way, claim, pipeline, .. } = self;
+        let Self { feed, wire, pause, under_way, card, pipeline, .. } = self;
         let is_held = matches!(pause, Pause::Held(_));
         tokio::select! {
             // Whoever wants this session's place stands still; then work, then what a miner waits for.
             biased;
-            () = poll_fn(|cx| poll_raised(claim.as_deref(), cx)) => Wake::Claimed,
+            summons = poll_fn(|cx| card.poll_summons(cx)) => Wake::Summoned(summons),
             changed = feed.changed() => Wake::Feed(changed),
             (ticket, result) = poll_fn(|cx| under_way.poll(cx)) => Wake::HandedOver(ticket, result),
             () = poll_fn(|cx| pipeline.poll(cx)), if is_held => Wake::Ripe,
@@ -295,7 +299,12 @@ impl Session {
             self.machine_step(feed, now, Input::HandedOver(ticket, HandOver::Unanswered), out)?;
         }
         match wake {
-            Wake::Claimed => return Err(CloseReason::Superseded),
+            Wake::Summoned(Summons::GiveWay) => return Err(CloseReason::Superseded),
+            Wake::Summoned(Summons::Leave) => {
+                self.left = true;
+                let leave = Input::Leave { reason: Close::Kicked, after: Duration::ZERO };
+                self.machine_step(feed, now, leave, out)?;
+            }
             Wake::Feed(changed) => {
                 changed.map_err(|_| CloseReason::Stopped)?;
                 self.machine_step(feed, now, Input::Work, out)?;
@@ -332,6 +341,7 @@ impl Session {
             self.seat = self.seats.take();
             self.seat.measured(rate);
             self.seat.identify(self.machine.miner_id());
+            self.card.routed(&feed.route);
         }
     }
 
@@ -354,7 +364,10 @@ impl Session {
         let (mut credited, mut verdict) = (false, Ok(()));
         for event in out.events.drain(..) {
             match event {
-                Event::Difficulty(_) => self.remember(now.instant),
+                Event::Difficulty(difficulty) => {
+                    self.remember(now.instant);
+                    self.card.difficulty(difficulty.as_f64());
+                }
                 Event::BelowPool(_) => credited = true,
                 _ => {}
             }
@@ -362,14 +375,18 @@ impl Session {
             self.observe(feed, now, event);
         }
         if out.forward.is_some() || credited {
-            self.seat.measured(self.machine.work_per_second(now));
+            let rate = self.machine.work_per_second(now);
+            self.seat.measured(rate);
+            self.card.rate(rate);
         }
         if self.seat.miner() != self.machine.miner_id() {
             self.seat.identify(self.machine.miner_id());
         }
-        if self.claim.is_none() {
-            let token = self.machine.session();
-            self.claim = token.map(|token| self.context.resumables.began(token));
+        if !self.is_known
+            && let Some(token) = self.machine.session()
+        {
+            self.context.resumables.began(token, &self.card);
+            self.is_known = true;
         }
         if let Some(forward) = out.forward.take() {
             if matches!(forward, Forward::Due(..)) {
@@ -405,7 +422,7 @@ impl Session {
     fn leave_behind(&mut self, reason: CloseReason) {
         let now = self.context.clock.now().instant;
         self.remember(now);
-        if self.claim.take().is_some()
+        if std::mem::take(&mut self.is_known)
             && let Some(token) = self.machine.session()
         {
             self.context.resumables.ended(token);
@@ -468,6 +485,7 @@ fn may_come_back(reason: CloseReason) -> bool {
         | CloseReason::ConnectionLost
         | CloseReason::Idle
         | CloseReason::HandshakeTimeout
+        | CloseReason::Kicked
         | CloseReason::LayoutChanged
         | CloseReason::LineTooLong
         | CloseReason::MinerLeft
@@ -505,6 +523,7 @@ const fn offence(reason: CloseReason) -> Option<Offence> {
         | CloseReason::ExtranonceExhausted
         | CloseReason::HandshakeTimeout
         | CloseReason::Idle
+        | CloseReason::Kicked
         | CloseReason::LayoutChanged
         | CloseReason::ListenerRemoved
         | CloseReason::LoginRevoked
@@ -518,11 +537,6 @@ const fn offence(reason: CloseReason) -> Option<Offence> {
         | CloseReason::TlsOnPlainPort
         | CloseReason::TooManySubmits => None,
     }
-}
-
-/// Until the session is to give way; never while its miner has no name for it.
-fn poll_raised(claim: Option<&Claim>, cx: &mut Context<'_>) -> Poll<()> {
-    claim.map_or(Poll::Pending, |claim| claim.poll_raised(cx))
 }
 
 /// What a session sees at one moment.

@@ -80,7 +80,8 @@ impl Session {
 
     fn due(&mut self, feed: &Feed, now: Now, ticket: Ticket, share: Box<VerifiedShare>) {
         let block = share.block_candidate().then(|| self.block_found(feed, now, &share));
-        self.valid();
+        self.valid(now, &share);
+        self.card.due();
         let (answer, answered) = oneshot::channel();
         let known = match feed.answers {
             Answers::WhenWritten => Known::Handed,
@@ -137,13 +138,14 @@ impl Session {
     }
 
     /// A share was valid: whoever finds such is a miner.
-    fn valid(&mut self) {
+    fn valid(&mut self, now: Now, share: &VerifiedShare) {
         self.credited += 1;
+        self.card.accepted(now.unix, share.credited().as_f64());
         self.come_to(Visit::Credited);
     }
 
     fn below_pool(&mut self, feed: &Feed, now: Now, share: &VerifiedShare) {
-        self.valid();
+        self.valid(now, share);
         let row = self.row(feed, Some(share.job().source));
         let credited = share.credited().as_f64();
         row.below_pool_difficulty(credited);
@@ -153,6 +155,7 @@ impl Session {
     fn refused(&mut self, feed: &Feed, now: Now, reject: Reject, source: Option<SourceId>) {
         let row = self.row(feed, source);
         row.rejected(reject);
+        self.card.refused();
         self.trace(&row, now, ShareOutcome::Refused(reject.label()), 0.0);
         self.context.telemetry.emit(MinerEvent::ShareRefused {
             listener: &self.context.listener,
@@ -185,6 +188,8 @@ impl Session {
     fn handshake_done(&self, now: Now) {
         let (listener, peer) = (&*self.context.listener, self.peer.address);
         let user_agent = self.machine.user_agent().unwrap_or_default();
+        let worker = self.machine.worker().map_or("", |worker| worker.as_str());
+        self.card.named(worker, user_agent);
         let telemetry = &self.context.telemetry;
         telemetry.traces().handshake(HandshakeTrace {
             connection: self.peer.trace,
@@ -197,7 +202,7 @@ impl Session {
         telemetry.emit(MinerEvent::HandshakeDone {
             listener,
             peer,
-            worker: self.machine.worker().map_or("", |worker| worker.as_str()),
+            worker,
             user_agent,
             after: now.instant.saturating_duration_since(self.opened),
             trace: self.peer.trace,

@@ -3,12 +3,12 @@
 //! A listener has one table. What a session leaves is taken from it once, so two connections never have the same session.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use loka_stratum::downstream::{Resumable, Resume, SessionToken};
+
+use super::card::Card;
 
 /// How long what a session left is kept: cgminer sends its shares again for two minutes, and no job is worked on for
 /// longer than this. Its ids stay its own as long.
@@ -24,14 +24,6 @@ pub(crate) struct Resumables {
     table: Mutex<Table>,
 }
 
-/// How a session is told to give way.
-#[derive(Debug, Default)]
-pub(super) struct Claim {
-    raised: AtomicBool,
-    /// Contended by a session and the one that wants its place, once.
-    waker: Mutex<Option<Waker>>,
-}
-
 #[derive(Debug, Default)]
 struct Table {
     /// Looked up only.
@@ -45,17 +37,15 @@ struct Table {
 #[derive(Debug)]
 enum Known {
     Ended { until: Instant, session: Box<Resumable> },
-    Live(Arc<Claim>),
+    Live(Arc<Card>),
 }
 
 // === impl Resumables ===
 
 impl Resumables {
-    /// A session is up under this name.
-    pub(super) fn began(&self, token: SessionToken) -> Arc<Claim> {
-        let claim = Arc::<Claim>::default();
-        self.lock().known.insert(token, Known::Live(Arc::clone(&claim)));
-        claim
+    /// A session is up under this name, and is told by its card to give way.
+    pub(super) fn began(&self, token: SessionToken, card: &Arc<Card>) {
+        self.lock().known.insert(token, Known::Live(Arc::clone(card)));
     }
 
     /// A session that may not be resumed has ended.
@@ -81,9 +71,9 @@ impl Resumables {
                 table.bytes = table.bytes.saturating_sub(session.bytes());
                 Resume::Ready(session)
             }
-            Some(Known::Live(claim)) => {
-                claim.raise();
-                table.known.insert(token, Known::Live(claim));
+            Some(Known::Live(card)) => {
+                card.claim();
+                table.known.insert(token, Known::Live(card));
                 Resume::Busy
             }
             Some(ended @ Known::Ended { .. }) => {
@@ -125,31 +115,6 @@ impl Resumables {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-// === impl Claim ===
-
-impl Claim {
-    /// Until somebody wants the session's place.
-    pub(super) fn poll_raised(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.raised.load(Ordering::Acquire) {
-            return Poll::Ready(());
-        }
-        match &mut *waker {
-            Some(waker) => waker.clone_from(cx.waker()),
-            none => *none = Some(cx.waker().clone()),
-        }
-        Poll::Pending
-    }
-
-    fn raise(&self) {
-        let mut waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner);
-        self.raised.store(true, Ordering::Release);
-        if let Some(waker) = waker.take() {
-            waker.wake();
-        }
     }
 }
 

@@ -182,6 +182,10 @@ impl Session {
     /// The feed that is the miner's by the rules; none where it has to stay, for now or for good.
     fn ask(&mut self, switch: &Switch, feed: &Feed) -> Option<watch::Receiver<Arc<Feed>>> {
         let worker = self.machine.worker().map(|worker| worker.as_str());
+        if let Some(worker) = worker {
+            // One that was given work before it told its name has one now.
+            self.card.named(worker, self.machine.user_agent().unwrap_or_default());
+        }
         self.asked = worker.map_or(Asked::Nameless, |_| Asked::All);
         let source = self.peer.address.ip();
         let way = switch.way(&Newcomer { worker, source, firmware: self.machine.class() })?;

@@ -55,7 +55,9 @@ impl Session {
             let feed = self.feed.borrow();
             let state = self.work_state(&feed);
             let pool = self.machine.lane_told().filter(|_| state == Some(WorkState::Paid));
+            let number = pool.map(|lane| lane.0);
             let pool = pool.and_then(|lane| feed.pool(PoolId(lane.0)));
+            self.card.works_for(number, || pool.map(|pool| Arc::clone(&pool.handle.name)));
             (state, Arc::clone(&feed.time), pool.map(|pool| Arc::clone(&pool.handle.pulse)))
         };
         let time = now.saturating_duration_since(self.spending.since);
@@ -90,6 +92,7 @@ impl Session {
         let missed = self.context.ledger.time().came(now, &self.context.listener, worker.as_str());
         if let Some(rate) = missed.filter(|_| self.seat.rate() <= 0.0) {
             self.seat.measured(rate);
+            self.card.rate(rate);
         }
     }
 

@@ -3,10 +3,10 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::SessionContext;
-use crate::policy::visitors::{Book, DoorTerms, NotAdmitted, Sentence, Visit};
+use crate::policy::visitors::{Ban, Book, DoorTerms, Exempt, NotAdmitted, Sentence, Visit};
 use crate::telemetry::MinerEvent;
 use crate::telemetry::reasons::{Offence, RefuseReason};
 
@@ -52,6 +52,26 @@ impl Visitors {
     /// Addresses that are banned.
     pub(crate) fn banned(&self, now: Instant) -> usize {
         self.lock().banned(now)
+    }
+
+    /// Lets nobody in from an address for so long.
+    pub(crate) fn ban(&self, now: Instant, address: IpAddr, lasts: Duration) -> Result<(), Exempt> {
+        self.lock().ban(now, address, lasts)
+    }
+
+    /// Whether the document says that the address is never banned.
+    pub(crate) fn exempts(&self, address: IpAddr) -> bool {
+        self.lock().exempts(address)
+    }
+
+    /// Ends a ban. Whether there was one.
+    pub(crate) fn pardon(&self, now: Instant, address: IpAddr) -> bool {
+        self.lock().pardon(now, address)
+    }
+
+    /// All bans that hold.
+    pub(crate) fn bans(&self, now: Instant) -> Vec<Ban> {
+        self.lock().bans(now)
     }
 
     /// The next step of a visit, if it is one.

@@ -4,7 +4,7 @@
 //! Nobody waits for it, and nobody else's records make room for a crowd's: each rank has a part of the queue of its own. No
 //! record holds a secret: what it is made of are events, and no event has one.
 
-use std::net::SocketAddr;
+use std::fmt::Display;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -31,6 +31,8 @@ labels! {
     AuditKind {
         /// Somebody did something by the admin interface.
         Admin => "admin",
+        /// Somebody was not let in to the admin interface.
+        AdminDenied => "admin_denied",
         /// The list of pools and accounts that may be mined to.
         AllowList => "allow_list",
         /// An address that is refused for what it did.
@@ -133,7 +135,10 @@ pub struct AuditEntry {
     worker: Option<Box<str>>,
     /// Of the miner, or of whoever used the admin interface.
     #[serde(skip_serializing_if = "Option::is_none")]
-    address: Option<SocketAddr>,
+    address: Option<Box<str>>,
+    /// By what somebody was let in who did something by hand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<Box<str>>,
     /// Of a closed set.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
@@ -210,7 +215,7 @@ impl AuditKind {
             | Self::PoolRedirect
             | Self::PoolRefused
             | Self::Route => Rank::Pool,
-            Self::Ban | Self::Login | Self::Refusal => Rank::Miner,
+            Self::AdminDenied | Self::Ban | Self::Login | Self::Refusal => Rank::Miner,
         }
     }
 }
@@ -228,6 +233,7 @@ impl AuditEntry {
             account: None,
             worker: None,
             address: None,
+            by: None,
             reason: None,
             detail: None,
             from: None,
@@ -264,8 +270,13 @@ impl AuditEntry {
         Self { worker: Some(said(name)), ..self }
     }
 
-    pub(crate) fn address(self, address: SocketAddr) -> Self {
-        Self { address: Some(address), ..self }
+    /// With its port, or without.
+    pub(crate) fn address(self, address: impl Display) -> Self {
+        Self { address: Some(address.to_string().into()), ..self }
+    }
+
+    pub(crate) fn by(self, who: &str) -> Self {
+        Self { by: Some(said(who)), ..self }
     }
 
     pub(crate) fn reason(self, reason: &'static str) -> Self {
@@ -312,6 +323,8 @@ impl AuditEntry {
             &self.pool,
             &self.account,
             &self.worker,
+            &self.address,
+            &self.by,
             &self.detail,
             &self.from,
             &self.to,

@@ -73,6 +73,7 @@ impl CloseReason {
             Self::ProxyHeaderForbidden => is(Blame::Network, Action::Close),
             Self::ConfigChanged
             | Self::Drained
+            | Self::Kicked
             | Self::ListenerRemoved
             | Self::LoginRevoked
             | Self::Stopped => is(Blame::Operator, Action::Close),

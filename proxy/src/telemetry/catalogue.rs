@@ -196,6 +196,10 @@ loka_ops::metrics! {
         "1 for where the configuration in use came from, 0 for the others";
     CONFIG_STREAM_CONNECTED: Gauge "loka_proxy_config_stream_connected" []
         "1 while the stream to the operator is up; absent without --control";
+    ADMIN_ACTS: Counter "loka_admin_acts" ["kind", "result"]
+        "What was done, or refused, by hand at the admin API";
+    ADMIN_DENIED: Counter "loka_admin_denied" ["reason"]
+        "Requests that the admin API did not let in";
     DRAINING: Gauge "loka_proxy_draining" []
         "1 while the proxy lets its miners go";
     SPANS_EXPORTED: Counter "loka_proxy_spans_exported" ["result"]

@@ -5,6 +5,7 @@
 //! and what peers say are log fields, cut to a length (see `said`); they never become labels.
 //! Passwords are in no event.
 
+mod admin;
 mod audit;
 mod audited;
 mod ledger;
@@ -13,6 +14,7 @@ mod pool;
 mod process;
 mod route;
 
+pub use admin::AdminEvent;
 pub use audit::AuditEvent;
 pub use ledger::LedgerEvent;
 pub use miner::MinerEvent;
@@ -32,6 +34,8 @@ const MICROSECONDS: f64 = 1_000_000.0;
 
 /// Something happened.
 pub enum Event<'a> {
+    /// At the admin API.
+    Admin(AdminEvent<'a>),
     /// To the audit log itself.
     Audit(AuditEvent<'a>),
     /// To the ledger's file.
@@ -53,7 +57,8 @@ impl Event<'_> {
     pub(super) fn is_routine(&self) -> bool {
         match self {
             Self::Pool(event) => event.is_routine(),
-            Self::Audit(_)
+            Self::Admin(_)
+            | Self::Audit(_)
             | Self::Ledger(_)
             | Self::Miner(_)
             | Self::Process(_)
@@ -63,6 +68,7 @@ impl Event<'_> {
 
     pub(super) fn observe(&self, metrics: &Metrics) {
         match self {
+            Self::Admin(event) => event.observe(metrics),
             Self::Audit(event) => event.observe(metrics),
             Self::Ledger(event) => event.observe(metrics),
             Self::Miner(event) => event.observe(metrics),
@@ -70,6 +76,12 @@ impl Event<'_> {
             Self::Process(event) => event.observe(metrics),
             Self::Route(event) => event.observe(metrics),
         }
+    }
+}
+
+impl<'a> From<AdminEvent<'a>> for Event<'a> {
+    fn from(event: AdminEvent<'a>) -> Self {
+        Self::Admin(event)
     }
 }
 

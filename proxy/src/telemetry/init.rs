@@ -3,7 +3,7 @@
 //! Logs go to standard error, so that standard output stays free for what a command prints. Trouble
 //! with traces never keeps the proxy from starting: it is logged, and the proxy runs without them.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use loka_ops::environment::Environment;
@@ -28,12 +28,44 @@ const OURS: &str = "loka_proxy";
 const SERVICE: Service =
     Service { name: "loka-proxy", version: env!("CARGO_PKG_VERSION"), attributes: &[] };
 
+/// Longest text of directives that is taken by hand.
+const LEVEL_BYTES_MAX: usize = 256;
+
 /// The level of a running proxy.
 #[derive(Debug)]
 pub(super) struct LogControl {
     filter: reload::Handle<EnvFilter, Registry>,
-    /// A flag or the environment has settled the level.
-    pinned: bool,
+    /// By a flag or the environment, which the document does not change.
+    pinned: Option<String>,
+    /// Written when a configuration is applied, and by hand.
+    standing: Mutex<Standing>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Standing {
+    /// By the document.
+    document: Option<String>,
+    by_hand: Option<String>,
+}
+
+/// How much is logged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogLevel {
+    /// A level, or directives.
+    pub level: String,
+    /// What it will be again, where it was set by hand.
+    pub instead_of: Option<String>,
+}
+
+/// A log level could not be set.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LogLevelError {
+    /// Another program has set up the logs of this process, or none has.
+    #[error("this process has set up no logs")]
+    NoLogs,
+    /// It does not parse.
+    #[error("{0}")]
+    Unreadable(String),
 }
 
 /// Sets up logs for the process, and traces if the environment names a collector. Must be called
@@ -56,26 +88,56 @@ pub fn init(
 // === impl LogControl ===
 
 impl LogControl {
-    /// Takes the level of a document, unless a flag or the environment has settled it.
+    /// Takes the level of a document, unless a flag, the environment or somebody by hand has settled it.
     pub(super) fn follow(&self, level: Option<&str>) {
-        if self.pinned {
-            return;
+        self.lock().document = level.map(str::to_owned);
+        self.take();
+    }
+
+    /// Takes a level by hand, or goes back to the one before.
+    pub(super) fn by_hand(&self, level: Option<&str>) -> Result<(), LogLevelError> {
+        if let Some(level) = level {
+            if level.is_empty() || level.len() > LEVEL_BYTES_MAX {
+                let reason =
+                    format!("it has {} bytes, and 1 to {LEVEL_BYTES_MAX} are read", level.len());
+                return Err(LogLevelError::Unreadable(reason));
+            }
+            log::parse(level, OURS).map_err(LogLevelError::Unreadable)?;
         }
-        let level = level.unwrap_or(LEVEL_DEFAULT);
-        // The document's validation knows the levels; a filter that does not parse leaves the old
-        // one.
-        let changed = log::parse(level, OURS)
+        self.lock().by_hand = level.map(str::to_owned);
+        self.take();
+        Ok(())
+    }
+
+    pub(super) fn level(&self) -> LogLevel {
+        let Standing { document, by_hand } = self.lock().clone();
+        let regular = self.pinned.clone().or(document).unwrap_or_else(|| LEVEL_DEFAULT.to_owned());
+        match by_hand {
+            Some(level) => LogLevel { level, instead_of: Some(regular) },
+            None => LogLevel { level: regular, instead_of: None },
+        }
+    }
+
+    fn take(&self) {
+        let LogLevel { level, instead_of: _ } = self.level();
+        // Whoever gave it has validated it; a filter that does not parse leaves the old one.
+        let changed = log::parse(&level, OURS)
             .and_then(|filter| self.filter.reload(filter).map_err(|e| e.to_string()));
         if let Err(error) = changed {
             error!(level, error, "log level not changed");
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Standing> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 fn init_log(settings: &LogSettings) -> Result<LogControl, LogError> {
     let (filter, handle) = reload::Layer::new(settings.wanted(OURS)?);
     tracing_subscriber::registry().with(filter).with(settings.lines()).try_init()?;
-    Ok(LogControl { filter: handle, pinned: settings.filter.is_some() })
+    let (pinned, standing) = (settings.filter.clone(), Mutex::default());
+    Ok(LogControl { filter: handle, pinned, standing })
 }
 
 fn init_traces(environment: &Environment, metrics: &Arc<Metrics>) -> (Traces, bool) {
@@ -110,6 +172,51 @@ fn start_traces(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn control(flag: Option<&str>) -> (LogControl, reload::Layer<EnvFilter, Registry>) {
+        let (layer, filter) = reload::Layer::new(EnvFilter::new("info"));
+        let pinned = flag.map(str::to_owned);
+        (LogControl { filter, pinned, standing: Mutex::default() }, layer)
+    }
+
+    #[track_caller]
+    fn check(control: &LogControl, level: &str, instead_of: Option<&str>, filter: &str) {
+        let expected =
+            LogLevel { level: level.to_owned(), instead_of: instead_of.map(str::to_owned) };
+        assert_eq!(control.level(), expected);
+        assert_eq!(control.filter.with_current(ToString::to_string).unwrap(), filter);
+    }
+
+    #[test]
+    fn a_level_by_hand_holds_until_it_is_taken_back_whatever_the_document_says() {
+        let (control, _layer) = control(None);
+        control.follow(Some("warn"));
+        check(&control, "warn", None, "warn");
+        control.by_hand(Some("h2=trace")).unwrap();
+        check(&control, "h2=trace", Some("warn"), "h2=trace");
+        control.follow(Some("error"));
+        check(&control, "h2=trace", Some("error"), "h2=trace");
+        control.by_hand(None).unwrap();
+        check(&control, "error", None, "error");
+    }
+
+    #[test]
+    fn a_flag_outranks_the_document_and_a_hand_the_flag() {
+        let (control, _layer) = control(Some("warn"));
+        control.follow(Some("trace"));
+        check(&control, "warn", None, "warn");
+        control.by_hand(Some("error")).unwrap();
+        check(&control, "error", Some("warn"), "error");
+    }
+
+    #[test]
+    fn what_is_no_level_changes_nothing() {
+        let (control, _layer) = control(None);
+        for wrong in ["info,loka=loud", "", &"x".repeat(300)] {
+            assert!(control.by_hand(Some(wrong)).is_err(), "{wrong}");
+        }
+        check(&control, "info", None, "info");
+    }
 
     #[test]
     fn traces_name_the_proxy() {

@@ -38,6 +38,9 @@ const MINER_LINES_PER_SECOND: u32 = 10;
 /// Log lines about pool connections of which each miner has its own.
 const CROWD_LINES_PER_SECOND: u32 = 10;
 
+/// Log lines about strangers at the admin API.
+const ADMIN_LINES_PER_SECOND: u32 = 2;
+
 /// Log lines about blocks.
 const BLOCK_LINES_PER_SECOND: u32 = 10;
 
@@ -45,6 +48,8 @@ const BLOCK_LINES_PER_SECOND: u32 = 10;
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
+    pub(super) admin_acts: Series<2, Counter>,
+    pub(super) admin_denied: Series<1, Counter>,
     pub(super) audit_write_failures: Counter,
     pub(super) config_apply: Series<1, Counter>,
     pub(super) job_delivery: Histogram,
@@ -88,6 +93,8 @@ pub struct Metrics {
     pub(super) block_log: Throttle,
     /// Lines about the connections of single miners.
     pub(super) crowd_log: Throttle,
+    /// Lines about strangers at the admin API.
+    pub(super) admin_log: Throttle,
 }
 
 // === impl Metrics ===
@@ -107,6 +114,8 @@ impl Metrics {
         let build = (&names::BUILD, env!("CARGO_PKG_VERSION"));
         register_constants(&mut registry, build, (&names::PROCESS_START, started));
         Self {
+            admin_acts: Series::counts(&mut registry, &names::ADMIN_ACTS),
+            admin_denied: Series::counts(&mut registry, &names::ADMIN_DENIED),
             audit_write_failures,
             config_apply: Series::counts(&mut registry, &names::CONFIG_APPLY),
             job_delivery,
@@ -150,6 +159,7 @@ impl Metrics {
             miner_log: Throttle::per_second(MINER_LINES_PER_SECOND),
             block_log: Throttle::per_second(BLOCK_LINES_PER_SECOND),
             crowd_log: Throttle::per_second(CROWD_LINES_PER_SECOND),
+            admin_log: Throttle::per_second(ADMIN_LINES_PER_SECOND),
             registry,
         }
     }

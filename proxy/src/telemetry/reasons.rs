@@ -7,6 +7,10 @@
 use loka_api::allow_list::NotAllowed;
 use loka_ops::labels;
 
+mod entrance;
+
+pub use self::entrance::{HookAnswer, LoginRefusal, TlsFailure};
+
 labels! {
     /// Why a connection did not become a session.
     RefuseReason {
@@ -64,34 +68,6 @@ labels! {
 }
 
 labels! {
-    /// Why somebody may not mine under a name.
-    LoginRefusal {
-        /// More logins at once than can be checked.
-        Busy => "busy",
-        /// The web hook says so.
-        Hook => "hook",
-        /// The web hook does not answer, and knows nothing of this login.
-        HookFailed => "hook_failed",
-        /// The password is none of the name's.
-        Password => "password",
-        /// The list does not have the name.
-        Unknown => "unknown",
-    }
-}
-
-labels! {
-    /// What a web hook said to a login.
-    HookAnswer {
-        /// It is let in.
-        Allowed => "allowed",
-        /// Nothing that could be read, in time.
-        Failed => "failed",
-        /// It is not.
-        Refused => "refused",
-    }
-}
-
-labels! {
     /// Why a session ended.
     CloseReason {
         /// Its address was banned for what it did.
@@ -110,6 +86,8 @@ labels! {
         Http => "http",
         /// No line for longer than the idle timeout.
         Idle => "idle",
+        /// Whoever runs the proxy has let it go.
+        Kicked => "kicked",
         /// The route's pools need another split of the extranonce, which only a new subscribe can bring.
         LayoutChanged => "layout_changed",
         /// A line longer than the limit.
@@ -140,26 +118,6 @@ labels! {
         TooManyMalformed => "too_many_malformed",
         /// Far more submits than the limits allow.
         TooManySubmits => "too_many_submits",
-    }
-}
-
-labels! {
-    /// Why a TLS handshake with a miner came to nothing.
-    TlsFailure {
-        /// The miner does not trust the certificate that it was shown.
-        CertificateRefused => "certificate_refused",
-        /// The connection ended, or broke.
-        Disconnected => "disconnected",
-        /// No version or cipher in common.
-        Incompatible => "incompatible",
-        /// It is TLS by its first byte only.
-        Malformed => "malformed",
-        /// The first byte is no TLS handshake: most likely Stratum in the clear.
-        NotTls => "not_tls",
-        /// The listener ended, or lets its miners go.
-        Stopped => "stopped",
-        /// Not done within the handshake timeout.
-        TimedOut => "timed_out",
     }
 }
 
@@ -350,10 +308,68 @@ labels! {
 labels! {
     /// Who asked for the drain.
     DrainCause {
+        /// Somebody by hand.
+        Hand => "hand",
         /// The document.
         Requested => "requested",
         /// SIGTERM or SIGINT.
         Signal => "signal",
+    }
+}
+
+labels! {
+    /// What can be done by hand.
+    AdminAct {
+        /// An address is refused for a time.
+        Ban => "ban",
+        /// The proxy lets its miners go, and ends.
+        Drain => "drain",
+        /// A listener lets its miners go, and takes no others.
+        DrainListener => "drain_listener",
+        /// A session, or those of a worker, let their miner go.
+        Kick => "kick",
+        /// More is logged, or less, for a time.
+        LogLevel => "log_level",
+        /// As much is logged as before.
+        LogLevelBack => "log_level_back",
+        /// An address is let in again.
+        Pardon => "pardon",
+        /// A route mines on one pool before all others.
+        Pin => "pin",
+        /// A listener that was drained takes miners again.
+        Resume => "resume",
+        /// A route mines as its configuration says.
+        Unpin => "unpin",
+    }
+}
+
+labels! {
+    /// What became of an act.
+    ActResult {
+        /// As asked.
+        Done => "done",
+        /// Nothing was changed.
+        Refused => "refused",
+    }
+}
+
+labels! {
+    /// Why somebody was not let in to the admin API.
+    AdminDenied {
+        /// From loopback, by a name that is not of loopback: a browser that was led there.
+        ForeignHost => "foreign_host",
+        /// A page of somewhere else asks.
+        ForeignOrigin => "foreign_origin",
+        /// No token, and not from loopback.
+        NoToken => "no_token",
+        /// A token, and the proxy has none that it could be.
+        NoTokenFile => "no_token_file",
+        /// The file of the token cannot be read, or holds none that is long enough.
+        TokenFile => "token_file",
+        /// Too many wrong ones from this address.
+        TooMany => "too_many",
+        /// Another token than ours.
+        WrongToken => "wrong_token",
     }
 }
 
@@ -503,6 +519,31 @@ impl PoolDownReason {
     }
 }
 
+// === impl AdminDenied ===
+
+impl AdminDenied {
+    /// What whoever asks can do about it.
+    pub const fn remedy(self) -> &'static str {
+        match self {
+            Self::ForeignHost => "ask for it as localhost, 127.0.0.1 or [::1], or give the token",
+            Self::ForeignOrigin => {
+                "ask from a terminal (stratum-proxy ctl), not from a page of another site"
+            }
+            Self::NoToken => {
+                "give the token of --admin-token-file as `Authorization: Bearer …`, or ask on loopback"
+            }
+            Self::NoTokenFile => {
+                "start the proxy with --admin-token-file FILE, or ask on loopback without a token"
+            }
+            Self::TokenFile => {
+                "give --admin-token-file a file that the proxy can read, with one token of 16 or more characters"
+            }
+            Self::TooMany => "wait a minute, and give the token of --admin-token-file",
+            Self::WrongToken => "give the token that is in the file of --admin-token-file",
+        }
+    }
+}
+
 // === impl RefusedPool ===
 
 impl From<NotAllowed> for RefusedPool {
@@ -530,6 +571,8 @@ mod tests {
 
     #[test]
     fn labels_are_unique_and_in_snake_case() {
+        check(&AdminAct::ALL.iter().map(|r| r.label()).collect::<Vec<_>>());
+        check(&AdminDenied::ALL.iter().map(|r| r.label()).collect::<Vec<_>>());
         check(&CloseReason::ALL.iter().map(|r| r.label()).collect::<Vec<_>>());
         check(&PoolDownReason::ALL.iter().map(|r| r.label()).collect::<Vec<_>>());
         check(&RefuseReason::ALL.iter().map(|r| r.label()).collect::<Vec<_>>());

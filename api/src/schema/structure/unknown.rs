@@ -22,10 +22,8 @@ pub(super) fn fault(known: &Map<String, Value>, name: &str, path: &str) -> Fault
 }
 
 /// The candidate that a misspelt name is nearest to, if one is near at all.
-pub(crate) fn nearest<'a>(
-    candidates: impl Iterator<Item = &'a str>,
-    name: &str,
-) -> Option<&'a str> {
+#[must_use]
+pub fn nearest<'a>(candidates: impl Iterator<Item = &'a str>, name: &str) -> Option<&'a str> {
     if name.len() > COMPARED_BYTES_MAX {
         return None;
     }

@@ -183,6 +183,8 @@ fn environment(plan: &Plan<'_>) -> Vec<EnvVar> {
         ("NODE_NAME", "spec.nodeName"),
     ];
     let mut all: Vec<_> = fields.into_iter().map(|(name, path)| by_field(name, path)).collect();
+    // To standard output, which whoever collects logs has (ADR 0011). No flag: an older proxy that does not know it may run.
+    all.push(by_value("STRATUM_AUDIT", "-"));
     if let Some(endpoint) = &plan.settings.proxy_otlp_endpoint {
         let attributes = format!(
             "service.namespace=loka,loka.proxy.name={},k8s.namespace.name=$(POD_NAMESPACE),\

@@ -95,6 +95,7 @@ fn status() -> Status {
             name: "main".to_owned(),
             active_pool: Some("primary".to_owned()),
             epoch: 9,
+            pinned_by_hand: None,
             rollout_percent: None,
             rolled_back: None,
             dedicated: Some(DedicatedStatus { miners: 3, up: 2 }),

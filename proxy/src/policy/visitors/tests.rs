@@ -80,6 +80,44 @@ fn connections_of_an_address_are_bounded_and_another_address_is_not_touched() {
 }
 
 #[test]
+fn a_ban_by_hand_holds_for_its_time_whoever_vouches_and_can_be_taken_back() {
+    let mut door = Door::with_bans();
+    door.come(A).unwrap();
+    door.book.credited(A);
+    door.book.ban(door.now, A, LASTS).unwrap();
+    assert_eq!(door.come(A), Err(NotAdmitted::Banned), "though somebody mines there");
+    door.come(B).unwrap();
+    door.book.ban(door.now, v6(7, 1), 2 * LASTS).unwrap();
+    assert_eq!(door.come(v6(7, 2)), Err(NotAdmitted::Banned), "of IPv6 the first 64 bits count");
+    let bans = door.book.bans(door.now);
+    let shown: Vec<_> = bans.iter().map(|ban| (ban.address, ban.prefix, ban.by)).collect();
+    assert_eq!(shown, [(A, 32, BannedBy::Hand), (v6(7, 0), 64, BannedBy::Hand)]);
+    door.pass(60);
+    door.come(A).unwrap();
+    assert!(!door.book.pardon(door.now, A), "it was over");
+    assert!(door.book.pardon(door.now, v6(7, 9)));
+    door.come(v6(7, 1)).unwrap();
+    assert!(door.book.bans(door.now).is_empty());
+}
+
+#[test]
+fn what_the_document_exempts_is_not_banned_by_hand_either() {
+    let mut door = Door::with_bans();
+    let exempt = "10.1.2.3".parse().unwrap();
+    assert_eq!(door.book.ban(door.now, exempt, LASTS), Err(Exempt));
+    door.come(exempt).unwrap();
+}
+
+#[test]
+fn bans_by_hand_are_bounded_with_the_rest() {
+    let mut door = Door::new(terms());
+    for number in 0..2 * u32::try_from(ABSENT_MAX).unwrap() {
+        door.book.ban(door.now, Ipv4Addr::from_bits(number).into(), LASTS).unwrap();
+    }
+    assert!(door.book.known.len() <= ABSENT_MAX, "{}", door.book.known.len());
+}
+
+#[test]
 fn of_ipv6_the_first_64_bits_count() {
     let mut door = Door::new(DoorTerms { connections_per_address_max: Some(1), ..terms() });
     door.come(v6(7, 1)).unwrap();

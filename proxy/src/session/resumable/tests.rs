@@ -1,6 +1,6 @@
 use std::ops::Range;
 use std::pin::pin;
-use std::task::Waker;
+use std::task::{Context, Waker};
 
 use loka_stratum::difficulty::Difficulty;
 use loka_stratum::downstream::{
@@ -8,12 +8,13 @@ use loka_stratum::downstream::{
 };
 use loka_stratum::extranonce::{Layout, MinerId};
 use loka_stratum::firmware::Profiles;
-use loka_stratum::types::{JobSerial, VersionMask};
+use loka_stratum::types::{JobSerial, UnixTime, VersionMask};
 use loka_stratum::vardiff::VardiffSettings;
 use loka_stratum::work::{Now, WorkBoard};
 
 use super::*;
 use crate::clock::Clock;
+use crate::session::card::SessionId;
 
 struct Ids;
 
@@ -61,6 +62,11 @@ fn left(token: SessionToken) -> Box<Resumable> {
     session
 }
 
+fn card() -> Arc<Card> {
+    let id = (SessionId(1), Arc::default());
+    Arc::new(Card::new(id, "v1".into(), ([127, 0, 0, 1], 1).into(), UnixTime(0)))
+}
+
 fn name(token: SessionToken) -> String {
     token.to_string()
 }
@@ -98,15 +104,16 @@ fn a_session_that_came_back_and_ended_again_is_kept_anew() {
 #[test]
 fn a_session_that_is_up_is_told_to_give_way() {
     let (table, now) = (Resumables::default(), now().instant);
-    let claim = table.began(TOKEN);
+    let card = card();
+    table.began(TOKEN, &card);
     let mut cx = Context::from_waker(Waker::noop());
-    assert!(claim.poll_raised(&mut cx).is_pending());
+    assert!(card.poll_summons(&mut cx).is_pending());
     assert!(matches!(table.resume(now, &name(TOKEN)), Resume::Busy));
-    assert!(claim.poll_raised(&mut cx).is_ready());
+    assert!(card.poll_summons(&mut cx).is_ready());
     assert!(matches!(table.resume(now, &name(TOKEN)), Resume::Busy), "until it has");
     table.keep(now, left(TOKEN));
     assert!(matches!(table.resume(now, &name(TOKEN)), Resume::Ready(_)));
-    table.began(TOKEN);
+    table.began(TOKEN, &card);
     table.ended(TOKEN);
     assert!(matches!(table.resume(now, &name(TOKEN)), Resume::Unknown));
 }
@@ -114,8 +121,9 @@ fn a_session_that_is_up_is_told_to_give_way() {
 #[tokio::test]
 async fn whoever_waits_for_a_claim_is_woken() {
     let (table, now) = (Resumables::default(), now().instant);
-    let claim = table.began(TOKEN);
-    let raised = pin!(std::future::poll_fn(|cx| claim.poll_raised(cx)));
+    let card = card();
+    table.began(TOKEN, &card);
+    let raised = pin!(std::future::poll_fn(|cx| card.poll_summons(cx).map(drop)));
     let asked = async { matches!(table.resume(now, &name(TOKEN)), Resume::Busy) };
     let ((), busy) = tokio::join!(raised, asked);
     assert!(busy);

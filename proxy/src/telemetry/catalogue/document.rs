@@ -8,9 +8,9 @@ use loka_stratum::upstream::PoolReject;
 
 use super::super::blame::{self, Finding};
 use super::super::reasons::{
-    AuditResult, Clean, CloseReason, ConfigResult, ConfigSource, HookAnswer, LoginRefusal,
-    MemoryKind, Obeyed, Offence, PoolDownReason, PoolState, RefuseReason, RefusedPool, RolloutEnd,
-    SuspectReason, SwitchCause, TlsFailure, UnnamedReason, Verdict,
+    ActResult, AdminAct, AdminDenied, AuditResult, Clean, CloseReason, ConfigResult, ConfigSource,
+    HookAnswer, LoginRefusal, MemoryKind, Obeyed, Offence, PoolDownReason, PoolState, RefuseReason,
+    RefusedPool, RolloutEnd, SuspectReason, SwitchCause, TlsFailure, UnnamedReason, Verdict,
 };
 use super::{ALL, Metric};
 
@@ -23,6 +23,9 @@ pub(super) const LOST: [&str; 5] = ["backlog", "dropped", "killed", "session_los
 
 /// States of [`super::WORK`], as above.
 pub(super) const WORK_STATES: [&str; 5] = ["absent", "draining", "no_job", "paid", "stale"];
+
+/// Reasons of [`super::REFUSING`].
+const NO_ROOM: [RefuseReason; 2] = [RefuseReason::Descriptors, RefuseReason::Memory];
 
 const INTRODUCTION: &str = "\
 # Metrics of the proxy
@@ -115,6 +118,7 @@ pub(super) fn closed_sets() -> Vec<(&'static Metric, &'static str, Vec<&'static 
         (&super::CLASS_SHARES_REJECTED, "reason", of(&Reject::ALL, Reject::label)),
         (&super::CLASS_SHARES_POOL_REJECTED, "reason", of(&PoolReject::ALL, PoolReject::label)),
         (&super::WORK, "state", WORK_STATES.to_vec()),
+        (&super::REFUSING, "reason", of(&NO_ROOM, RefuseReason::label)),
         (&super::MINER_REFUSED, "reason", of(RefuseReason::ALL, RefuseReason::label)),
         (&super::LOGIN_HOOK, "result", of(HookAnswer::ALL, HookAnswer::label)),
         (&super::MINER_LOGINS_REFUSED, "reason", of(LoginRefusal::ALL, LoginRefusal::label)),
@@ -131,6 +135,9 @@ pub(super) fn closed_sets() -> Vec<(&'static Metric, &'static str, Vec<&'static 
         (&super::JOBS_RECEIVED, "kind", of(Clean::ALL, Clean::label)),
         (&super::ROUTE_SWITCHES, "reason", of(SwitchCause::ALL, SwitchCause::label)),
         (&super::ROUTE_ROLLOUTS, "result", of(RolloutEnd::ALL, RolloutEnd::label)),
+        (&super::ADMIN_ACTS, "kind", of(AdminAct::ALL, AdminAct::label)),
+        (&super::ADMIN_ACTS, "result", of(ActResult::ALL, ActResult::label)),
+        (&super::ADMIN_DENIED, "reason", of(AdminDenied::ALL, AdminDenied::label)),
         (&super::CONFIG_APPLY, "result", of(ConfigResult::ALL, ConfigResult::label)),
         (&super::CONFIG_SOURCE, "source", of(ConfigSource::ALL, ConfigSource::label)),
         (&super::SPANS_EXPORTED, "result", of(ExportResult::ALL, ExportResult::label)),

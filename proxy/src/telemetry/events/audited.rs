@@ -4,14 +4,17 @@
 //! merely wrong is for the log.
 
 use super::super::audit::{AuditEntry, AuditKind, AuditOutcome};
-use super::super::reasons::{Obeyed, RefuseReason, RolloutEnd, TlsFailure};
-use super::{AuditEvent, Event, LedgerEvent, MinerEvent, PoolEvent, ProcessEvent, RouteEvent};
+use super::super::reasons::{ActResult, Obeyed, RefuseReason, RolloutEnd, TlsFailure};
+use super::{
+    AdminEvent, AuditEvent, Event, LedgerEvent, MinerEvent, PoolEvent, ProcessEvent, RouteEvent,
+};
 
 // === impl Event ===
 
 impl Event<'_> {
     pub(in super::super) fn audited(&self) -> Option<AuditEntry> {
         match self {
+            Self::Admin(event) => event.audited(),
             Self::Audit(event) => event.audited(),
             Self::Ledger(event) => event.audited(),
             Self::Miner(event) => event.audited(),
@@ -24,6 +27,31 @@ impl Event<'_> {
 
 fn entry(kind: AuditKind, outcome: AuditOutcome) -> AuditEntry {
     AuditEntry::new(kind, outcome)
+}
+
+// === impl AdminEvent ===
+
+impl AdminEvent<'_> {
+    fn audited(&self) -> Option<AuditEntry> {
+        match *self {
+            Self::Acted { who, from, act, on, result, detail } => {
+                let outcome = match result {
+                    ActResult::Done => AuditOutcome::Done,
+                    ActResult::Refused => AuditOutcome::Refused,
+                };
+                let entry = entry(AuditKind::Admin, outcome).by(who).address(from).to(on);
+                Some(entry.reason(act.label()).detail(detail))
+            }
+            // Whoever can reach the API can cause it at will: it has an allowance, as refused miners have.
+            Self::Denied { from, reason } => {
+                let entry = entry(AuditKind::AdminDenied, AuditOutcome::Refused).address(from);
+                Some(entry.reason(reason.label()))
+            }
+            Self::LogLevelOver { level } => {
+                Some(entry(AuditKind::Admin, AuditOutcome::Ended).reason("log_level").detail(level))
+            }
+        }
+    }
 }
 
 // === impl AuditEvent ===

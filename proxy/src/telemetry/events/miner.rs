@@ -370,6 +370,7 @@ const fn close_remedy(reason: CloseReason) -> Option<&'static str> {
         | CloseReason::ExtranonceExhausted
         | CloseReason::HandshakeTimeout
         | CloseReason::Idle
+        | CloseReason::Kicked
         | CloseReason::LayoutChanged
         | CloseReason::LineTooLong
         | CloseReason::ListenerRemoved

@@ -89,6 +89,22 @@ fn events_of_miners_are_counted_by_listener_and_reason() {
 }
 
 #[test]
+fn what_is_done_by_hand_is_counted_by_kind_and_result() {
+    let from = [10, 0, 0, 7].into();
+    let acted = AdminEvent::Acted {
+        who: "token",
+        from,
+        act: AdminAct::Kick,
+        on: "session 7",
+        result: ActResult::Refused,
+        detail: "",
+    };
+    check(acted, "loka_admin_acts_total{kind=\"kick\",result=\"refused\"} 1");
+    let denied = AdminEvent::Denied { from, reason: AdminDenied::WrongToken };
+    check(denied, "loka_admin_denied_total{reason=\"wrong_token\"} 1");
+}
+
+#[test]
 fn events_of_pools_are_counted_by_route_pool_and_reason() {
     let (route, pool, after) = ("main", "primary", Duration::from_millis(80));
     let at = |rest: &str| format!("{{route=\"main\",pool=\"primary\"{rest}}}");

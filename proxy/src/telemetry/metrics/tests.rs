@@ -17,6 +17,8 @@ impl Metrics {
         let second = Duration::from_secs(1);
         let Self {
             registry: _,
+            admin_acts,
+            admin_denied,
             audit_write_failures,
             config_apply,
             job_delivery,
@@ -57,11 +59,13 @@ impl Metrics {
             miner_log: _,
             block_log: _,
             crowd_log: _,
+            admin_log: _,
         } = self;
         job_delivery.observe(second.as_secs_f64());
         audit_write_failures.inc();
         ledger_keep_failures.inc();
         for one in [
+            admin_denied,
             config_apply,
             listener_failures,
             miner_accept_failures,
@@ -80,6 +84,7 @@ impl Metrics {
         for two in [
             login_hook,
             miner_logins_refused,
+            admin_acts,
             miner_bans,
             miner_closed,
             miner_coinbase_too_long,
