@@ -90,6 +90,9 @@ impl Wrong {
         let spelt: Vec<(String, &str)> = known.iter().map(|name| (plain(name), *name)).collect();
         let near = nearest(spelt.iter().map(|(plain, _)| plain.as_str()), &plain(part));
         let near = near.and_then(|near| spelt.iter().find(|(plain, _)| plain == near));
+        // A name that was not written to its end is as near.
+        let begins = |(known, _): &&(String, &str)| known.starts_with(&plain(part));
+        let near = near.or_else(|| spelt.iter().find(begins));
         let remedy = match near {
             Some((_, name)) => format!("did you mean {}?", written(name)),
             None if known.is_empty() => "set a field that the documents have room for".to_owned(),

@@ -3,7 +3,6 @@
 //! It wires; whatever it wires decides.
 
 use std::io::{self, Write as _};
-use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread::available_parallelism;
@@ -11,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use loka_api::overlay::PREFIX;
-use loka_ops::admin::{Admin, AdminError};
+use loka_ops::admin::Admin;
 use loka_ops::environment::Environment;
 use loka_ops::signals::{Signals, reload_on_hangup};
 use tokio::runtime::{Builder, Runtime};
@@ -40,6 +39,9 @@ use crate::workers::{Tasks, Workers};
 
 /// Longest wait for background threads at the very end.
 const THREADS_STOP: Duration = Duration::from_secs(1);
+
+/// The flag of the admin API, and what the log calls it.
+const API: (&str, &str) = ("--admin-api", "admin API");
 
 /// Runs the proxy until it is told to stop, and says how that ended.
 pub fn run(args: RunArgs, environment: Environment) -> Exit {
@@ -89,7 +91,10 @@ async fn serve(args: RunArgs, environment: Environment) -> anyhow::Result<Exit> 
     };
     let admin = Admin::bind(args.admin).await?;
     let keys = Keys::new(args.admin_token_file.clone(), Clock::System)?;
-    let api = admin_api(args.admin_api).await?;
+    let api = match args.admin_api {
+        Some(address) => Some(Admin::bind_as(API, address).await?),
+        None => None,
+    };
     let threads = args.threads.unwrap_or_else(cores);
     let workers = Workers::start(threads, &stop).context("cannot start the session threads")?;
     let room = Room::new(args.room());
@@ -124,7 +129,7 @@ async fn serve(args: RunArgs, environment: Environment) -> anyhow::Result<Exit> 
     }
     let pages = admin::router(Arc::new(app.status()), telemetry.clone());
     background.spawn(admin.serve(pages, stop.clone()));
-    if let Some(api) = api {
+    if let Some(api) = default_api(api).await {
         let acts = admin::api::router(
             Arc::new(app.hand()),
             Arc::new(app.status()),
@@ -140,16 +145,19 @@ async fn serve(args: RunArgs, environment: Environment) -> anyhow::Result<Exit> 
     Ok(exit)
 }
 
-/// The admin API. That somebody else has the address which nobody asked for is no reason not to mine.
-async fn admin_api(wanted: Option<SocketAddr>) -> Result<Option<Admin>, AdminError> {
-    let bound = Admin::bind_as(("--admin-api", "admin API"), wanted.unwrap_or(ADMIN_API)).await;
-    match (bound, wanted) {
-        (Ok(api), _) => Ok(Some(api)),
-        (Err(error), Some(_)) => Err(error),
-        (Err(error), None) => {
-            let remedy = "give --admin-api an address of its own; until then stratum-proxy ctl cannot be used";
+/// The admin API where it is wanted, or, if that was not said, where it is by default: bound after the miners' ports, since
+/// it must take none of them, and that the address is somebody else's is no reason not to mine.
+async fn default_api(bound: Option<Admin>) -> Option<Admin> {
+    if bound.is_some() {
+        return bound;
+    }
+    let remedy =
+        "give --admin-api an address of its own; until then stratum-proxy ctl cannot be used";
+    match Admin::bind_as(API, ADMIN_API).await {
+        Ok(api) => Some(api),
+        Err(error) => {
             tracing::warn!(%error, remedy, "running without the admin API");
-            Ok(None)
+            None
         }
     }
 }

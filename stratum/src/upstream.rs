@@ -17,6 +17,7 @@ use crate::work::Now;
 
 mod asides;
 mod handshake;
+mod hushed;
 mod pending;
 #[cfg(test)]
 mod tests;
@@ -297,10 +298,13 @@ impl<T> Upstream<T> {
         line: &[u8],
         out: &mut Outbox<T>,
     ) -> Result<(), PoolError> {
-        match message::parse_server(line) {
+        let before = out.events.len();
+        let result = match message::parse_server(line) {
             Ok(message) => self.handle(now, message, out),
             Err(fault) => self.malformed(fault, out),
-        }
+        };
+        self.hush_events(out.events.get_mut(before..).unwrap_or_default());
+        result.map_err(|error| self.hushed(error))
     }
 
     /// Acts on the time that has come.

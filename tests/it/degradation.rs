@@ -390,7 +390,7 @@ async fn a_name_server_that_says_nothing_costs_the_pool_that_it_names_and_no_oth
     let script = "mount --bind \"$0\" /etc/resolv.conf && exec \"$@\"";
     let by = ["unshare", "--mount", "sh", "-c", script, text(&resolver)];
     let path = [("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")];
-    let proxy = Process::start_by(&by, &documents.text(), &path).await;
+    let proxy = Process::start_through(&by, &documents.text(), &path).await;
     let rack = miners(2, documents.port);
     eventually("beta pays", || pools.accepted()[1] > 5).await;
     let down = proxy.logged("pool down").await;

@@ -85,7 +85,7 @@ async fn a_variable_that_names_no_field_is_refused_with_the_nearest_name() {
         ("STRATUM__PROXY__FRAM__SPEC__LISTENERS__V1__PORT", "4444", "did you mean FARM?"),
         ("STRATUM__POOL__ALPHA__SPEC__PASSWORD", "hunter2", "did you mean PASSWORD_SECRET_REF?"),
         (PORT, "hunter2", "write a whole number"),
-        (LOG_LEVEL, "debgu", "did you mean debug?"),
+        (LOG_LEVEL, "debgu", "did you mean Debug?"),
     ] {
         for (command, arguments) in [("check", &[][..]), ("run", &["--admin", "127.0.0.1:0"])] {
             let (code, text) = say(&documents, command, arguments, &[(variable, value)]).await;
@@ -100,15 +100,15 @@ async fn a_variable_that_names_no_field_is_refused_with_the_nearest_name() {
 #[tokio::test]
 async fn the_command_line_wins_over_the_environment_and_that_over_the_document() {
     let pools = Pools::start().await;
-    let spec = "  observability: { logLevel: debug }\n".to_owned();
+    let spec = "  observability: { logLevel: Debug }\n".to_owned();
     let document = Documents { spec, ..pools.documents().await };
     let plain = pools.documents().await;
     for (documents, arguments, variable, is_debug) in [
         (&plain, &[][..], "", false),
         (&document, &[], "", true),
-        (&document, &[], "info", false),
-        (&plain, &[], "debug", true),
-        (&plain, &["--log-level", "info"], "debug", false),
+        (&document, &[], "Info", false),
+        (&plain, &[], "Debug", true),
+        (&plain, &["--log-level", "info"], "Debug", false),
     ] {
         // The variable of the flag is a flag; here only what is passed counts.
         let set = [("STRATUM_LOG_LEVEL", ""), (LOG_LEVEL, variable)];

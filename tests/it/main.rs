@@ -10,6 +10,7 @@
 
 mod admin_api;
 mod allow_list;
+mod attack;
 mod audit;
 mod authentication;
 mod bad_input;
@@ -28,6 +29,8 @@ mod pod;
 mod pool_tls;
 mod protection;
 mod proxied;
+mod secrecy;
 mod soak;
 mod socks;
 mod tls;
+mod tls_outcomes;

@@ -17,16 +17,16 @@ use loka_tests::rig::{Pools, miners};
 /// Longest build of the collector: its modules are fetched and compiled the first time.
 const BUILD_WITHIN: Duration = Duration::from_secs(20 * 60);
 
-struct Collector {
+pub(crate) struct Collector {
     _process: Child,
-    endpoint: String,
+    pub(crate) endpoint: String,
     file: PathBuf,
 }
 
 // === impl Collector ===
 
 impl Collector {
-    async fn start(directory: &Path) -> Option<Self> {
+    pub(crate) async fn start(directory: &Path) -> Option<Self> {
         let binary = build().await?;
         let address = format!("127.0.0.1:{}", free_port().await);
         let file = directory.join("spans.json");
@@ -46,7 +46,7 @@ impl Collector {
     }
 
     /// Every span so far.
-    fn spans(&self) -> Vec<Value> {
+    pub(crate) fn spans(&self) -> Vec<Value> {
         let text = fs::read_to_string(&self.file).unwrap_or_default();
         let batches = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         let each =
@@ -74,7 +74,7 @@ async fn build() -> Option<PathBuf> {
         Ok(output) if output.status.success() => Some(binary),
         Ok(output) => panic!("{}", String::from_utf8_lossy(&output.stderr)),
         Err(error) => {
-            println!("SKIPPED: traces_reach_a_real_collector: no Go ({error}); install Go 1.25");
+            println!("SKIPPED: what is seen by a real collector: no Go ({error}); install Go 1.25");
             None
         }
     }

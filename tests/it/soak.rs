@@ -63,11 +63,14 @@ struct Soak {
     ends: [Option<End>; 2],
     troubles: u64,
     changes: u64,
-    /// KiB, one for each beat.
-    memory: Vec<u64>,
+    memory: Memory,
 }
 
-fn setting((name, default): (&str, u64)) -> u64 {
+/// What a process held for itself, in KiB, one for each beat.
+#[derive(Debug, Default)]
+pub(crate) struct Memory(Vec<u64>);
+
+pub(crate) fn setting((name, default): (&str, u64)) -> u64 {
     env::var(name).map_or(default, |text| text.parse().expect("a number"))
 }
 
@@ -76,6 +79,24 @@ fn pss_kib(process: u32) -> u64 {
     let text = fs::read_to_string(format!("/proc/{process}/smaps_rollup")).expect("it runs");
     let line = text.lines().find_map(|line| line.strip_prefix("Pss:")).expect("a Pss");
     line.trim().trim_end_matches(" kB").parse().expect("a number")
+}
+
+// === impl Memory ===
+
+impl Memory {
+    pub(crate) fn look(&mut self, process: u32) {
+        self.0.push(pss_kib(process));
+    }
+
+    /// The most of the middle third and of the last.
+    pub(crate) fn assert_is_flat(&self) {
+        let third = self.0.len() / 3;
+        let most = |part: &[u64]| part.iter().copied().max().unwrap_or_default();
+        let (middle, last) = (most(&self.0[third..2 * third]), most(&self.0[2 * third..]));
+        println!("memory: {middle} KiB at most in the middle third, {last} in the last");
+        let allowed = middle as f64 * GROWTH_MAX + GROWTH_SLACK_KIB as f64;
+        assert!(last as f64 <= allowed, "it grows: {:?}", self.0);
+    }
 }
 
 // === impl Soak ===
@@ -89,7 +110,7 @@ impl Soak {
         });
         let proxy = Process::start_at("info", &documents.text()).await;
         let random = fastrand::Rng::with_seed(setting(SEED));
-        let (ends, memory) = ([None, None], Vec::new());
+        let (ends, memory) = ([None, None], Memory::default());
         Self { pools, documents, proxy, random, ends, troubles: 0, changes: 0, memory }
     }
 
@@ -100,7 +121,7 @@ impl Soak {
         while beat < end {
             beat += BEAT;
             sleep_until(beat).await;
-            self.memory.push(pss_kib(self.proxy.id()));
+            self.memory.look(self.proxy.id());
             for pool in 0..self.ends.len() {
                 self.touch(pool, beat);
             }
@@ -150,17 +171,6 @@ impl Soak {
         self.proxy.apply(&documents.text()).await;
     }
 
-    /// The most of the middle third and of the last.
-    fn assert_memory_is_flat(&self) {
-        let third = self.memory.len() / 3;
-        let most = |part: &[u64]| part.iter().copied().max().unwrap_or_default();
-        let (middle, last) =
-            (most(&self.memory[third..2 * third]), most(&self.memory[2 * third..]));
-        println!("memory: {middle} KiB at most in the middle third, {last} in the last");
-        let allowed = middle as f64 * GROWTH_MAX + GROWTH_SLACK_KIB as f64;
-        assert!(last as f64 <= allowed, "it grows: {:?}", self.memory);
-    }
-
     async fn end(self, last: &[MinerStatus], seconds: u64) {
         let miners = MinerStatus::totals(last);
         let ledger = self.proxy.quiet_ledger().await;
@@ -168,7 +178,7 @@ impl Soak {
             ledger.assert_agrees_with_pool(name, &pool.counts());
         }
         ledger.assert_agrees_with_miners(&miners, MinerLinks::Whole);
-        self.assert_memory_is_flat();
+        self.memory.assert_is_flat();
         let counts = &ledger.total;
         let (lost, unanswered) = (total(&counts.lost), total(&counts.unanswered));
         let refused = total(&counts.pool_rejected);

@@ -13,6 +13,7 @@ pub mod cluster;
 pub mod documents;
 pub mod logins;
 pub mod process;
+pub mod relay;
 pub mod rig;
 pub mod seams;
 pub mod secured;

@@ -11,9 +11,9 @@ use std::time::Duration;
 use loka_farm::http::fetch;
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::net::TcpListener;
-use tokio::process::{Child, ChildStderr, Command};
+use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
@@ -41,7 +41,7 @@ pub struct Process {
     directory: TempDir,
     admin: SocketAddr,
     api: SocketAddr,
-    /// Reads the log; ends with the process.
+    /// Read the log, and what else is said; end with the process.
     _reader: JoinSet<()>,
 }
 
@@ -123,7 +123,7 @@ impl Process {
     }
 
     /// The same, by another program, which is to become the proxy: its arguments are followed by the proxy's binary and its.
-    pub async fn start_by(by: &[&str], documents: &str, environment: &[(&str, &str)]) -> Self {
+    pub async fn start_through(by: &[&str], documents: &str, environment: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         fs::write(directory.path().join(FILE), documents).expect("a file");
         let process = Self::spawn(by, directory, &["-f", FILE], environment).await;
@@ -183,16 +183,18 @@ impl Process {
             .env("STRATUM_LOG_LEVEL", "debug")
             .env("STRATUM_ADMIN_API", "127.0.0.1:0")
             .envs(environment.iter().copied())
+            .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
         for (name, _) in environment.iter().filter(|(_, value)| value.is_empty()) {
             command.env_remove(name);
         }
         let mut child = command.spawn().expect("the proxy starts");
-        let stderr = child.stderr.take().expect("a pipe");
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let (lines, log) = watch::channel(Vec::new());
         let mut reader = JoinSet::new();
-        reader.spawn(follow(stderr, lines));
+        reader.spawn(follow(stdout.expect("a pipe"), lines.clone()));
+        reader.spawn(follow(stderr.expect("a pipe"), lines));
         let mut process = Self {
             child,
             log,
@@ -217,13 +219,13 @@ impl Process {
     }
 
     /// The same, which is started on `documents` with these arguments and files beside them.
-    pub async fn start_by(documents: &str, files: &[(&str, &str)], arguments: &[&str]) -> Self {
+    pub async fn start_given(documents: &str, files: &[(&str, &str)], arguments: &[&str]) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         for (name, text) in [(FILE, documents)].iter().chain(files) {
             fs::write(directory.path().join(name), text).expect("a file");
         }
         let arguments = [&["-f", FILE], arguments].concat();
-        let process = Self::spawn(directory, &arguments, &[]).await;
+        let process = Self::spawn(&[], directory, &arguments, &[]).await;
         process.logged("listening for miners").await;
         process
     }
@@ -232,7 +234,7 @@ impl Process {
     pub async fn start_in(documents: &str, arguments: &[&str], set: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         fs::write(directory.path().join(FILE), documents).expect("a file");
-        let process = Self::spawn(directory, &[&["-f", FILE], arguments].concat(), set).await;
+        let process = Self::spawn(&[], directory, &[&["-f", FILE], arguments].concat(), set).await;
         process.logged("listening for miners").await;
         process
     }
@@ -244,7 +246,7 @@ impl Process {
             fs::create_dir(directory.path().join(name)).expect("a directory");
         }
         fs::write(directory.path().join(MOUNTED).join("snapshot.json"), mounted).expect("a file");
-        Self::spawn(directory, &["--snapshot", MOUNTED, "--state", STATE], set).await
+        Self::spawn(&[], directory, &["--snapshot", MOUNTED, "--state", STATE], set).await
     }
 
     /// Runs `stratum-proxy ctl` against it, to its end.
@@ -405,8 +407,8 @@ impl Process {
     }
 }
 
-async fn follow(stderr: ChildStderr, lines: watch::Sender<Vec<Value>>) {
-    let mut reader = BufReader::new(stderr).lines();
+async fn follow(said: impl AsyncRead + Unpin, lines: watch::Sender<Vec<Value>>) {
+    let mut reader = BufReader::new(said).lines();
     while let Ok(Some(line)) = reader.next_line().await {
         let value = serde_json::from_str(&line).unwrap_or(Value::String(line));
         lines.send_modify(|all| all.push(value));

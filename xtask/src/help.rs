@@ -43,9 +43,10 @@ cargo xtask COMMAND: needs nothing installed but Rust (and a C compiler, for the
       How long an edit takes from the write to the last acknowledgement of 20 pods, in a cluster of our own (what
       `test --only node` needs): prints the distribution. Without --edits, of 100 edits.
 
-  soak [--minutes N] [--miners N] [--seed N]
+  soak [--attack] [--minutes N] [--miners N] [--seed N]
       A farm on real sockets that is troubled without end: pools die, restart, fall silent, and the configuration changes
       every ten seconds. Ends with the books compared, the memory, and the paid work. Without arguments: an hour, 2000 miners.
+      --attack  instead, strangers do all that they may try around 500 honest miners (docs/hostile-peers.md)
 
   tidy
       The house rules that a compiler does not know: which crate may use which, which module of the proxy may

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use serde_json::value::RawValue;
+
 use crate::difficulty::Difficulty;
 use crate::types::WorkerName;
 
@@ -60,6 +62,9 @@ impl fmt::Debug for Password<'_> {
 
 pub(super) fn parse<'a>(params: &Params<'a>) -> Result<ClientMessage<'a>, FieldError> {
     let name = params.at(0);
+    if name.is_some_and(is_compound) {
+        return Err(FieldError::hidden("worker", "the worker's name as a string"));
+    }
     let worker = name
         .and_then(text)
         .ok_or_else(|| FieldError::new("worker", name, "the worker's name as a string"))?;
@@ -67,6 +72,11 @@ pub(super) fn parse<'a>(params: &Params<'a>) -> Result<ClientMessage<'a>, FieldE
         .map_err(|error| FieldError::new("worker", name, error.to_string()))?;
     let password = params.at(1).and_then(text_or_number).unwrap_or_default();
     Ok(ClientMessage::Authorize { worker, password: Password(password) })
+}
+
+/// What is no name may hold the password beside it.
+fn is_compound(value: &RawValue) -> bool {
+    value.get().starts_with(['[', '{'])
 }
 
 #[cfg(test)]

@@ -169,7 +169,9 @@ fn read(envelope: Envelope<'_>) -> Result<ClientMessage<'_>, Unreadable<'_>> {
         return if reply { Ok(ClientMessage::Response) } else { Err(Unreadable { method, error }) };
     };
     let known = match &*method {
-        "mining.authorize" => params(envelope.params).and_then(|params| authorize::parse(&params)),
+        "mining.authorize" => params(envelope.params)
+            .map_err(|_| FieldError::hidden("params", "an array of name and password"))
+            .and_then(|params| authorize::parse(&params)),
         "mining.capabilities" => Ok(ClientMessage::Capabilities),
         "mining.configure" => params(envelope.params)
             .and_then(|params| Configure::parse(&params))

@@ -443,3 +443,26 @@ proptest! {
         prop_assert_eq!(submit.nonce, Nonce(nonce));
     }
 }
+
+/// What goes back to the miner, and into the log.
+#[test]
+fn a_login_that_cannot_be_read_does_not_repeat_what_may_be_the_password() {
+    for params in [
+        r#"{"worker":"acct.w","password":"hunter2"}"#,
+        r#""acct.w:hunter2""#,
+        r#"[["acct.w","hunter2"]]"#,
+        r#"[{"user":"acct.w","pass":"hunter2"}]"#,
+        r#"[null,"hunter2"]"#,
+        r#"["","hunter2"]"#,
+        r#"["acct.w","hunter2]"#,
+        r#"["acct.w","hunter2""#,
+        r#"["acct.w",hunter2]"#,
+    ] {
+        let line = format!(r#"{{"id":1,"method":"mining.authorize","params":{params}}}"#);
+        let fault = parse_client(line.as_bytes()).unwrap_err();
+        assert!(!fault.message.contains("hunter2"), "{params}: {}", fault.message);
+        assert!(!format!("{fault:?}").contains("hunter2"), "{params}: {fault:?}");
+    }
+    let line = br#"{"id":1,"method":"mining.authorize","params":["acct.w","hunter2"]}"#;
+    assert!(!format!("{:?}", parse_client(line)).contains("hunter2"));
+}

@@ -59,6 +59,12 @@ impl FieldError {
         };
         Self { field, value, expected: expected.into() }
     }
+
+    /// The same of a value that may hold a password: errors go back to the peer, and into logs.
+    pub(super) fn hidden(field: &'static str, expected: &'static str) -> Self {
+        let value = "not shown, it may hold a password".to_owned();
+        Self { field, value, expected: expected.into() }
+    }
 }
 
 impl fmt::Display for FieldError {

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use loka_stratum::difficulty::Difficulty;
 use loka_stratum::downstream::{
-    Close, Downstream, Event, Forward, HandOver, Input, NoPool, Outbox, Registry, Remains,
-    Resumable, Resume, SessionToken, Terms, View,
+    ANSWERS_MAX, Close, Downstream, Event, Forward, HandOver, Input, Nameless, NoPool, Outbox,
+    Registry, Remains, Resumable, Resume, SessionToken, Terms, Ticket, View,
 };
 use loka_stratum::extranonce::{DEFAULT_QUARANTINE, IdPool, Layout, MinerId};
 use loka_stratum::firmware::Profiles;
@@ -74,8 +74,8 @@ struct Session {
     owed: VecDeque<RequestId>,
     /// Shares of the miner that nothing is said of yet.
     judging: u32,
-    /// A due share is with its pool.
-    waiting: bool,
+    /// Due shares that are with their pools, the oldest first.
+    waiting: Vec<Ticket>,
     /// Of what the miner was told: jobs, and the length of its extranonce2.
     jobs: Vec<Notify>,
     extranonce2_size: usize,
@@ -157,7 +157,7 @@ impl Session {
             lane: None,
             owed: VecDeque::new(),
             judging: 0,
-            waiting: false,
+            waiting: Vec::new(),
             jobs: Vec::new(),
             extranonce2_size: 0,
             forwarded: BTreeSet::new(),
@@ -179,8 +179,8 @@ impl Session {
                 self.board.withdraw(source(bytes.digit()));
                 self.give(Input::Work);
             }
-            // What became of the share that is with its pool.
-            Some(b'h') => self.handed_over(bytes.digit()),
+            // What became of a share that is with its pool, and of which.
+            Some(b'h') => self.handed_over(bytes.digit(), bytes.digit()),
             // The session is to end.
             Some(b'l') => {
                 let reason =
@@ -247,16 +247,18 @@ impl Session {
         self.give(Input::Work);
     }
 
-    fn handed_over(&mut self, result: u8) {
-        if !std::mem::take(&mut self.waiting) {
+    fn handed_over(&mut self, result: u8, which: u8) {
+        if self.waiting.is_empty() {
             return;
         }
-        self.give(Input::HandedOver(match result % 5 {
+        let ticket = self.waiting.remove(usize::from(which) % self.waiting.len());
+        let result = match result % 5 {
             0 | 1 => HandOver::Written,
             2 => HandOver::Lost,
             3 => HandOver::Unanswered,
             _ => HandOver::Refused(PoolReject::ALL[usize::from(result) % PoolReject::ALL.len()]),
-        }));
+        };
+        self.give(Input::HandedOver(ticket, result));
     }
 
     fn share(&mut self, bytes: &mut Bytes<'_>) {
@@ -322,7 +324,8 @@ impl Session {
         self.ids.busy.set(busy % 3);
         self.machine = Downstream::new(self.now, Duration::from_secs(3), TOKEN);
         self.owed.clear();
-        (self.waiting, self.judging) = (false, 0);
+        self.waiting.clear();
+        self.judging = 0;
     }
 
     fn leave_behind(&mut self) {
@@ -355,8 +358,10 @@ impl Session {
             }
         }
         self.give(Input::Line(line));
-        let may_wait = !self.machine.accepts_lines() || self.closed.is_some();
+        let kept = !self.waiting.is_empty() || self.machine.is_kept_waiting();
+        let may_wait = kept || self.closed.is_some();
         assert!(self.owed.is_empty() || may_wait, "unanswered: {:?}", self.owed);
+        assert!(self.machine.answers_owed() <= ANSWERS_MAX);
     }
 
     fn give(&mut self, input: Input<'_>) {
@@ -444,9 +449,9 @@ impl Session {
                 assert!(share.block_candidate());
                 share
             }
-            Forward::Due(share) => {
+            Forward::Due(ticket, share) => {
                 self.judged();
-                assert!(!std::mem::replace(&mut self.waiting, true), "two at once");
+                self.waiting.push(*ticket);
                 assert!(share.meets_pool() || share.block_candidate());
                 share
             }
@@ -458,8 +463,10 @@ impl Session {
     /// Whatever happened, nothing stays behind.
     fn end(mut self) {
         if self.closed.is_none() {
-            assert_eq!(self.judging, 0, "a share without a verdict");
-            self.handed_over(0);
+            while !self.waiting.is_empty() && self.closed.is_none() {
+                self.handed_over(0, 0);
+            }
+            assert!(self.judging == 0 || self.closed.is_some(), "a share without a verdict");
             let kept = self.machine.is_kept_waiting() || self.closed.is_some();
             assert!(self.owed.is_empty() || kept, "unanswered at the end: {:?}", self.owed);
         }

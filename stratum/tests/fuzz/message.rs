@@ -3,7 +3,7 @@
 
 use loka_stratum::difficulty::Difficulty;
 use loka_stratum::extranonce::{Bank, Layout, MinerId};
-use loka_stratum::job::{Clean, Job, PoolContext};
+use loka_stratum::job::{Clean, Job, Payout, PoolContext};
 use loka_stratum::message::{
     ClientMessage, ConfigureReply, Notify, Outcome, ServerMessage, SubscribeReply, parse_client,
     parse_server,
@@ -115,6 +115,10 @@ fn job(notify: Notify) {
         version_mask: VersionMask(0x1fff_e000),
         received_at: UnixTime(notify.ntime.0),
     };
+    let payout = Payout::new("76a914d23fcdf86f7e756a64a7a9688ef9903327048ed988ac", 50);
+    if let Err(error) = payout.expect("a script").check(&notify, &context) {
+        assert!(error.to_string().len() <= ERROR_MAX);
+    }
     let layout = Layout::for_pool_size(8).expect("a layout");
     let job = Job::new(JobSerial(7), SourceId(1), notify.clone(), &context, Bank(0));
     let line =

@@ -134,7 +134,7 @@ fn starts(targets: &[&str], time: Duration) -> Result<Vec<Start>, String> {
                     &format!("-max_total_time={seconds}"),
                     &format!("-artifact_prefix={}/{name}-", found.display()),
                     "-max_len=4096",
-                    "-timeout=10",
+                    "-timeout=30",
                     "-rss_limit_mb=1024",
                     "-print_final_stats=1",
                 ],

@@ -217,15 +217,18 @@ fn real() -> Vec<Step> {
         })
     };
     let sockets = ["test", "--package", "loka-tests", "--test", "it"];
-    // By itself: two thousand miners would slow down whatever runs beside them.
-    let soak = test_start_with(&sockets, &[soak::TEST]).with(PROXY_BIN, &proxy);
-    let sockets = test_start_with(&sockets, &["--skip", soak::TEST]);
+    // By themselves: hundreds of miners would slow down whatever runs beside them.
+    let alone = |kind: &soak::Kind| test_start_with(&sockets, &[kind.test]).with(PROXY_BIN, &proxy);
+    let (soak, attack) = (alone(&soak::TROUBLE), alone(&soak::ATTACK));
+    let skipped = ["--skip", soak::TROUBLE.test, "--skip", soak::ATTACK.test];
+    let sockets = test_start_with(&sockets, &skipped);
     let sockets = sockets.with(PROXY_BIN, &proxy).with(DEMO_BIN, &demo);
     let samples = workspace::root().join("deploy/samples").to_string_lossy().into_owned();
     let show = ["--proxy", &proxy, "--samples", &samples, "--duration", DEMO_DURATION, "--json"];
     vec![
         tests("it", "it", "real sockets", build().into_iter().chain([sockets]).collect()),
         tests("it", "soak", "a minute of trouble for two thousand miners", vec![soak]),
+        tests("it", "attack", "a minute of strangers around five hundred miners", vec![attack]),
         Step {
             level: "demo",
             name: "demo",

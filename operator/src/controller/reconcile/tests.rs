@@ -1,5 +1,6 @@
 //! Whole turns against an API server of a few lines: what is asked of it, in which order, and when nothing is.
 
+mod secrecy;
 mod told;
 
 use std::sync::Mutex;
@@ -30,6 +31,8 @@ use crate::telemetry::Telemetry;
 struct Server {
     /// What it answers to a status instead of taking it.
     refuses_status: Mutex<Option<StatusCode>>,
+    /// The one Secret that it has.
+    secret: Mutex<Option<Value>>,
     asked: Mutex<Vec<(Method, String, Value)>>,
     version: AtomicU64,
 }
@@ -50,6 +53,12 @@ impl Server {
         let sent: Value = serde_json::from_slice(&bytes).unwrap_or_default();
         let path = parts.uri.path().to_owned();
         self.asked.lock().unwrap().push((parts.method.clone(), path, sent.clone()));
+        let secret = self.secret.lock().unwrap().clone();
+        if let Some(secret) = secret.filter(|_| parts.method == Method::GET)
+            && parts.uri.path().ends_with("/secrets/credentials")
+        {
+            return answered(StatusCode::OK, &secret);
+        }
         if parts.method == Method::GET {
             let gone =
                 json!({"kind": "Status", "status": "Failure", "reason": "NotFound", "code": 404});
@@ -106,6 +115,10 @@ struct World {
 }
 
 fn world(pods: Vec<Pod>, with_pool: bool) -> World {
+    world_of(pods, if with_pool { read(&json!({})).pools } else { Vec::new() })
+}
+
+fn world_of(pods: Vec<Pod>, pools: Vec<StratumPool>) -> World {
     let server = Arc::new(Server::default());
     let asked = Arc::clone(&server);
     let service = tower::service_fn(move |request| {
@@ -113,7 +126,6 @@ fn world(pods: Vec<Pod>, with_pool: bool) -> World {
         async move { Ok::<_, std::convert::Infallible>(server.answer(request).await) }
     });
     let client = Client::new(service, "default");
-    let pools: Vec<StratumPool> = if with_pool { read(&json!({})).pools } else { Vec::new() };
     let pools = pools.into_iter().map(|pool| DeserializeGuard(Ok(pool))).collect();
     let leads = Arc::new(Leads(AtomicBool::new(true)));
     let (_, certificates) = watch::channel("certificate".to_owned());

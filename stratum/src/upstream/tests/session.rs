@@ -337,3 +337,25 @@ fn a_difficulty_that_is_none_leaves_the_one_in_force() {
     assert_eq!(bench.take_events(), ["misbehaved", "job 1 clean 08000002 8 diff 8 mask 1fffe000"]);
     assert_eq!(difficulty("8").to_string(), "8");
 }
+
+/// Some pools repeat what they refuse; what they say is logged, and shown.
+#[test]
+fn what_a_pool_says_with_our_password_in_it_is_told_without() {
+    let mut bench = Bench::working();
+    bench.hear(r#"{"method":"client.show_message","params":["you are hunter2, hunter2"]}"#);
+    bench.machine.authorize("acct.second", &mut bench.written);
+    bench.hear(r#"{"id":5,"result":null,"error":[24,"no hunter2 here",null]}"#);
+    let said = bench.take_events();
+    let wanted = "message you are (redacted), (redacted)";
+    assert_eq!(said, [wanted, "no login acct.second: no (redacted) here"]);
+    let mut bench = Bench::open(login());
+    bench.hear(GRANTED);
+    bench.hear(SUBSCRIBED);
+    let refused = bench.try_hear(r#"{"id":3,"error":[24,"acct.proxy:hunter2 is wrong",null]}"#);
+    let refused = refused.unwrap_err();
+    assert!(!format!("{refused} {refused:?}").contains("hunter2"), "{refused:?}");
+    // What nobody would call a secret stays where it is.
+    let mut bench = Bench::working_as(Login { password: "x".into(), ..login() });
+    bench.hear(r#"{"method":"client.show_message","params":["extra"]}"#);
+    assert_eq!(bench.take_events(), ["message extra"]);
+}

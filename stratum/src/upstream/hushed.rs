@@ -1,0 +1,54 @@
+//! A pool's words without our password: some pools repeat what they refuse, and what they say is logged and shown.
+
+use super::{Event, PoolError, Upstream};
+use crate::message::PoolMisbehaved;
+
+/// Shorter ones are what miners send for want of one (`x`, `123`), and would be struck out of every second word.
+const SECRET_LEN_MIN: usize = 5;
+
+const IN_ITS_PLACE: &str = "(redacted)";
+
+// === impl Upstream ===
+
+impl<T> Upstream<T> {
+    /// Takes our password out of what these events say.
+    pub(super) fn hush_events(&self, events: &mut [Event<T>]) {
+        for event in events {
+            match event {
+                Event::Message(text) | Event::Misbehaved(text) => self.hush(text),
+                Event::Login { user: _, outcome: Err(text) } => self.hush(text),
+                Event::Reconnect { host: Some(host), .. } => self.hush(host),
+                Event::Job { .. }
+                | Event::Login { .. }
+                | Event::Ready(_)
+                | Event::Reconnect { .. }
+                | Event::Verdict { .. } => {}
+            }
+        }
+    }
+
+    /// The same of what an error says.
+    pub(super) fn hushed(&self, mut error: PoolError) -> PoolError {
+        match &mut error {
+            PoolError::LoginRefused { user: _, message }
+            | PoolError::Unusable { request: _, message } => self.hush(message),
+            PoolError::Malformed { count: _, last } => match last {
+                PoolMisbehaved::NotStratum { detail } => self.hush(detail),
+                PoolMisbehaved::WrongField { value, .. } => self.hush(value),
+            },
+            PoolError::Frame(_)
+            | PoolError::HandshakeTimeout { .. }
+            | PoolError::JobSilence(_)
+            | PoolError::FirstJobTimeout(_)
+            | PoolError::SubmitTimeout(_) => {}
+        }
+        error
+    }
+
+    fn hush(&self, text: &mut String) {
+        let password = &*self.login.password;
+        if password.len() >= SECRET_LEN_MIN && text.contains(password) {
+            *text = text.replace(password, IN_ITS_PLACE);
+        }
+    }
+}
