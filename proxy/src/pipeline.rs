@@ -24,8 +24,6 @@ mod judge;
 mod limit;
 mod observe;
 mod sanitise;
-#[cfg(test)]
-mod tests;
 mod workers;
 
 /// What a listener asks of its miners' messages.
@@ -240,3 +238,7 @@ impl Refusal {
         Self { code, text, blame: None }
     }
 }
+
+// Below the list, so that a test can make one of its own.
+#[cfg(test)]
+mod tests;

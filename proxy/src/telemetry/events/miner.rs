@@ -85,12 +85,8 @@ pub enum MinerEvent<'a> {
 impl MinerEvent<'_> {
     pub(super) fn observe(&self, metrics: &Metrics) {
         match *self {
-            Self::AcceptFailed { listener, error } => {
-                metrics.miner_accept_failures.inc([listener]);
-                accept_failed(metrics, listener, error);
-            }
+            Self::AcceptFailed { listener, error } => accept_failed(metrics, listener, error),
             Self::Banned { listener, peer, offence, lasts } => {
-                metrics.miner_bans.inc([listener, offence.label()]);
                 banned(metrics, (listener, peer), offence, lasts);
             }
             Self::BlockFound { listener, route, pool, worker, hash } => {
@@ -120,8 +116,7 @@ impl MinerEvent<'_> {
                 info!(listener, %peer, %worker, %user_agent, "miner subscribed and authorized");
             }
             Self::HookAsked { listener, result, detail } => {
-                metrics.login_hook.inc([listener, result.label()]);
-                hook_asked(metrics, listener, detail);
+                hook_asked(metrics, listener, result, detail)
             }
             Self::JobDelivered { after } => {
                 metrics.job_delivery.observe(after.as_secs_f64());
@@ -132,20 +127,10 @@ impl MinerEvent<'_> {
                 debug!(target: AUDIT, listener, %peer, worker = %Said(worker), "worker logged in");
             }
             Self::LoginRefused { listener, peer, worker, reason } => {
-                metrics.miner_logins_refused.inc([listener, reason.label()]);
                 login_refused(metrics, (listener, peer), worker, reason);
             }
-            Self::Malformed { listener, peer, what } => {
-                metrics.miner_malformed.inc([listener]);
-                if let Some(unlogged) = metrics.miner_log.admit() {
-                    let what = Said(what);
-                    warn!(listener, %peer, %what, unlogged, "miner sent something that is not Stratum");
-                }
-            }
-            Self::Refused { listener, peer, reason } => {
-                metrics.miner_refused.inc([listener, reason.label()]);
-                refused(metrics, (listener, peer), reason);
-            }
+            Self::Malformed { listener, peer, what } => malformed(metrics, listener, peer, what),
+            Self::Refused { listener, peer, reason } => refused(metrics, (listener, peer), reason),
             Self::Renumbered { listener, peer } => {
                 metrics.miner_renumbered.inc([listener]);
                 debug!(listener, %peer, "miner was told another extranonce");
@@ -164,14 +149,22 @@ impl MinerEvent<'_> {
                 debug!(listener, %peer, detail = %Said(detail), "gone before TLS");
             }
             Self::TlsFailed { listener, peer, reason, detail } => {
-                metrics.miner_tls_failed.inc([listener, reason.label()]);
                 tls_failed(metrics, (listener, peer), reason, detail);
             }
         }
     }
 }
 
+fn malformed(metrics: &Metrics, listener: &str, peer: SocketAddr, what: &str) {
+    metrics.miner_malformed.inc([listener]);
+    if let Some(unlogged) = metrics.miner_log.admit() {
+        let what = Said(what);
+        warn!(listener, %peer, %what, unlogged, "miner sent something that is not Stratum");
+    }
+}
+
 fn accept_failed(metrics: &Metrics, listener: &str, error: &io::Error) {
+    metrics.miner_accept_failures.inc([listener]);
     if let Some(unlogged) = metrics.miner_log.admit() {
         let remedy = refusal_remedy(RefuseReason::AcceptFailed);
         warn!(listener, %error, unlogged, remedy, "cannot accept a miner");
@@ -185,6 +178,7 @@ fn banned(
     reason: Offence,
     lasts: Duration,
 ) {
+    metrics.miner_bans.inc([listener, reason.label()]);
     if let Some(unlogged) = metrics.miner_log.admit() {
         let (address, for_seconds) = (peer.ip(), seconds(lasts));
         let remedy = BAN_REMEDY;
@@ -217,6 +211,7 @@ fn closed(
 }
 
 fn refused(metrics: &Metrics, (listener, peer): (&str, SocketAddr), reason: RefuseReason) {
+    metrics.miner_refused.inc([listener, reason.label()]);
     if matches!(reason, RefuseReason::Banned | RefuseReason::Disconnected | RefuseReason::Draining)
     {
         // A ban was told when it began; load balancers look whether the port is open, every few seconds.
@@ -227,7 +222,8 @@ fn refused(metrics: &Metrics, (listener, peer): (&str, SocketAddr), reason: Refu
     }
 }
 
-fn hook_asked(metrics: &Metrics, listener: &str, detail: Option<&dyn Display>) {
+fn hook_asked(metrics: &Metrics, listener: &str, result: HookAnswer, detail: Option<&dyn Display>) {
+    metrics.login_hook.inc([listener, result.label()]);
     let Some(detail) = detail else { return };
     if let Some(unlogged) = metrics.miner_log.admit() {
         let detail = detail.to_string();
@@ -246,6 +242,7 @@ fn login_refused(
     worker: &str,
     reason: LoginRefusal,
 ) {
+    metrics.miner_logins_refused.inc([listener, reason.label()]);
     if let Some(unlogged) = metrics.miner_log.admit() {
         let (worker, remedy) = (Said(worker), login_remedy(reason));
         warn!(target: AUDIT, listener, %peer, %worker, %reason, unlogged, remedy, "login refused");
@@ -302,6 +299,7 @@ fn tls_failed(
     reason: TlsFailure,
     detail: &str,
 ) {
+    metrics.miner_tls_failed.inc([listener, reason.label()]);
     if let Some(unlogged) = metrics.miner_log.admit() {
         let (detail, remedy) = (Said(detail), tls_remedy(reason));
         let Finding { blame, action } = reason.finding();
