@@ -4,7 +4,6 @@ mod ask;
 mod views;
 
 use std::io::{self, Write};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -12,6 +11,7 @@ use serde_json::{Value, json};
 use self::ask::{Answer, Api, Method};
 use crate::admin::acts::{Ban, LogLevel, Session, Sessions, Worker};
 use crate::args::{CtlArgs, CtlCommand, Exit};
+use crate::clock::Clock;
 
 /// A question, and how its answer is shown to people.
 struct Question {
@@ -84,7 +84,7 @@ fn refused(
 
 /// None where the answer is of another form.
 fn shown(view: View, text: &str, out: &mut dyn Write) -> io::Result<Option<()>> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let now = u64::from(Clock::System.now().unix.0);
     Ok(match view {
         View::Bans => {
             let bans = parsed::<Value>(text).and_then(|mut page| {

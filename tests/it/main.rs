@@ -8,6 +8,7 @@
     reason = "a test that cannot go on says so"
 )]
 
+mod admin_access;
 mod admin_api;
 mod allow_list;
 mod attack;
