@@ -57,6 +57,10 @@ pub const CONTAINER: &str = "proxy";
 /// Key of certificates of authorities: in the ConfigMap by which a proxy knows its operator, and in
 /// a Secret by which it knows a pool where the reference names no key.
 pub const CA_KEY: &str = "ca.crt";
+/// Key of a list of logins, where the reference names none.
+pub const LOGINS_KEY: &str = "logins";
+/// Key of the token of a web hook, where the reference names none.
+pub const TOKEN_KEY: &str = "token";
 
 /// Key of the allow-list in the ConfigMap that an installation names for it.
 pub const ALLOW_LIST_KEY: &str = "allow-list.yaml";

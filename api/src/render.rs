@@ -2,6 +2,7 @@
 //! durations turned into plain numbers, every value with its origin. Deterministic. Owns the checks
 //! that need more than one field or document; what one field may hold is the schema's.
 
+mod authentication;
 mod draft;
 mod listeners;
 mod miners;

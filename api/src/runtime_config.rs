@@ -7,12 +7,14 @@ use sha2::{Digest, Sha256};
 
 use crate::secrets::Secret;
 
+mod authentication;
 mod firmware;
 mod pool;
 mod protection;
 mod route;
 mod rule;
 
+pub use authentication::{Authentication, OnHookFailure, Webhook, WebhookTls};
 pub use firmware::FirmwareProfile;
 pub use pool::{
     ClientCertificate, Endpoint, Health, Payout, Pool, PoolTimeouts, PoolTls, ReconnectPolicy,
@@ -27,7 +29,7 @@ pub use crate::stratum_proxy::{NoPoolPolicy, SetExtranonce, TlsVersion, VersionR
 /// The highest shape of this document that is understood. A proxy refuses a higher one; a writer
 /// names the lowest that can run the config, [`RuntimeConfig::schema_needed`], so that an older
 /// proxy goes on with what it understands.
-pub const SCHEMA: u32 = SCHEMA_PROTECTION;
+pub const SCHEMA: u32 = SCHEMA_LOGINS;
 
 /// What every proxy understands.
 const SCHEMA_FIRST: u32 = 1;
@@ -43,6 +45,10 @@ const SCHEMA_FLEET: u32 = 3;
 /// limits for single addresses, bans, or a load balancer's word for where miners are from: it would
 /// let in whom it is to refuse, or take every header for garbage.
 const SCHEMA_PROTECTION: u32 = 4;
+
+/// With logins that are checked, or limits for single names: a proxy that ignored them would let in whom
+/// it is to refuse.
+const SCHEMA_LOGINS: u32 = 5;
 
 /// Bytes of the hash that are kept: enough to tell the configs of one farm apart.
 const HASH_BYTES: usize = 6;
@@ -91,6 +97,9 @@ pub struct Listener {
     /// Whose word is taken for where a connection comes from. Absent: its own address is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxy_protocol: Option<ProxyProtocol>,
+    /// Who decides whom it lets in. Absent: whoever connects may mine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authentication: Option<Authentication>,
 }
 
 /// TLS towards miners. The certificate is no secret, but comes out of a Secret.
@@ -147,6 +156,12 @@ pub struct Limits {
     /// The same of one address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_handshakes_per_address: Option<u32>,
+    /// Connections of one name at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_connections_per_worker: Option<u32>,
+    /// Submits of one name, on average and at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub submits_per_minute_per_worker: Option<u32>,
     /// Absent: no address is banned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ban: Option<Ban>,
@@ -181,6 +196,9 @@ impl RuntimeConfig {
     /// The lowest schema that can run this config.
     #[must_use]
     pub fn schema_needed(&self) -> u32 {
+        if self.listeners.iter().any(Listener::is_by_name) {
+            return SCHEMA_LOGINS;
+        }
         let mut pools = self.routes.iter().flat_map(|route| &route.pools);
         if self.listeners.iter().any(Listener::is_protected)
             || pools.any(Pool::is_reached_otherwise)
@@ -201,6 +219,14 @@ impl RuntimeConfig {
 // === impl Listener ===
 
 impl Listener {
+    /// Whether it looks at whom it lets in, or how much one name does.
+    fn is_by_name(&self) -> bool {
+        let limits = &self.limits;
+        self.authentication.is_some()
+            || limits.max_connections_per_worker.is_some()
+            || limits.submits_per_minute_per_worker.is_some()
+    }
+
     /// Whether it asks for more than bounds of each connection and of all together.
     fn is_protected(&self) -> bool {
         let Limits {
@@ -214,6 +240,9 @@ impl Listener {
             connects_per_minute_per_address,
             max_handshakes,
             max_handshakes_per_address,
+            // Of a higher schema.
+            max_connections_per_worker: _,
+            submits_per_minute_per_worker: _,
             ban,
             // Without any of the others it exempts from nothing.
             exempt: _,

@@ -5,6 +5,7 @@
 //! A field that is accepted works; a field whose name is taken for later is refused with a message
 //! that says so. The doc comments become the descriptions that `kubectl explain` shows.
 
+mod authentication;
 mod drain;
 mod firmware;
 mod listener;
@@ -16,6 +17,10 @@ mod rule;
 mod service;
 mod status;
 
+pub use authentication::{
+    Authentication, AuthenticationType, HookCaSecretRef, HookTokenSecretRef, LoginList,
+    LoginListSecretRef, OnHookFailure, Webhook,
+};
 pub use drain::Drain;
 pub use firmware::{FirmwareProfile, SetExtranonce};
 pub use listener::{

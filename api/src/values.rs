@@ -7,19 +7,27 @@ mod address;
 mod cidr;
 mod duration;
 mod endpoint;
+mod login;
 mod pin;
 mod quantity;
+mod web_url;
 
 pub use cidr::Cidr;
 pub use duration::DurationText;
 pub use endpoint::{HostPort, PoolScheme, PoolUrl};
+pub use login::{
+    LOGIN_ENTRIES_MAX, LOGIN_ITERATIONS, LOGIN_LIST_BYTES_MAX, LoginEntry, LoginError, Phc,
+    login_entries,
+};
 pub use quantity::{Quantity, QuantityText};
+pub use web_url::WebUrl;
 
 pub(crate) use address::{ADDRESS_PATTERN, script_of};
 pub(crate) use duration::DURATION_PATTERN;
 pub(crate) use endpoint::{HOST_PORT_PATTERN, POOL_SCHEME_PATTERN};
 pub(crate) use pin::{PIN_PATTERN, pin};
 pub(crate) use quantity::QUANTITY_PATTERN;
+pub(crate) use web_url::WEB_URL_PATTERN;
 
 use std::borrow::Cow;
 
@@ -44,6 +52,9 @@ pub enum ValueError {
     /// Not `ADDRESS/BITS`.
     #[error("not a range of addresses")]
     Cidr,
+    /// Not `https://HOST` with a port and a path, or with `http`.
+    #[error("not a web hook's URL")]
+    WebUrl,
 }
 
 fn short_text(description: Cow<'static, str>) -> Schema {

@@ -256,6 +256,7 @@ impl Supervisor {
             tasks: tasks.clone(),
             workers: seams.workers.clone(),
             random: random.fork(),
+            dial: Arc::clone(&seams.dial),
         };
         Self {
             seams,

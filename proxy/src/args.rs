@@ -60,6 +60,14 @@ Secrets are looked for in this order, and the first place that has the key wins:
   2. --secrets-dir: DIR/<secret>/<key>, as Kubernetes mounts them
   3. documents of kind Secret among the files";
 
+const HASH_HELP: &str = "\
+The password is one line of standard input. What is printed stands behind a worker's name, or a
+pattern of names, on a line of the Secret that spec.listeners[].authentication.list refers to:
+
+  stratum-proxy hash-password < password.txt
+      prints $pbkdf2-sha256$i=100000,l=32$...$..., for a line such as
+      acme-mining.* $pbkdf2-sha256$i=100000,l=32$...$...";
+
 const RUN_HELP: &str = "\
 Secrets are looked for in this order, and the first place that has the key wins:
   1. the environment: STRATUM_SECRET_<SECRET>_<KEY>, in upper case,
@@ -98,6 +106,9 @@ pub enum Command {
     /// Say what the documents mean, or everything that is wrong with them
     #[command(after_help = SECRETS_HELP)]
     Check(CheckArgs),
+    /// Make the hash of a password, for an entry of a listener's list of logins
+    #[command(after_help = HASH_HELP)]
+    HashPassword(HashArgs),
     /// See a running proxy's miners, and act on it by hand
     #[command(after_help = ctl::CTL_HELP)]
     Ctl(CtlArgs),
@@ -292,6 +303,15 @@ pub struct CheckArgs {
     /// Form of the answer
     #[arg(long, short, value_name = "FORMAT", default_value = "text")]
     pub output: Output,
+}
+
+/// Arguments of `hash-password`.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct HashArgs {
+    /// Rounds of PBKDF2: each login of a new name costs as many
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1000..=1_000_000))]
+    pub iterations: u32,
 }
 
 /// Form of an answer.

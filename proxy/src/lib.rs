@@ -2,7 +2,7 @@
 //!
 //! Layers, each of which uses only those below it: `app` (the process), `control` (where
 //! configurations come from), `books` (the ledger from one start to the next), `audit` (who did what), `listener` and `fleet` (miners' ports, routes), `session` and
-//! `upstream` (one connection each), `policy`, `sink`, `telemetry`, and at the bottom `wire`,
+//! `upstream` (one connection each), `pipeline` (what every message goes through), `logins`, `policy`, `sink`, `telemetry`, and at the bottom `wire`,
 //! `workers`, `transport`, `tls`, `disk`, `room`, `clock`. What is said on a
 //! connection, and what a share is worth, is decided in `loka-stratum`; what a document means, in
 //! `loka-api`.
@@ -21,7 +21,10 @@ pub mod control;
 pub mod ctl;
 mod disk;
 mod fleet;
+pub mod hash_password;
 mod listener;
+mod logins;
+mod pipeline;
 mod policy;
 pub mod room;
 mod router;
@@ -29,6 +32,7 @@ pub mod run;
 mod seats;
 mod session;
 pub mod sink;
+mod tallies;
 pub mod telemetry;
 mod tls;
 pub mod transport;

@@ -30,19 +30,21 @@ use crate::sink::ledger::Ledger;
 use crate::telemetry::reasons::RefuseReason;
 use crate::telemetry::{MinerEvent, ProcessEvent, Telemetry};
 use crate::tls;
-use crate::transport::{Accept, Arrival};
+use crate::transport::{Accept, Arrival, Dial};
 use crate::workers::{Tasks, Workers};
 
 mod dedicated;
 mod door;
 mod entrance;
 mod feeds;
+mod guards;
 mod proxied;
 mod terms;
 
 use self::door::{Door, Slots};
 use self::entrance::{Header, Way};
 use self::feeds::Feeds;
+pub(crate) use self::guards::Guards;
 use self::proxied::Trusted;
 pub(crate) use self::terms::{firmware, vardiff};
 
@@ -58,6 +60,8 @@ pub(crate) struct Orders {
     pub(crate) routes: Vec<Reachable>,
     pub(crate) leave: Option<Leave>,
     pub(crate) port: Port,
+    /// The listener's own, which it makes by the configuration.
+    pub(crate) guards: Guards,
 }
 
 /// A route that miners of a listener may work for.
@@ -88,6 +92,7 @@ pub(crate) struct ListenerSeams {
     pub(crate) tasks: Tasks,
     pub(crate) workers: Workers,
     pub(crate) random: fastrand::Rng,
+    pub(crate) dial: Arc<dyn Dial>,
 }
 
 /// A listener's task.
@@ -155,9 +160,9 @@ impl ListenerTask {
         accept: Box<dyn Accept>,
         address: SocketAddr,
         mut orders: watch::Receiver<Orders>,
-        seams: ListenerSeams,
+        mut seams: ListenerSeams,
     ) -> Self {
-        let current = orders.borrow_and_update().clone();
+        let mut current = orders.borrow_and_update().clone();
         let context = Arc::new(SessionContext {
             listener: current.config.name.as_str().into(),
             clock: seams.clock,
@@ -172,6 +177,8 @@ impl ListenerTask {
             visitors: Visitors::default(),
             switchboard: Switchboard::default(),
         });
+        let config = Arc::clone(&current.config);
+        current.guards.follow(&config, &context.listener, &mut seams);
         let feeds = Feeds::new(&current, &context, seams.tasks.clone());
         let door = door(&current.config, &seams);
         let (slots, trusted) = (Slots::new(), trusted(&current.config));
@@ -226,7 +233,10 @@ impl ListenerTask {
 
     fn reorder(&mut self) {
         let tls_before = self.current.config.tls.clone();
-        self.current = self.orders.borrow_and_update().clone();
+        let guards = std::mem::take(&mut self.current.guards);
+        self.current = Orders { guards, ..self.orders.borrow_and_update().clone() };
+        let config = Arc::clone(&self.current.config);
+        self.current.guards.follow(&config, &self.context.listener, &mut self.seams);
         if self.current.config.tls != tls_before {
             self.door = door(&self.current.config, &self.seams);
         }

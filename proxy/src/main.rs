@@ -11,6 +11,7 @@ use loka_proxy::args::{Args, Command, Document, Exit};
 use loka_proxy::check::check;
 use loka_proxy::config::Inputs;
 use loka_proxy::ctl::ctl;
+use loka_proxy::hash_password::hash_password;
 use loka_proxy::run::run;
 use loka_proxy::telemetry::catalogue;
 
@@ -21,6 +22,10 @@ fn main() -> ExitCode {
             let inputs = Inputs::from(args.input);
             let list = args.limits.allow_list.as_deref();
             check(&inputs, list, args.output, &Environment::read(), &mut io::stdout().lock())
+        }
+        Command::HashPassword(args) => {
+            let (input, mut out) = (io::stdin().lock(), io::stdout().lock());
+            hash_password(&args, input, &mut out, &mut io::stderr().lock())
         }
         Command::Ctl(args) => ctl(&args, &mut io::stdout().lock(), &mut io::stderr().lock()),
         Command::Version => version(),

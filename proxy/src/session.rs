@@ -13,6 +13,7 @@ use loka_stratum::downstream::{Close, Terms};
 use loka_stratum::work::Work;
 
 use crate::clock::Clock;
+use crate::pipeline::Conduct;
 use crate::seats::Seats;
 use crate::sink::ledger::{Ledger, Rows};
 use crate::sink::time::TimeRow;
@@ -25,6 +26,7 @@ mod driver;
 mod ids;
 mod memory;
 mod outcome;
+mod passage;
 mod resumable;
 mod shared;
 mod switch;
@@ -52,7 +54,7 @@ pub(crate) struct Feed {
     /// Where its miners sit.
     pub(crate) seats: Arc<Seats>,
     pub(crate) terms: Terms,
-    pub(crate) pace: Pace,
+    pub(crate) conduct: Conduct,
     pub(crate) line_bytes_max: usize,
     pub(crate) pools: Vec<FeedPool>,
     /// Where shares are booked that name no job that we know.
@@ -68,13 +70,6 @@ pub(crate) struct Feed {
 pub(crate) struct FeedPool {
     pub(crate) handle: Arc<PoolHandle>,
     pub(crate) rows: Arc<Rows>,
-}
-
-/// How many lines a miner may send.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Pace {
-    pub(crate) per_second: u32,
-    pub(crate) burst: u32,
 }
 
 /// An order to every miner of a listener.

@@ -6,8 +6,9 @@
 use std::future::Future;
 use std::io;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::runtime::{Builder, Handle};
 use tokio_util::sync::CancellationToken;
@@ -17,9 +18,32 @@ use tokio_util::task::TaskTracker;
 #[derive(Clone, Debug, Default)]
 pub struct Tasks(TaskTracker);
 
-/// The threads that sessions live on.
+/// Jobs that wait for a thread aside: a farm of so many that comes back at once is served in turn.
+const ASIDE_MAX: usize = 16_384;
+
+/// Threads aside, at most: what they do is not to cost sessions more than a part of the machine.
+const ASIDE_THREADS_MAX: usize = 4;
+
+/// The threads that sessions live on, and those for what is too heavy for them.
 #[derive(Clone, Debug)]
-pub struct Workers(Arc<[Worker]>);
+pub struct Workers {
+    sessions: Arc<[Worker]>,
+    aside: Aside,
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// Where work goes that would hold up a thread of sessions.
+#[derive(Clone, Debug)]
+enum Aside {
+    /// Done at once, by whoever asks: in a simulation there is one thread.
+    Inline,
+    Threads(SyncSender<Job>),
+}
+
+/// There is no room for another job.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Busy;
 
 #[derive(Debug)]
 struct Worker {
@@ -64,7 +88,13 @@ impl Tasks {
 impl Workers {
     /// The runtime that this is called on, as the only worker.
     pub fn current() -> Self {
-        Self::of([Handle::current()])
+        Self::of([Handle::current()], Aside::Inline)
+    }
+
+    /// None for sessions; what is aside is done at once.
+    #[cfg(test)]
+    pub(crate) fn inline() -> Self {
+        Self::of([], Aside::Inline)
     }
 
     /// Starts `threads` threads; they end when `stop` is cancelled.
@@ -81,23 +111,52 @@ impl Workers {
                 .name(format!("sessions-{index}"))
                 .spawn(move || runtime.block_on(stop.cancelled()))?;
         }
-        Ok(Self::of(handles))
+        let (jobs, queue) = sync_channel::<Job>(ASIDE_MAX);
+        let queue = Arc::new(Mutex::new(queue));
+        for index in 0..(threads.get() / 4).clamp(1, ASIDE_THREADS_MAX) {
+            let queue = Arc::clone(&queue);
+            // Ends when nobody is left who could give it a job.
+            std::thread::Builder::new().name(format!("aside-{index}")).spawn(move || {
+                while let Some(job) = next(&queue) {
+                    job()
+                }
+            })?;
+        }
+        Ok(Self::of(handles, Aside::Threads(jobs)))
     }
 
-    fn of(handles: impl IntoIterator<Item = Handle>) -> Self {
+    fn of(handles: impl IntoIterator<Item = Handle>, aside: Aside) -> Self {
         let worker = |runtime| Worker { runtime, sessions: AtomicUsize::new(0) };
-        Self(handles.into_iter().map(worker).collect())
+        Self { sessions: handles.into_iter().map(worker).collect(), aside }
+    }
+
+    /// Does what would hold up a thread of sessions, in its turn.
+    pub(crate) fn aside(&self, job: impl FnOnce() + Send + 'static) -> Result<(), Busy> {
+        match &self.aside {
+            Aside::Inline => {
+                job();
+                Ok(())
+            }
+            Aside::Threads(jobs) => jobs.try_send(Box::new(job)).map_err(|error| match error {
+                TrySendError::Full(_) | TrySendError::Disconnected(_) => Busy,
+            }),
+        }
     }
 
     /// A place on the worker with the fewest sessions.
     pub(crate) fn place(&self) -> Place {
         let sessions = |worker: &Worker| worker.sessions.load(Ordering::Relaxed);
-        let fewest = self.0.iter().enumerate().min_by_key(|(_, worker)| sessions(worker));
+        let fewest = self.sessions.iter().enumerate().min_by_key(|(_, worker)| sessions(worker));
         let index = fewest.map_or(0, |(index, _)| index);
         let place = Place { workers: self.clone(), index };
         place.worker().sessions.fetch_add(1, Ordering::Relaxed);
         place
     }
+}
+
+/// The next job aside. The lock is held by the one thread that waits for it.
+fn next(queue: &Mutex<Receiver<Job>>) -> Option<Job> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
 }
 
 // === impl Place ===
@@ -108,7 +167,7 @@ impl Place {
             clippy::indexing_slicing,
             reason = "`place` took the index from the same slice, which never shrinks"
         )]
-        &self.workers.0[self.index]
+        &self.workers.sessions[self.index]
     }
 
     fn runtime(&self) -> &Handle {

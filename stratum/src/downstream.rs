@@ -22,6 +22,7 @@ use crate::work::{Now, Work};
 
 mod agreed;
 mod answers;
+mod guarded;
 mod handshake;
 mod memory;
 mod mining;
@@ -29,13 +30,16 @@ mod placing;
 mod registry;
 mod resume;
 mod submit;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod timers;
 
 pub use self::answers::{ANSWERS_MAX, Ticket};
+pub use self::guarded::Turned;
 pub use self::registry::{Registry, Resume};
 pub use self::resume::{Remains, Resumable, SessionToken};
+pub use self::terms::{Nameless, NoPool, Terms};
 
 use self::answers::Answers;
 use self::handshake::{Fresh, Subscribed, Waiting};
@@ -46,53 +50,6 @@ pub const MALFORMED_LINES_MAX: u8 = 3;
 
 /// Worker names that one connection may authorize.
 pub const WORKERS_MAX: usize = 16;
-
-/// What a listener and its route allow and ask of a miner; from configuration.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Terms {
-    /// Difficulty and its bounds.
-    pub vardiff: VardiffSettings,
-    /// For subscribe and authorize together.
-    pub handshake_timeout: Duration,
-    /// Without a line from the miner while it has work.
-    pub idle_timeout: Duration,
-    /// What becomes of miners while no pool can be mined on.
-    pub no_pool: NoPool,
-    /// The version bits that we let roll where the pool does.
-    pub version_mask: VersionMask,
-    /// What is known of the software of miners.
-    pub firmware: Profiles,
-}
-
-/// What becomes of miners while no pool can be mined on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoPool {
-    /// Held, told so, and answered honestly.
-    Hold,
-    /// Told nothing yet: where its work comes from is being settled.
-    Wait,
-    /// Let go after this long, so that their own failover acts.
-    Close {
-        /// How long they are held first.
-        after: Duration,
-        /// Since when there has been nothing to mine on; none while there is. Who comes later is not held for as long again.
-        since: Option<Instant>,
-    },
-}
-
-// === impl NoPool ===
-
-impl NoPool {
-    /// When a miner is let go that has waited since `waiting`.
-    fn closes_at(self, waiting: Instant) -> Option<Instant> {
-        match self {
-            Self::Hold | Self::Wait => None,
-            Self::Close { after, since } => {
-                Some(since.map_or(waiting, |since| since.min(waiting)) + after)
-            }
-        }
-    }
-}
 
 /// What the machine may look at while it works.
 #[derive(Clone, Copy)]
@@ -125,8 +82,17 @@ pub enum Input<'a> {
     },
     /// A line from the miner. Only while [`Downstream::accepts_lines`].
     Line(&'a [u8]),
+    /// The same, read already.
+    Message {
+        /// As it came.
+        line: &'a [u8],
+        /// What it says.
+        said: Result<ClientRequest<'a>, MalformedRequest>,
+    },
     /// [`Downstream::poll_timeout`] has come.
     Timeout,
+    /// A message that the driver does not let through.
+    Turned(Turned<'a>),
     /// The route's work or the terms have changed.
     Work,
 }
@@ -179,6 +145,8 @@ pub enum Forward {
 /// What happened, for ledger and telemetry.
 #[derive(Debug)]
 pub enum Event {
+    /// The miner has a name more.
+    Authorized(WorkerName),
     /// A share that meets its miner's target only.
     BelowPool(Box<VerifiedShare>),
     /// The miner's software can hardly hold the coinbase of its pool's jobs; said once.
@@ -326,6 +294,8 @@ impl Downstream {
             Input::HandedOver(ticket, result) => self.handed_over(view, ticket, result, out),
             Input::Leave { reason, after } => self.leave(view, reason, after),
             Input::Line(line) => self.line(view, line, out),
+            Input::Message { line, said } => self.message(view, line, said, out),
+            Input::Turned(turned) => self.turn(view, &turned, out),
             Input::Timeout | Input::Work => {}
         }
         // Whatever woke us: a driver reads the latest work for every input, and may have seen a job here first.
@@ -411,6 +381,11 @@ impl Downstream {
         self.peer.workers.first()
     }
 
+    /// Every name that it authorized.
+    pub fn workers(&self) -> &[WorkerName] {
+        &self.peer.workers
+    }
+
     /// The name that the latest submit gave, if the miner authorized it; else the first one. Several machines may share one
     /// connection, and each names itself in what it submits.
     pub fn finder(&self) -> Option<&WorkerName> {
@@ -423,14 +398,23 @@ impl Downstream {
     }
 
     fn line(&mut self, view: &View<'_>, line: &[u8], out: &mut Outbox) {
+        self.message(view, line, message::parse_client(line), out);
+    }
+
+    fn message(
+        &mut self,
+        view: &View<'_>,
+        line: &[u8],
+        said: Result<ClientRequest<'_>, MalformedRequest>,
+        out: &mut Outbox,
+    ) {
         self.peer.heard = view.now.instant;
-        let parsed = message::parse_client(line);
         let is_submit =
-            matches!(&parsed, Ok(request) if matches!(request.message, ClientMessage::Submit(_)));
+            matches!(&said, Ok(request) if matches!(request.message, ClientMessage::Submit(_)));
         if !is_submit && !self.answers.is_empty() {
             return self.answers.stall(line);
         }
-        match parsed {
+        match said {
             Ok(request) => self.request(view, request, out),
             Err(fault) => self.malformed(fault, out),
         }

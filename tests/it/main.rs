@@ -12,6 +12,7 @@ mod admin_api;
 mod allow_list;
 mod attack;
 mod audit;
+mod authentication;
 mod bad_input;
 mod client;
 mod degradation;

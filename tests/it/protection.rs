@@ -41,9 +41,19 @@ impl Site {
 
     /// Where the honest miners connect by a way of their own.
     pub(crate) async fn of<D: Dial>(listener: &str, dial: impl FnOnce(u16) -> D) -> Self {
+        Self::made(listener, "", dial).await
+    }
+
+    /// With these further documents.
+    pub(crate) async fn beside(listener: &str, further: &str) -> Self {
+        Self::made(listener, further, |port| TcpDial { address: ([127, 0, 0, 1], port).into() })
+            .await
+    }
+
+    async fn made<D: Dial>(listener: &str, further: &str, dial: impl FnOnce(u16) -> D) -> Self {
         let pools = Pools::start().await;
         let documents = Documents { listener: listener.to_owned(), ..pools.documents().await };
-        let proxy = Process::start(&documents.text()).await;
+        let proxy = Process::start(&format!("{}{further}", documents.text())).await;
         proxy.active("alpha").await;
         let port = documents.port;
         let rack = miners_by(&dial(port), 2, ([127, 0, 0, 1], port).into(), RATE);
@@ -63,19 +73,24 @@ impl Site {
     }
 
     /// Waits until a counter of the listener is this: an end may be seen before it is counted.
-    async fn counts(&self, metric: &str, reason: &str, expected: u64) {
+    pub(crate) async fn counted(&self, metric: &str, reason: &str, expected: u64) {
         let line = format!("{metric}_total{{listener=\"v1\",reason=\"{reason}\"}} {expected}");
         self.proxy.says("/metrics", &line, |page| page.lines().any(|it| it == line)).await;
     }
 
+    /// Its documents as they are now, with these further ones.
+    pub(crate) async fn apply(&self, further: &str) {
+        self.proxy.apply(&format!("{}{further}", self.documents.text())).await;
+    }
+
     /// So many newcomers were refused for this reason.
     pub(crate) async fn refused(&self, reason: &str, expected: u64) {
-        self.counts("loka_miner_refused", reason, expected).await;
+        self.counted("loka_miner_refused", reason, expected).await;
     }
 
     /// So many sessions ended for this reason.
     async fn closed(&self, reason: &str, expected: u64) {
-        self.counts("loka_miner_closed", reason, expected).await;
+        self.counted("loka_miner_closed", reason, expected).await;
     }
 
     /// Sends what no miner does, from an address, and waits for the end.
@@ -196,7 +211,7 @@ async fn an_address_that_sends_garbage_is_banned_and_let_in_again_when_the_time_
     site.has("bannedAddresses", 1).await;
     assert_refused(Client::connect_from(HOSTILE, site.port()).await).await;
     site.refused("banned", 1).await;
-    site.counts("loka_miner_bans", "not_stratum", 1).await;
+    site.counted("loka_miner_bans", "not_stratum", 1).await;
     drop(Client::connect_from(ANOTHER, site.port()).await.log_in().await);
     site.has("bannedAddresses", 0).await;
     Client::connect_from(HOSTILE, site.port()).await.log_in().await.assert_alive().await;

@@ -15,6 +15,7 @@
     reason = "a test that cannot go on says so"
 )]
 
+mod authenticated;
 mod banks;
 mod changes;
 mod clock;

@@ -11,6 +11,7 @@
 pub mod books;
 pub mod cluster;
 pub mod documents;
+pub mod logins;
 pub mod process;
 pub mod relay;
 pub mod rig;

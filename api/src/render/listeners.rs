@@ -9,6 +9,7 @@ use crate::{
 };
 
 use super::{
+    authentication,
     draft::{At, Draft},
     secret,
 };
@@ -39,6 +40,9 @@ fn listener(
             .proxy_protocol
             .as_ref()
             .and_then(|wanted| proxy_protocol(draft, &at.field("proxyProtocol"), wanted)),
+        authentication: wanted.authentication.as_ref().and_then(|wanted| {
+            authentication::render(draft, secrets, &at.field("authentication"), wanted)
+        }),
         name,
     }
 }
@@ -97,6 +101,16 @@ fn limits(draft: &mut Draft<'_, StratumProxySpec>, at: &At, wanted: &spec::Limit
             draft,
             &at.field("maxHandshakesPerAddress"),
             wanted.max_handshakes_per_address,
+        ),
+        max_connections_per_worker: perhaps(
+            draft,
+            &at.field("maxConnectionsPerWorker"),
+            wanted.max_connections_per_worker,
+        ),
+        submits_per_minute_per_worker: perhaps(
+            draft,
+            &at.field("submitsPerMinutePerWorker"),
+            wanted.submits_per_minute_per_worker,
         ),
         ban: wanted.ban.as_ref().map(|wanted| ban(draft, &at.field("ban"), wanted)),
         exempt: ranges(draft, at, "exempt", &wanted.exempt),

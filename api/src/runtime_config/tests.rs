@@ -45,6 +45,8 @@ fn listener(tls: Option<ListenerTls>) -> Listener {
         connects_per_minute_per_address: None,
         max_handshakes: None,
         max_handshakes_per_address: None,
+        max_connections_per_worker: None,
+        submits_per_minute_per_worker: None,
         ban: None,
         exempt: vec![],
     };
@@ -52,7 +54,8 @@ fn listener(tls: Option<ListenerTls>) -> Listener {
     let difficulty =
         DifficultyRange { initial: one(), min: one(), max: one(), share_interval_ms: 1 };
     let (name, route) = ("v1".into(), "main".into());
-    Listener { name, port: 3333, route, difficulty, limits, tls, proxy_protocol: None }
+    let (proxy_protocol, authentication) = (None, None);
+    Listener { name, port: 3333, route, difficulty, limits, tls, proxy_protocol, authentication }
 }
 
 /// An older proxy would let in whom it is to refuse, or take each header for garbage.
@@ -76,6 +79,37 @@ fn each_limit_for_single_addresses_needs_the_schema_that_knows_it() {
         let text = json(&config);
         assert_eq!(serde_json::from_str::<RuntimeConfig>(&text).unwrap(), config, "{text}");
         assert!(!plain.contains("ddress") && !plain.contains("ban"), "hashes stay: {plain}");
+    }
+}
+
+/// An older proxy would let in whom it is to refuse.
+#[test]
+fn each_guard_by_name_needs_the_schema_that_knows_it() {
+    let hook = Webhook {
+        endpoint: Endpoint { host: "a".into(), port: 1 },
+        path: "/".into(),
+        tls: None,
+        token: None,
+        timeout_ms: 1,
+        allow_for_ms: 1,
+        refuse_for_ms: 1,
+        stale_for_ms: 1,
+        on_failure: OnHookFailure::Refuse,
+    };
+    let changes: [&dyn Fn(&mut Listener); 4] = [
+        &|it| it.authentication = Some(Authentication::List { entries: Secret::new("x") }),
+        &|it| it.authentication = Some(Authentication::Webhook(hook.clone())),
+        &|it| it.limits.max_connections_per_worker = Some(1),
+        &|it| it.limits.submits_per_minute_per_worker = Some(1),
+    ];
+    for (index, change) in changes.into_iter().enumerate() {
+        let mut config = RuntimeConfig { listeners: vec![listener(None)], ..config() };
+        let plain = json(&config);
+        change(&mut config.listeners[0]);
+        assert_eq!(config.schema_needed(), 5, "change {index}");
+        let text = json(&config);
+        assert_eq!(serde_json::from_str::<RuntimeConfig>(&text).unwrap(), config, "{text}");
+        assert!(!plain.contains("orker") && !plain.contains("authentication"), "{plain}");
     }
 }
 
@@ -172,7 +206,7 @@ fn each_thing_that_says_where_work_goes_needs_the_schema_that_knows_it() {
     for (index, change) in reached.into_iter().enumerate() {
         assert_eq!(needed(change), 4, "change {index}");
     }
-    assert_eq!(SCHEMA, 4, "the highest that is understood");
+    assert_eq!(SCHEMA, 5, "the highest that is understood");
 }
 
 /// 2026-11-25 is a Wednesday.

@@ -11,7 +11,7 @@ use crate::{
     values::{DurationText, QuantityText},
 };
 
-use super::{Ban, ProxyProtocol};
+use super::{Authentication, Ban, ProxyProtocol};
 
 /// A port that miners connect to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -71,6 +71,10 @@ pub struct Listener {
     /// protocol. Absent: it must not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxy_protocol: Option<ProxyProtocol>,
+
+    /// Whom this port lets in. Absent: whoever connects may mine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authentication: Option<Authentication>,
 }
 
 /// TLS towards miners: the certificate that they are shown, and what they must speak.
@@ -224,6 +228,20 @@ pub struct Limits {
     #[schemars(range(min = 1, max = 100000))]
     pub max_handshakes_per_address: Option<i32>,
 
+    /// How many miners may be connected to this listener under one name at once, at each pod. A
+    /// connection that the network has taken counts until it is noticed, so leave room for a few.
+    /// Absent: as many as maxConnections.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100000))]
+    pub max_connections_per_worker: Option<i32>,
+
+    /// How many submits the miners of one name may send in a minute, over all of their connections to
+    /// this listener; as many may come at once. A share that meets the pool's difficulty does not
+    /// count; who is faster is read no further for a while. Absent: as many as their connections may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1000000))]
+    pub submits_per_minute_per_worker: Option<i32>,
+
     /// Refuses addresses that do what no miner does. Absent: none is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ban: Option<Ban>,
@@ -250,6 +268,8 @@ impl Default for Limits {
             connects_per_minute_per_address: None,
             max_handshakes: None,
             max_handshakes_per_address: None,
+            max_connections_per_worker: None,
+            submits_per_minute_per_worker: None,
             ban: None,
             exempt: Vec::new(),
         }

@@ -43,10 +43,12 @@ pub(super) fn pools_of(spec: &StratumProxySpec) -> Vec<&str> {
     names
 }
 
-/// The Secrets that a StratumProxy itself refers to: certificates of its listeners.
+/// The Secrets that a StratumProxy itself refers to: certificates of its listeners, and what they let miners in by.
 pub(super) fn secrets_of(spec: &StratumProxySpec) -> BTreeSet<String> {
     let tls = spec.listeners.iter().filter_map(|listener| listener.tls.as_ref());
-    tls.map(|tls| tls.secret_ref.name.clone()).collect()
+    let tls = tls.map(|tls| tls.secret_ref.name.as_str());
+    let logins = spec.listeners.iter().filter_map(|listener| listener.authentication.as_ref());
+    tls.chain(logins.flat_map(|logins| logins.secrets())).map(str::to_owned).collect()
 }
 
 /// The Secrets that a StratumPool refers to: of its login, of TLS, of a SOCKS server.

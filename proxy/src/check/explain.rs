@@ -3,8 +3,10 @@
 use std::io::{self, Write};
 
 use loka_api::runtime_config::{
-    Ban, Listener, ListenerTls, Observability, ProxyProtocol, RuntimeConfig, TlsVersion,
+    Authentication, Ban, Listener, ListenerTls, Observability, OnHookFailure, ProxyProtocol,
+    RuntimeConfig, TlsVersion, Webhook,
 };
+use loka_api::values::login_entries;
 
 use super::origins::origins;
 use super::routes::explain_route;
@@ -58,6 +60,7 @@ fn listeners(listeners: &[Listener], out: &mut dyn Write) -> io::Result<()> {
             writeln!(out, "    protocol where each comes from: {from}")?;
         }
     }
+    listeners.iter().try_for_each(|listener| names(listener, out))?;
 
     writeln!(out, "\nEach connection may")?;
     let limits: Vec<_> = listeners
@@ -80,6 +83,43 @@ fn listeners(listeners: &[Listener], out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "\nWho comes is let in within")?;
     let doors: Vec<_> = listeners.iter().map(door).collect();
     table(["LISTENER", "HANDSHAKES", "OF ONE ADDRESS", "BAN", "EXEMPT"], &doors, out)
+}
+
+/// Whom it lets in by name, and what one name may do.
+fn names(listener: &Listener, out: &mut dyn Write) -> io::Result<()> {
+    let name = &listener.name;
+    match &listener.authentication {
+        None => {}
+        Some(Authentication::List { entries }) => {
+            let entries = login_entries(entries.expose()).count();
+            writeln!(out, "  {name} lets in by name and password: a list of {entries} entries")?;
+        }
+        Some(Authentication::Webhook(hook)) => {
+            let Webhook { endpoint, path, tls, stale_for_ms, on_failure, .. } = hook;
+            let scheme = if tls.is_some() { "https" } else { "http" };
+            let (host, port, stale) = (&endpoint.host, endpoint.port, duration(*stale_for_ms));
+            let rest = match on_failure {
+                OnHookFailure::Allow => "everybody",
+                OnHookFailure::Refuse => "nobody else",
+            };
+            writeln!(
+                out,
+                "  {name} lets in whom {scheme}://{host}:{port}{path} lets in; while it"
+            )?;
+            writeln!(out, "    fails, whom it let in within {stale}, and {rest}")?;
+        }
+    }
+    let limits = &listener.limits;
+    if let Some(max) = limits.max_connections_per_worker {
+        writeln!(out, "  {name} has {max} miners of one name at most")?;
+    }
+    if let Some(max) = limits.submits_per_minute_per_worker {
+        writeln!(
+            out,
+            "  {name} takes {max} submits of one name a minute, beside those that a pool pays"
+        )?;
+    }
+    Ok(())
 }
 
 fn door(listener: &Listener) -> [String; 5] {

@@ -331,3 +331,26 @@ fn an_allow_list_refuses_what_it_does_not_have() {
     assert_eq!(exit, Exit::Failed);
     assert!(text.contains("list.yaml: pools"), "{text}");
 }
+
+#[test]
+fn whom_a_listener_lets_in_by_name_is_told_without_the_list() {
+    let disk = OnDisk::empty();
+    let guards = "port: 3333, limits: {maxConnectionsPerWorker: 3}, authentication: {type: List, list: {secretRef: {name: m}}}";
+    disk.write("farm.yaml", FARM.replace("port: 3333", guards));
+    let hash = crate::logins::hash("x", *b"0123456789abcdef", std::num::NonZeroU32::MIN);
+    let hash = hash.to_string().replace("i=1,", "i=1000,");
+    disk.write("s/m/logins", format!("# of us\nacct.* {hash}\n"));
+    let inputs = Inputs { secrets_dir: Some(disk.path("s")), ..disk.inputs(&["farm.yaml"]) };
+    let said = all_said(&inputs, &with_password("x"));
+    for line in [
+        " lets in by name and password: a list of 1 entries\n",
+        " has 3 miners of one name at most\n",
+    ] {
+        assert!(said.contains(line), "{line:?} is not in\n{said}");
+    }
+    assert!(!said.contains("pbkdf2"), "{said}");
+    disk.write("s/m/logins", format!("acct.* {MARK}\n"));
+    let (exit, said) = text(&inputs, &with_password("x"));
+    assert_eq!(exit, Exit::Failed, "{said}");
+    assert!(said.contains("line 1 of the list is no entry") && !said.contains(MARK), "{said}");
+}

@@ -4,7 +4,7 @@
 
 use loka_api::Problem;
 use loka_api::runtime_config::{
-    ExtranonceLayout, FirmwareProfile, Listener, Pool, RuntimeConfig, SCHEMA,
+    Authentication, ExtranonceLayout, FirmwareProfile, Listener, Pool, RuntimeConfig, SCHEMA,
 };
 use loka_stratum::difficulty::Difficulty;
 use loka_stratum::extranonce::Layout;
@@ -28,6 +28,7 @@ pub(crate) fn check(config: &RuntimeConfig, document: &impl ToString) -> Vec<Pro
         problems.extend(difficulties(listener, index, document));
         problems.extend(references(config, index, listener, document));
         problems.extend(certificate(listener, index, document));
+        problems.extend(hook(listener, index, document));
     }
     for index in 0..config.rules.len() {
         problems.extend(rule(config, index, document));
@@ -132,6 +133,16 @@ fn firmware(profile: &FirmwareProfile, index: usize, document: &impl ToString) -
 fn certificate(listener: &Listener, index: usize, document: &impl ToString) -> Option<Problem> {
     let error = Terms::new(listener.tls.as_ref()?).err()?;
     let path = format!("spec.listeners[{index}].tls.secretRef");
+    Some(Problem::of(document, &error.to_string(), error.remedy()).at(&path))
+}
+
+/// Certificates that a web hook is checked by.
+fn hook(listener: &Listener, index: usize, document: &impl ToString) -> Option<Problem> {
+    let Some(Authentication::Webhook(hook)) = &listener.authentication else { return None };
+    let ca_pem = hook.tls.as_ref()?.ca_pem.as_ref();
+    // Nothing is looked at by the clock here.
+    let error = PoolTerms::of_server(ca_pem, Clock::System).err()?;
+    let path = format!("spec.listeners[{index}].authentication.webhook.caSecretRef");
     Some(Problem::of(document, &error.to_string(), error.remedy()).at(&path))
 }
 

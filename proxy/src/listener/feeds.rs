@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use loka_stratum::downstream::{NoPool, Terms};
+use loka_stratum::downstream::{Nameless, NoPool, Terms};
 use loka_stratum::extranonce::Layout;
 use loka_stratum::types::VersionMask;
 use loka_stratum::work::Work;
@@ -15,13 +15,13 @@ use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::dedicated::Kit;
+use super::guards::Guards;
 use super::{Orders, Reachable, vardiff};
 use crate::fleet::Dedicated;
+use crate::pipeline::{Conduct, Pace};
 use crate::router::Rules;
 use crate::seats::Seats;
-use crate::session::{
-    Answers, Feed, FeedPool, Generation, Pace, SessionContext, Stage, Switch, Way,
-};
+use crate::session::{Answers, Feed, FeedPool, Generation, SessionContext, Stage, Switch, Way};
 use crate::sink::ledger::{CLASS_OTHER, RowKey, Rows};
 use crate::workers::Tasks;
 
@@ -231,7 +231,7 @@ fn entry_feed(
         work: Work { layout, banks, ..Work::default() },
         seats: Arc::clone(seats),
         terms: terms(orders, NoPool::Wait, mask),
-        pace: pace(orders),
+        conduct: conduct(orders),
         line_bytes_max: line_bytes_max(orders),
         pools: Vec::new(),
         unknown: rows(context, &own, "", ""),
@@ -260,7 +260,7 @@ fn route_feed(
         work: state.work.clone(),
         seats: Arc::clone(&state.seats),
         terms: terms(orders, state.no_pool, state.version_mask),
-        pace: pace(orders),
+        conduct: conduct(orders),
         line_bytes_max: line_bytes_max(orders),
         pools: pools.collect(),
         unknown: rows(context, &state.name, "", ""),
@@ -278,12 +278,21 @@ fn terms(orders: &Orders, no_pool: NoPool, version_mask: VersionMask) -> Terms {
         no_pool,
         version_mask,
         firmware: orders.firmware.clone(),
+        nameless: match orders.guards.gate {
+            Some(_) => Nameless::Wait,
+            None => Nameless::Served,
+        },
     }
 }
 
-fn pace(orders: &Orders) -> Pace {
+fn conduct(orders: &Orders) -> Conduct {
     let limits = &orders.config.limits;
-    Pace { per_second: limits.submits_per_second, burst: limits.submit_burst }
+    let Guards { tallies, gate, of: _ } = &orders.guards;
+    Conduct {
+        pace: Pace { per_second: limits.submits_per_second, burst: limits.submit_burst },
+        tallies: tallies.clone(),
+        gate: gate.clone(),
+    }
 }
 
 fn line_bytes_max(orders: &Orders) -> usize {

@@ -40,6 +40,8 @@ pub(super) fn door(config: &Listener) -> DoorTerms {
         connects_per_minute_per_address,
         max_handshakes,
         max_handshakes_per_address,
+        max_connections_per_worker: _,
+        submits_per_minute_per_worker: _,
         ban,
         exempt,
     } = &config.limits;

@@ -13,6 +13,9 @@ const REFUSED_FIRST: Duration = Duration::from_secs(2);
 /// The first try of the operator comes within this long: all pods lose it at the same moment.
 const OPERATOR_FIRST: Duration = Duration::from_millis(500);
 
+/// A web hook that fails is asked again after this long: each miner that comes meanwhile is not kept waiting for it.
+const HOOK_FIRST: Duration = Duration::from_millis(500);
+
 /// No peer is left alone for longer: an outage that ends should not cost more than it did.
 const LONGEST: Duration = Duration::from_secs(30);
 
@@ -49,6 +52,8 @@ pub(crate) struct Backoff {
 enum Peer {
     /// At once the first time: every moment without it costs paid work.
     Pool,
+    /// After a moment, even the first time: whom it was asked for has been decided without it.
+    Hook,
     /// Anywhere up to the delay: thousands of pods come back to one process.
     Operator,
 }
@@ -71,6 +76,10 @@ impl Backoff {
         Self { peer: Peer::Pool, failures: 0, refusals: 0 }
     }
 
+    pub(crate) const fn hook() -> Self {
+        Self { peer: Peer::Hook, failures: 0, refusals: 0 }
+    }
+
     pub(crate) const fn operator() -> Self {
         Self { peer: Peer::Operator, failures: 0, refusals: 0 }
     }
@@ -88,6 +97,7 @@ impl Backoff {
         let failures = self.failures;
         self.failures = failures.saturating_add(1);
         match (self.peer, fault) {
+            (Peer::Hook, _) => doubled(HOOK_FIRST, failures, LONGEST).mul_f64(half),
             (Peer::Operator, _) => doubled(OPERATOR_FIRST, failures, LONGEST).mul_f64(jitter),
             (Peer::Pool, _) if failures == 0 => Duration::ZERO,
             (Peer::Pool, Fault::Unserved) => {

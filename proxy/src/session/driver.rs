@@ -10,39 +10,33 @@ use loka_stratum::downstream::{
     Close, Downstream, Event, Forward, HandOver, Input, Outbox, Registry as _, Remains,
     SessionToken, Ticket, View,
 };
-use loka_stratum::frame::FrameError;
 use loka_stratum::types::LaneId;
 use loka_stratum::work::Now;
 use tokio::sync::watch;
 use tokio::time::{sleep_until, timeout};
 
 use super::card::{Listed, Summons};
+use super::passage::Held;
 use super::shared::Shared;
 use super::switch::{Asked, Former};
 use super::time::Spending;
 use super::under_way::UnderWay;
 use super::{Feed, Generation, Peer, SessionContext, close_reason};
-use crate::policy::rate_limit::TokenBucket;
-use crate::policy::visitors::{Sentence, Visit};
+use crate::pipeline::{Outcome, Pipeline};
+use crate::policy::visitors::Visit;
 use crate::seats::{Seat, Seats};
 use crate::telemetry::MinerEvent;
 use crate::telemetry::reasons::{CloseReason, Offence};
 use crate::telemetry::traces::ConnectionTrace;
 use crate::transport::Transport;
 use crate::upstream::at;
-use crate::wire::{Greeting, Interest, Progress, Wire};
-
-/// Lines handled before other sessions of the thread get their turn.
-const LINES_PER_WAKE: usize = 32;
+use crate::wire::{Interest, Progress, Wire};
 
 /// A miner that leaves this much unread is not listening.
 const UNSENT_BYTES_MAX: usize = 256 * 1024;
 
 /// Nor one that has not read all for so long. A link that is merely slow empties the queue between two jobs.
 const UNREAD_SECONDS_MAX: u32 = 60;
-
-/// So many invalid shares and no valid one between them are no miner's: nothing is lost with its connection.
-const INVALID_MAX: u8 = 200;
 
 /// Over which miners are moved that the pools leave no room for.
 const MOVE_WINDOW: Duration = Duration::from_secs(10);
@@ -79,18 +73,16 @@ pub(crate) struct Session {
     /// Among those of the route that feeds it.
     seats: Arc<Seats>,
     pub(super) seat: Arc<Seat>,
-    pause: Pause,
+    pub(super) pause: Pause,
     pub(super) under_way: UnderWay,
-    bucket: TokenBucket,
+    pub(super) pipeline: Pipeline,
     pub(super) opened: Instant,
     pub(super) credited: u64,
     /// A whole line may be waiting in the decoder.
-    lines_pending: bool,
+    pub(super) lines_pending: bool,
     left: bool,
     /// How far it has come, as the listener's visitors are counted.
     pub(super) visit: Visit,
-    /// Invalid shares since the last valid one.
-    pub(super) invalid: u8,
     /// Since when the socket has not taken all: in seconds from `opened`, and one. 0: it has.
     unread_since: u32,
     /// Its part of the listener's growth.
@@ -102,11 +94,13 @@ pub(crate) struct Session {
 }
 
 /// Whether a miner is kept from sending too fast.
-enum Pause {
+pub(super) enum Pause {
     /// It is read.
     No,
     /// It sends faster than it may.
     TooFast { until: Instant },
+    /// Its message waits before one of the phases of the pipeline.
+    Held(Box<Held>),
 }
 
 /// What woke a session.
@@ -114,12 +108,14 @@ enum Wake {
     Summoned(Summons),
     Feed(Result<(), watch::error::RecvError>),
     HandedOver(Ticket, HandOver),
+    /// What a held message waits for is there.
+    Ripe,
     Io(io::Result<Progress>),
     Timer,
 }
 
 /// Whether a session goes on.
-type Verdict = Result<(), CloseReason>;
+pub(super) type Verdict = Result<(), CloseReason>;
 
 // === impl Pause ===
 
@@ -128,6 +124,7 @@ impl Pause {
         match self {
             Self::No => None,
             Self::TooFast { until } => Some(*until),
+            Self::Held(held) => Some(held.until()),
         }
     }
 }
@@ -139,10 +136,11 @@ impl Session {
     pub(crate) fn new(parts: SessionParts, io: Box<dyn Transport>, accepted: Now) -> Self {
         let SessionParts { context, feed, peer, token } = parts;
         let now = accepted;
-        let (pace, line_bytes_max, seats, generation, spending) = {
+        let (pipeline, line_bytes_max, seats, generation, spending) = {
             let feed = feed.borrow();
             let spending = Spending::new(now.instant, &feed);
-            (feed.pace, feed.line_bytes_max, Arc::clone(&feed.seats), feed.generation, spending)
+            let pipeline = Pipeline::begin(now.instant, &feed.conduct);
+            (pipeline, feed.line_bytes_max, Arc::clone(&feed.seats), feed.generation, spending)
         };
         let seat = seats.take();
         let card = context.sessions.enter(&context.listener, peer.address, now.unix);
@@ -154,13 +152,12 @@ impl Session {
             machine: Downstream::new(now, MOVE_WINDOW.mul_f32(peer.spread), token),
             pause: Pause::No,
             under_way: UnderWay::default(),
-            bucket: TokenBucket::new(now.instant, pace.burst),
+            pipeline,
             opened: now.instant,
             credited: 0,
             lines_pending: false,
             left: false,
             visit: Visit::Greeting,
-            invalid: 0,
             unread_since: 0,
             growth: 0,
             card,
@@ -210,21 +207,23 @@ impl Session {
             tokio::task::yield_now().await;
             return Wake::Timer;
         }
-        let Self { feed, wire, under_way, card, .. } = self;
+        let Self { feed, wire, pause, under_way, card, pipeline, .. } = self;
+        let is_held = matches!(pause, Pause::Held(_));
         tokio::select! {
             // Whoever wants this session's place stands still; then work, then what a miner waits for.
             biased;
             summons = poll_fn(|cx| card.poll_summons(cx)) => Wake::Summoned(summons),
             changed = feed.changed() => Wake::Feed(changed),
             (ticket, result) = poll_fn(|cx| under_way.poll(cx)) => Wake::HandedOver(ticket, result),
+            () = poll_fn(|cx| pipeline.poll(cx)), if is_held => Wake::Ripe,
             progress = poll_fn(|cx| wire.poll(cx, interest)) => Wake::Io(progress),
             () = sleep_until(at(timer.unwrap_or(far))) => Wake::Timer,
         }
     }
 
-    fn may_read(&self) -> bool {
-        let is_kept = matches!(self.pause, Pause::TooFast { .. });
-        self.machine.accepts_lines() && self.under_way.lets_read() && !is_kept
+    pub(super) fn may_read(&self) -> bool {
+        let is_free = matches!(self.pause, Pause::No);
+        self.machine.accepts_lines() && self.under_way.lets_read() && is_free
     }
 
     /// One wake, without waiting: everything in it happens at once or not at all.
@@ -292,7 +291,8 @@ impl Session {
 
     fn react(&mut self, feed: &Feed, now: Now, wake: Wake, out: &mut Outbox) -> Verdict {
         self.wire.set_line_limit(feed.line_bytes_max);
-        if self.pause.until().is_some_and(|until| until <= now.instant) {
+        // A held message is released with the lines behind it.
+        if matches!(self.pause, Pause::TooFast { until } if until <= now.instant) {
             self.pause = Pause::No;
         }
         while let Some(ticket) = self.under_way.take_late(now.instant) {
@@ -314,16 +314,22 @@ impl Session {
             }
             Wake::Io(progress) => match progress.map_err(|_| CloseReason::ConnectionLost)? {
                 Progress::Read => {
-                    self.check_greeting()?;
+                    self.greeted(feed, now)?;
                     self.lines_pending = true;
                 }
                 Progress::Flushed => {}
                 Progress::Closed => return Err(CloseReason::MinerLeft),
             },
+            Wake::Ripe => {
+                if let Pause::Held(held) = &mut self.pause {
+                    held.ripen();
+                }
+            }
             Wake::Timer => self.machine_step(feed, now, Input::Timeout, out)?,
         }
         // At every wake: whichever came first has marked the feed as seen.
         self.ordered_to_leave(feed, now, out)?;
+        self.on_terms(feed, now)?;
         self.lines(feed, now, out)
     }
 
@@ -337,38 +343,6 @@ impl Session {
             self.seat.identify(self.machine.miner_id());
             self.card.routed(&feed.route);
         }
-    }
-
-    /// Takes lines one at a time, as long as the machine and the pace allow.
-    fn lines(&mut self, feed: &Feed, now: Now, out: &mut Outbox) -> Verdict {
-        for _ in 0..LINES_PER_WAKE {
-            if !self.lines_pending || !self.may_read() || self.is_misplaced(feed) {
-                return Ok(());
-            }
-            if let Err(wait) = self.bucket.take(now.instant, feed.pace.per_second, feed.pace.burst)
-            {
-                self.pause = Pause::TooFast { until: now.instant + wait };
-                return Ok(());
-            }
-            let shared = Shared { context: &self.context, now: now.instant };
-            let former = self.former.as_deref().map(Former::jobs);
-            let view = View { former, ..view(feed, self.seat.lane(), now, &shared) };
-            match self.wire.next_line() {
-                Ok(Some(line)) => self.machine.handle(&view, Input::Line(line), out),
-                Ok(None) => {
-                    self.lines_pending = false;
-                    self.bucket.give_back();
-                    return Ok(());
-                }
-                Err(FrameError::LineTooLong { .. }) => return Err(CloseReason::LineTooLong),
-            }
-            // What a pool pays is never slowed down, however low it has set its difficulty.
-            if matches!(out.forward, Some(Forward::Due(..))) {
-                self.bucket.give_back();
-            }
-            self.carry_out(feed, now, out)?;
-        }
-        Ok(())
     }
 
     fn machine_step(
@@ -386,8 +360,8 @@ impl Session {
     }
 
     /// Does what the machine wants done.
-    fn carry_out(&mut self, feed: &Feed, now: Now, out: &mut Outbox) -> Verdict {
-        let mut credited = false;
+    pub(super) fn carry_out(&mut self, feed: &Feed, now: Now, out: &mut Outbox) -> Verdict {
+        let (mut credited, mut verdict) = (false, Ok(()));
         for event in out.events.drain(..) {
             match event {
                 Event::Difficulty(difficulty) => {
@@ -397,6 +371,7 @@ impl Session {
                 Event::BelowPool(_) => credited = true,
                 _ => {}
             }
+            verdict = verdict.and(self.became(feed, now, Outcome::Event(&event)));
             self.observe(feed, now, event);
         }
         if out.forward.is_some() || credited {
@@ -414,6 +389,9 @@ impl Session {
             self.is_known = true;
         }
         if let Some(forward) = out.forward.take() {
+            if matches!(forward, Forward::Due(..)) {
+                verdict = verdict.and(self.became(feed, now, Outcome::Due));
+            }
             self.forward(feed, now, forward);
         }
         // One who is given work before it has told its name may not be a miner yet; one who waits for us is one.
@@ -423,19 +401,7 @@ impl Session {
         }
         match out.close.take() {
             Some(close) => Err(close_reason(close)),
-            None => self.judge(),
-        }
-    }
-
-    /// Whether it is one who only wastes our time.
-    fn judge(&mut self) -> Verdict {
-        if self.invalid < INVALID_MAX {
-            return Ok(());
-        }
-        self.invalid = 0;
-        match self.context.offended(self.peer.address, Offence::InvalidShares) {
-            Sentence::Banned(_) => Err(CloseReason::Banned),
-            Sentence::Noted => Ok(()),
+            None => verdict,
         }
     }
 
@@ -444,17 +410,6 @@ impl Session {
         self.left = true;
         let after = leave.window.mul_f32(self.peer.spread);
         self.machine_step(feed, now, Input::Leave { reason: leave.reason, after }, out)
-    }
-
-    /// Who has the wrong port is not left waiting for an answer.
-    fn check_greeting(&self) -> Verdict {
-        match self.wire.greeting() {
-            Some(Greeting::Stratum) | None => Ok(()),
-            Some(Greeting::Foreign | Greeting::TlsAlert) => Err(CloseReason::NotStratum),
-            Some(Greeting::Http) => Err(CloseReason::Http),
-            Some(Greeting::ProxyHeader) => Err(CloseReason::ProxyHeaderForbidden),
-            Some(Greeting::Tls) => Err(CloseReason::TlsOnPlainPort),
-        }
     }
 
     /// The next step of its visit, if it is one.
@@ -543,6 +498,8 @@ fn may_come_back(reason: CloseReason) -> bool {
         | CloseReason::ExtranonceExhausted
         | CloseReason::Http
         | CloseReason::ListenerRemoved
+        | CloseReason::LoginRevoked
+        | CloseReason::LoginsRefused
         | CloseReason::NotStratum
         | CloseReason::ProxyHeaderForbidden
         | CloseReason::Stopped
@@ -569,6 +526,8 @@ const fn offence(reason: CloseReason) -> Option<Offence> {
         | CloseReason::Kicked
         | CloseReason::LayoutChanged
         | CloseReason::ListenerRemoved
+        | CloseReason::LoginRevoked
+        | CloseReason::LoginsRefused
         | CloseReason::MinerLeft
         | CloseReason::NoPool
         | CloseReason::ProxyHeaderForbidden
@@ -581,6 +540,11 @@ const fn offence(reason: CloseReason) -> Option<Offence> {
 }
 
 /// What a session sees at one moment.
-fn view<'a>(feed: &'a Feed, lane: Option<LaneId>, now: Now, shared: &'a Shared<'_>) -> View<'a> {
+pub(super) fn view<'a>(
+    feed: &'a Feed,
+    lane: Option<LaneId>,
+    now: Now,
+    shared: &'a Shared<'_>,
+) -> View<'a> {
     View { now, work: &feed.work, lane, former: None, terms: &feed.terms, registry: shared }
 }

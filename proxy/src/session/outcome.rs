@@ -18,7 +18,6 @@ use crate::policy::visitors::Visit;
 use crate::sink::blocks::{BlockOnItsWay, Found};
 use crate::sink::ledger::{Lost, Row, RowKey, Unanswered};
 use crate::telemetry::MinerEvent;
-use crate::telemetry::blame::{Blame, of_share};
 use crate::telemetry::traces::{HandshakeTrace, ShareOutcome, ShareTrace};
 use crate::upstream::{Handoff, PoolId, Sequel, ShareRecord, give_up};
 
@@ -33,6 +32,8 @@ impl Session {
         let context = Arc::clone(&self.context);
         let (listener, peer) = (&*context.listener, self.peer.address);
         match event {
+            // Told by the last phase of the pipeline.
+            Event::Authorized(_) => {}
             Event::BelowPool(share) => self.below_pool(feed, now, &share),
             Event::Refused(reject, source) => self.refused(feed, now, reject, source),
             Event::Mining => {
@@ -140,7 +141,6 @@ impl Session {
     fn valid(&mut self, now: Now, share: &VerifiedShare) {
         self.credited += 1;
         self.card.accepted(now.unix, share.credited().as_f64());
-        self.invalid = 0;
         self.come_to(Visit::Credited);
     }
 
@@ -153,9 +153,6 @@ impl Session {
     }
 
     fn refused(&mut self, feed: &Feed, now: Now, reject: Reject, source: Option<SourceId>) {
-        if of_share(reject).blame == Blame::Miner {
-            self.invalid = self.invalid.saturating_add(1);
-        }
         let row = self.row(feed, source);
         row.rejected(reject);
         self.card.refused();

@@ -5,7 +5,7 @@ use loka_ops::labels;
 use loka_stratum::share::Reject;
 
 use super::reasons::{
-    CloseReason, Offence, PoolDownReason, RefuseReason, SuspectReason, TlsFailure,
+    CloseReason, LoginRefusal, Offence, PoolDownReason, RefuseReason, SuspectReason, TlsFailure,
 };
 
 labels! {
@@ -62,6 +62,7 @@ impl CloseReason {
             | Self::Http
             | Self::Idle
             | Self::LineTooLong
+            | Self::LoginsRefused
             | Self::NotStratum
             | Self::SlowReader
             | Self::TlsOnPlainPort
@@ -74,6 +75,7 @@ impl CloseReason {
             | Self::Drained
             | Self::Kicked
             | Self::ListenerRemoved
+            | Self::LoginRevoked
             | Self::Stopped => is(Blame::Operator, Action::Close),
             Self::LayoutChanged | Self::NoPool => is(Blame::Pool, Action::Close),
             // Its miner has come back, and needs the place.
@@ -132,9 +134,24 @@ impl Offence {
     /// What no miner does.
     pub const fn finding(self) -> Finding {
         match self {
-            Self::InvalidShares | Self::LineTooLong | Self::Malformed | Self::NotStratum => {
-                is(Blame::Miner, Action::Close)
-            }
+            Self::InvalidShares
+            | Self::LineTooLong
+            | Self::Logins
+            | Self::Malformed
+            | Self::NotStratum => is(Blame::Miner, Action::Close),
+        }
+    }
+}
+
+// === impl LoginRefusal ===
+
+impl LoginRefusal {
+    /// Why somebody may not mine under a name. The connection stays.
+    pub const fn finding(self) -> Finding {
+        match self {
+            Self::Busy => is(Blame::Us, Action::Retry),
+            Self::HookFailed => is(Blame::Operator, Action::Retry),
+            Self::Hook | Self::Password | Self::Unknown => is(Blame::Miner, Action::Ignore),
         }
     }
 }
@@ -217,6 +234,7 @@ pub(crate) fn all() -> Vec<Row> {
     rows.extend(RefuseReason::ALL.iter().map(|r| ("miner refused", r.label(), r.finding())));
     rows.extend(TlsFailure::ALL.iter().map(|r| ("no TLS with a miner", r.label(), r.finding())));
     rows.extend(Offence::ALL.iter().map(|r| ("offence", r.label(), r.finding())));
+    rows.extend(LoginRefusal::ALL.iter().map(|r| ("login refused", r.label(), r.finding())));
     rows.extend(Reject::ALL.iter().map(|r| ("share refused", r.label(), of_share(*r))));
     rows.extend(PoolDownReason::ALL.iter().map(|r| ("pool down", r.label(), r.finding())));
     rows.extend(SuspectReason::ALL.iter().map(|r| ("pool suspected", r.label(), r.finding())));

@@ -106,6 +106,12 @@ loka_ops::metrics! {
         "From the connection of a miner to its authorization";
     MINER_CLOSED: Counter "loka_miner_closed" ["listener", "reason"]
         "Sessions of miners that ended";
+    MINER_LOGINS: Counter "loka_miner_logins" ["listener"]
+        "Names that miners were let in under";
+    MINER_LOGINS_REFUSED: Counter "loka_miner_logins_refused" ["listener", "reason"]
+        "Logins that a listener's list or web hook did not let in";
+    LOGIN_HOOK: Counter "loka_login_hook_answers" ["listener", "result"]
+        "Logins that a listener's web hook was asked for, by what it answered";
     MINER_MALFORMED: Counter "loka_miner_malformed" ["listener"]
         "Lines of miners that are not Stratum";
     MINER_DIFFICULTY_CHANGES: Counter "loka_miner_difficulty_changes" ["listener"]

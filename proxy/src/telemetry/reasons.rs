@@ -7,6 +7,10 @@
 use loka_api::allow_list::NotAllowed;
 use loka_ops::labels;
 
+mod entrance;
+
+pub use self::entrance::{HookAnswer, LoginRefusal, TlsFailure};
+
 labels! {
     /// Why a connection did not become a session.
     RefuseReason {
@@ -54,6 +58,8 @@ labels! {
         InvalidShares => "invalid_shares",
         /// A line longer than the limit.
         LineTooLong => "line_too_long",
+        /// Login after login that is refused.
+        Logins => "logins",
         /// Line after line that is not Stratum.
         Malformed => "malformed",
         /// The first bytes are something else.
@@ -88,6 +94,10 @@ labels! {
         LineTooLong => "line_too_long",
         /// The listener is no longer in the document.
         ListenerRemoved => "listener_removed",
+        /// What let the miner in is no longer in the listener's list.
+        LoginRevoked => "login_revoked",
+        /// Every login that was tried was refused, many times.
+        LoginsRefused => "logins_refused",
         /// The miner closed the connection.
         MinerLeft => "miner_left",
         /// No pool, and `onNoPool` says to let miners go.
@@ -108,26 +118,6 @@ labels! {
         TooManyMalformed => "too_many_malformed",
         /// Far more submits than the limits allow.
         TooManySubmits => "too_many_submits",
-    }
-}
-
-labels! {
-    /// Why a TLS handshake with a miner came to nothing.
-    TlsFailure {
-        /// The miner does not trust the certificate that it was shown.
-        CertificateRefused => "certificate_refused",
-        /// The connection ended, or broke.
-        Disconnected => "disconnected",
-        /// No version or cipher in common.
-        Incompatible => "incompatible",
-        /// It is TLS by its first byte only.
-        Malformed => "malformed",
-        /// The first byte is no TLS handshake: most likely Stratum in the clear.
-        NotTls => "not_tls",
-        /// The listener ended, or lets its miners go.
-        Stopped => "stopped",
-        /// Not done within the handshake timeout.
-        TimedOut => "timed_out",
     }
 }
 

@@ -8,7 +8,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use loka_api::runtime_config::{ClientCertificate, PoolTls};
+use loka_api::Secret;
+use loka_api::runtime_config::{ClientCertificate, PoolTls, TlsVersion};
 use loka_stratum::hex;
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -137,6 +138,18 @@ impl PoolTerms {
         config.resumption = Resumption::disabled();
         let name = server_name.as_deref().map(server).transpose()?;
         Ok(Self { config: Arc::new(config), name })
+    }
+
+    /// What an HTTPS server is checked by: the authorities of `ca_pem`, or the public ones.
+    pub(crate) fn of_server(ca_pem: Option<&Secret>, clock: Clock) -> Result<Self, TlsError> {
+        let wanted = PoolTls {
+            server_name: None,
+            ca_pem: ca_pem.cloned(),
+            client_certificate: None,
+            pins: Vec::new(),
+            min_version: TlsVersion::Tls12,
+        };
+        Self::new(&wanted, clock)
     }
 
     /// Makes of a connection to `host` one that TLS protects.

@@ -207,6 +207,7 @@ impl Downstream {
             return;
         }
         if !known {
+            out.events.push(Event::Authorized(worker.clone()));
             self.peer.workers.push(worker);
         }
         answer(out, id, "true");

@@ -17,6 +17,7 @@ use crate::types::{Extranonce, JobSerial, NTime, Nonce, SourceId, UnixTime};
 use crate::work::WorkBoard;
 
 mod awaited;
+mod guarded;
 mod handshake;
 mod manners;
 mod mining;
@@ -232,6 +233,8 @@ impl Bench {
     }
 
     fn drain_events(&mut self) -> Vec<String> {
+        // That a name was taken is told by the reply, and has a test of its own.
+        self.events.retain(|event| !matches!(event, Event::Authorized(_)));
         self.events.drain(..).map(|event| brief_event(&event)).collect()
     }
 
@@ -293,6 +296,7 @@ fn terms() -> Terms {
         },
         handshake_timeout: Duration::from_secs(30),
         idle_timeout: Duration::from_secs(600),
+        nameless: Nameless::Served,
         no_pool: NoPool::Hold,
         version_mask: VersionMask::ALL,
         firmware: Profiles::shipped(),
@@ -353,6 +357,7 @@ fn brief_reply(line: &Value) -> String {
 
 fn brief_event(event: &Event) -> String {
     match event {
+        Event::Authorized(worker) => format!("authorized {worker}"),
         Event::BelowPool(_) => "below pool".into(),
         Event::CoinbaseTooLong { len, max } => format!("coinbase {len} of {max}"),
         Event::Difficulty(difficulty) => format!("difficulty {difficulty}"),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Close, Downstream, NoPool, Outbox, Phase, Terms, Told, View};
+use super::{Close, Downstream, Nameless, NoPool, Outbox, Phase, Terms, Told, View};
 use crate::rpc::reply;
 
 /// How long a miner that was asked to reconnect may still have its shares answered.
@@ -43,7 +43,7 @@ impl Downstream {
             (Timer::Former, self.former_at()),
             (Timer::Handshake, self.handshake_at(terms)),
             (Timer::Idle, self.idle_at(terms)),
-            (Timer::LateAuthorize, self.late_authorize_at()),
+            (Timer::LateAuthorize, self.late_authorize_at(terms)),
             (Timer::Leave, self.leaving.map(|leaving| leaving.at)),
             (Timer::NoPool, self.no_pool_at(terms)),
             (Timer::Vardiff, self.vardiff_at()),
@@ -108,10 +108,12 @@ impl Downstream {
         }
     }
 
-    fn late_authorize_at(&self) -> Option<Instant> {
-        match &self.phase {
-            Phase::Subscribed(state) => Some(state.release_at),
-            Phase::Fresh(_) | Phase::Waiting(_) | Phase::Mining(_) => None,
+    fn late_authorize_at(&self, terms: &Terms) -> Option<Instant> {
+        match (&self.phase, terms.nameless) {
+            (Phase::Subscribed(state), Nameless::Served) => Some(state.release_at),
+            (Phase::Fresh(_) | Phase::Waiting(_) | Phase::Subscribed(_) | Phase::Mining(_), _) => {
+                None
+            }
         }
     }
 

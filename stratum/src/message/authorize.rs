@@ -22,6 +22,20 @@ impl Password<'_> {
         &self.0
     }
 
+    /// The password without the wishes behind it: `x` of `x,d=1024`.
+    #[must_use]
+    pub fn without_wishes(&self) -> &str {
+        let mut rest: &str = &self.0;
+        while let Some((before, last)) = rest.rsplit_once([',', ';', ' ']) {
+            let last = last.trim();
+            if !(last.starts_with("d=") || last.starts_with("md=")) {
+                break;
+            }
+            rest = before;
+        }
+        rest
+    }
+
     /// The difficulty that a password like `x,d=1024` asks for.
     #[must_use]
     pub fn difficulty(&self) -> Option<Difficulty> {
@@ -63,4 +77,24 @@ pub(super) fn parse<'a>(params: &Params<'a>) -> Result<ClientMessage<'a>, FieldE
 /// What is no name may hold the password beside it.
 fn is_compound(value: &RawValue) -> bool {
     value.get().starts_with(['[', '{'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wishes_behind_a_password_are_no_part_of_it() {
+        for (sent, wanted) in [
+            ("x", "x"),
+            ("secret,d=1024", "secret"),
+            ("secret;md=16,d=1024", "secret"),
+            ("a,b c", "a,b c"),
+            ("a,d=1,b", "a,d=1,b"),
+            ("d=1024", "d=1024"),
+            ("", ""),
+        ] {
+            assert_eq!(Password(sent.into()).without_wishes(), wanted, "{sent}");
+        }
+    }
 }

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use loka_stratum::difficulty::Difficulty;
 use loka_stratum::downstream::{
-    ANSWERS_MAX, Close, Downstream, Event, Forward, HandOver, Input, NoPool, Outbox, Registry,
-    Remains, Resumable, Resume, SessionToken, Terms, Ticket, View,
+    ANSWERS_MAX, Close, Downstream, Event, Forward, HandOver, Input, Nameless, NoPool, Outbox,
+    Registry, Remains, Resumable, Resume, SessionToken, Terms, Ticket, View,
 };
 use loka_stratum::extranonce::{DEFAULT_QUARANTINE, IdPool, Layout, MinerId};
 use loka_stratum::firmware::Profiles;
@@ -430,7 +430,8 @@ impl Session {
             }
             Event::Refused(..) => self.judged(),
             Event::Malformed(text) => assert!(text.len() <= 1024),
-            Event::CoinbaseTooLong { .. }
+            Event::Authorized(_)
+            | Event::CoinbaseTooLong { .. }
             | Event::Difficulty(_)
             | Event::Mining
             | Event::Renumbered
@@ -492,6 +493,7 @@ fn terms() -> Terms {
         },
         handshake_timeout: Duration::from_secs(30),
         idle_timeout: Duration::from_secs(600),
+        nameless: Nameless::Served,
         no_pool: NoPool::Hold,
         version_mask: VersionMask::ALL,
         firmware: Profiles::shipped(),

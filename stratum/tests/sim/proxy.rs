@@ -226,6 +226,7 @@ impl Proxy {
         let submitted = match &input {
             Input::Line(line) => u64::from(is_submit(line)),
             Input::HandedOver(..) | Input::Leave { .. } | Input::Timeout | Input::Work => 0,
+            Input::Message { .. } | Input::Turned(_) => unreachable!("lines only"),
         };
         let mut out = Outbox::default();
         let registry = Ids { now: now.instant, pool: &self.ids, left: &self.left };
@@ -267,7 +268,8 @@ impl Proxy {
                 *self.ledger.rejected.entry(reject.label()).or_default() += 1;
             }
             Event::Malformed(what) => panic!("a miner was misunderstood: {what}"),
-            Event::CoinbaseTooLong { .. }
+            Event::Authorized(_)
+            | Event::CoinbaseTooLong { .. }
             | Event::Difficulty(_)
             | Event::Mining
             | Event::Renumbered

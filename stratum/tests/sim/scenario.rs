@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use loka_stratum::difficulty::Difficulty;
-use loka_stratum::downstream::{NoPool, Terms};
+use loka_stratum::downstream::{Nameless, NoPool, Terms};
 use loka_stratum::extranonce::Layout;
 use loka_stratum::firmware::Profiles;
 use loka_stratum::types::VersionMask;
@@ -100,6 +100,7 @@ fn terms() -> Terms {
         },
         handshake_timeout: Duration::from_secs(30),
         idle_timeout: Duration::from_secs(600),
+        nameless: Nameless::Served,
         no_pool: NoPool::Hold,
         version_mask: VersionMask::ALL,
         firmware: Profiles::shipped(),

@@ -91,6 +91,19 @@ fn room() -> RoomStatus {
     }
 }
 
+fn route(active: PoolStatus) -> RouteStatus {
+    RouteStatus {
+        name: "main".to_owned(),
+        active_pool: Some("primary".to_owned()),
+        epoch: 9,
+        pinned_by_hand: None,
+        rollout_percent: None,
+        rolled_back: None,
+        dedicated: Some(DedicatedStatus { miners: 3, up: 2 }),
+        pools: vec![active, pool("backup", PoolState::Down)],
+    }
+}
+
 fn status() -> Status {
     let active = pool("primary", PoolState::Up);
     let active = PoolStatus {
@@ -120,16 +133,7 @@ fn status() -> Status {
             handshakes: 5,
             banned_addresses: 3,
         }],
-        routes: vec![RouteStatus {
-            name: "main".to_owned(),
-            active_pool: Some("primary".to_owned()),
-            epoch: 9,
-            pinned_by_hand: None,
-            rollout_percent: None,
-            rolled_back: None,
-            dedicated: Some(DedicatedStatus { miners: 3, up: 2 }),
-            pools: vec![active, pool("backup", PoolState::Down)],
-        }],
+        routes: vec![route(active)],
         work: vec![WorkSnapshot {
             listener: "v1".into(),
             route: "main".into(),

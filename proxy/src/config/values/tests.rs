@@ -63,7 +63,7 @@ fn every_layout_that_the_contract_takes_is_one_of_the_core() {
 #[test]
 fn a_pushed_configuration_that_the_core_cannot_work_with_is_refused_at_its_field() {
     let cases = [
-        (problem(|config| config.schema = SCHEMA + 1), "has schema 5"),
+        (problem(|config| config.schema = SCHEMA + 1), "has schema 6"),
         (
             problem(|config| config.listeners[0].difficulty.min = "0".to_owned()),
             "spec.listeners[0].difficulty.min (\"0\")",

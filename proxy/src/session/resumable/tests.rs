@@ -3,7 +3,9 @@ use std::pin::pin;
 use std::task::{Context, Waker};
 
 use loka_stratum::difficulty::Difficulty;
-use loka_stratum::downstream::{Downstream, Input, NoPool, Outbox, Registry, Remains, Terms, View};
+use loka_stratum::downstream::{
+    Downstream, Input, Nameless, NoPool, Outbox, Registry, Remains, Terms, View,
+};
 use loka_stratum::extranonce::{Layout, MinerId};
 use loka_stratum::firmware::Profiles;
 use loka_stratum::types::{JobSerial, UnixTime, VersionMask};
@@ -43,6 +45,7 @@ fn left(token: SessionToken) -> Box<Resumable> {
         },
         handshake_timeout: Duration::from_secs(1),
         idle_timeout: Duration::from_secs(1),
+        nameless: Nameless::Served,
         no_pool: NoPool::Hold,
         version_mask: VersionMask::ALL,
         firmware: Profiles::shipped(),

@@ -9,8 +9,8 @@ use loka_stratum::upstream::PoolReject;
 use super::super::blame::{self, Finding};
 use super::super::reasons::{
     ActResult, AdminAct, AdminDenied, AuditResult, Clean, CloseReason, ConfigResult, ConfigSource,
-    MemoryKind, Obeyed, Offence, PoolDownReason, PoolState, RefuseReason, RefusedPool, RolloutEnd,
-    SuspectReason, SwitchCause, TlsFailure, UnnamedReason, Verdict,
+    HookAnswer, LoginRefusal, MemoryKind, Obeyed, Offence, PoolDownReason, PoolState, RefuseReason,
+    RefusedPool, RolloutEnd, SuspectReason, SwitchCause, TlsFailure, UnnamedReason, Verdict,
 };
 use super::{ALL, Metric};
 
@@ -120,6 +120,8 @@ pub(super) fn closed_sets() -> Vec<(&'static Metric, &'static str, Vec<&'static 
         (&super::WORK, "state", WORK_STATES.to_vec()),
         (&super::REFUSING, "reason", of(&NO_ROOM, RefuseReason::label)),
         (&super::MINER_REFUSED, "reason", of(RefuseReason::ALL, RefuseReason::label)),
+        (&super::LOGIN_HOOK, "result", of(HookAnswer::ALL, HookAnswer::label)),
+        (&super::MINER_LOGINS_REFUSED, "reason", of(LoginRefusal::ALL, LoginRefusal::label)),
         (&super::MINER_BANS, "reason", of(Offence::ALL, Offence::label)),
         (&super::MINER_TLS_FAILED, "reason", of(TlsFailure::ALL, TlsFailure::label)),
         (&super::MINER_CLOSED, "reason", of(CloseReason::ALL, CloseReason::label)),

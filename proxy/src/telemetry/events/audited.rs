@@ -97,6 +97,10 @@ impl MinerEvent<'_> {
                 let entry = entry(AuditKind::Login, AuditOutcome::Accepted).listener(listener);
                 Some(entry.address(peer).worker(worker).detail(user_agent))
             }
+            Self::LoginRefused { listener, peer, worker, reason } => {
+                let entry = entry(AuditKind::Login, AuditOutcome::Refused).listener(listener);
+                Some(entry.address(peer).worker(worker).reason(reason.label()))
+            }
             // Load balancers look whether the port is open, every few seconds.
             Self::Refused { reason: RefuseReason::Disconnected, .. } => None,
             Self::Refused { listener, peer, reason } => {
@@ -113,7 +117,10 @@ impl MinerEvent<'_> {
             | Self::CoinbaseTooLong { .. }
             | Self::Connected { .. }
             | Self::DifficultyChanged { .. }
+            | Self::HookAsked { .. }
             | Self::JobDelivered { .. }
+            // Of the first name there is an entry, when its handshake is complete; the others are of the same miner.
+            | Self::LoggedIn { .. }
             | Self::Malformed { .. }
             | Self::Renumbered { .. }
             | Self::Resumed { .. }

@@ -9,7 +9,9 @@ use loka_ops::said::Said;
 use tracing::{debug, info, trace, warn};
 
 use super::super::blame::Finding;
-use super::super::reasons::{CloseReason, Offence, RefuseReason, TlsFailure};
+use super::super::reasons::{
+    CloseReason, HookAnswer, LoginRefusal, Offence, RefuseReason, TlsFailure,
+};
 use super::super::{Metrics, TraceRef};
 use super::{AUDIT, seconds};
 
@@ -50,8 +52,14 @@ pub enum MinerEvent<'a> {
         after: Duration,
         trace: TraceRef,
     },
+    /// A listener's web hook was asked for a login; `detail` is why it failed.
+    HookAsked { listener: &'a str, result: HookAnswer, detail: Option<&'a dyn Display> },
     /// A job was written to one miner, `after` it was read from the pool.
     JobDelivered { after: Duration },
+    /// The miner may mine under this name.
+    LoggedIn { listener: &'a str, peer: SocketAddr, worker: &'a str },
+    /// The miner may not mine under this name.
+    LoginRefused { listener: &'a str, peer: SocketAddr, worker: &'a str, reason: LoginRefusal },
     /// The miner sent something that is not Stratum; it was told what and why.
     Malformed { listener: &'a str, peer: SocketAddr, what: &'a str },
     /// The connection did not become a session.
@@ -79,7 +87,6 @@ impl MinerEvent<'_> {
         match *self {
             Self::AcceptFailed { listener, error } => accept_failed(metrics, listener, error),
             Self::Banned { listener, peer, offence, lasts } => {
-                metrics.miner_bans.inc([listener, offence.label()]);
                 banned(metrics, (listener, peer), offence, lasts);
             }
             Self::BlockFound { listener, route, pool, worker, hash } => {
@@ -107,21 +114,22 @@ impl MinerEvent<'_> {
                 let _in_trace = trace.enter();
                 info!(listener, %peer, %worker, %user_agent, "miner subscribed and authorized");
             }
+            Self::HookAsked { listener, result, detail } => {
+                hook_asked(metrics, listener, result, detail)
+            }
             Self::JobDelivered { after } => {
                 metrics.job_delivery.observe(after.as_secs_f64());
                 trace!(after_seconds = seconds(after), "job delivered");
             }
-            Self::Malformed { listener, peer, what } => {
-                metrics.miner_malformed.inc([listener]);
-                if let Some(unlogged) = metrics.miner_log.admit() {
-                    let what = Said(what);
-                    warn!(listener, %peer, %what, unlogged, "miner sent something that is not Stratum");
-                }
+            Self::LoggedIn { listener, peer, worker } => {
+                metrics.miner_logins.inc([listener]);
+                debug!(target: AUDIT, listener, %peer, worker = %Said(worker), "worker logged in");
             }
-            Self::Refused { listener, peer, reason } => {
-                metrics.miner_refused.inc([listener, reason.label()]);
-                refused(metrics, (listener, peer), reason);
+            Self::LoginRefused { listener, peer, worker, reason } => {
+                login_refused(metrics, (listener, peer), worker, reason);
             }
+            Self::Malformed { listener, peer, what } => malformed(metrics, listener, peer, what),
+            Self::Refused { listener, peer, reason } => refused(metrics, (listener, peer), reason),
             Self::Renumbered { listener, peer } => {
                 metrics.miner_renumbered.inc([listener]);
                 debug!(listener, %peer, "miner was told another extranonce");
@@ -140,10 +148,17 @@ impl MinerEvent<'_> {
                 debug!(listener, %peer, detail = %Said(detail), "gone before TLS");
             }
             Self::TlsFailed { listener, peer, reason, detail } => {
-                metrics.miner_tls_failed.inc([listener, reason.label()]);
                 tls_failed(metrics, (listener, peer), reason, detail);
             }
         }
+    }
+}
+
+fn malformed(metrics: &Metrics, listener: &str, peer: SocketAddr, what: &str) {
+    metrics.miner_malformed.inc([listener]);
+    if let Some(unlogged) = metrics.miner_log.admit() {
+        let what = Said(what);
+        warn!(listener, %peer, %what, unlogged, "miner sent something that is not Stratum");
     }
 }
 
@@ -162,6 +177,7 @@ fn banned(
     reason: Offence,
     lasts: Duration,
 ) {
+    metrics.miner_bans.inc([listener, reason.label()]);
     if let Some(unlogged) = metrics.miner_log.admit() {
         let (address, for_seconds) = (peer.ip(), seconds(lasts));
         let remedy = BAN_REMEDY;
@@ -194,6 +210,7 @@ fn closed(
 }
 
 fn refused(metrics: &Metrics, (listener, peer): (&str, SocketAddr), reason: RefuseReason) {
+    metrics.miner_refused.inc([listener, reason.label()]);
     if matches!(reason, RefuseReason::Banned | RefuseReason::Disconnected | RefuseReason::Draining)
     {
         // A ban was told when it began; load balancers look whether the port is open, every few seconds.
@@ -201,6 +218,45 @@ fn refused(metrics: &Metrics, (listener, peer): (&str, SocketAddr), reason: Refu
     } else if let Some(unlogged) = metrics.miner_log.admit() {
         let (remedy, Finding { blame, action }) = (refusal_remedy(reason), reason.finding());
         warn!(listener, %peer, %reason, %blame, %action, unlogged, remedy, "miner refused");
+    }
+}
+
+fn hook_asked(metrics: &Metrics, listener: &str, result: HookAnswer, detail: Option<&dyn Display>) {
+    metrics.login_hook.inc([listener, result.label()]);
+    let Some(detail) = detail else { return };
+    if let Some(unlogged) = metrics.miner_log.admit() {
+        let detail = detail.to_string();
+        let (detail, remedy) = (Said(&detail), HOOK_REMEDY);
+        warn!(listener, %detail, unlogged, remedy, "the web hook for logins fails");
+    }
+}
+
+/// What to do about a hook that fails.
+const HOOK_REMEDY: &str = "look at the hook, and at spec.listeners[].authentication.webhook; until it answers, staleFor and \
+                           onFailure say who is let in";
+
+fn login_refused(
+    metrics: &Metrics,
+    (listener, peer): (&str, SocketAddr),
+    worker: &str,
+    reason: LoginRefusal,
+) {
+    metrics.miner_logins_refused.inc([listener, reason.label()]);
+    if let Some(unlogged) = metrics.miner_log.admit() {
+        let (worker, remedy) = (Said(worker), login_remedy(reason));
+        warn!(target: AUDIT, listener, %peer, %worker, %reason, unlogged, remedy, "login refused");
+    }
+}
+
+const fn login_remedy(reason: LoginRefusal) -> &'static str {
+    match reason {
+        LoginRefusal::Busy => {
+            "none needed: the miner tries again; fewer rounds in the list's hashes make logins faster"
+        }
+        LoginRefusal::Hook => "see why the hook refuses it",
+        LoginRefusal::HookFailed => HOOK_REMEDY,
+        LoginRefusal::Password => "set the miner's password, or its entry in the listener's list",
+        LoginRefusal::Unknown => "add an entry for the name to the listener's list",
     }
 }
 
@@ -243,6 +299,7 @@ fn tls_failed(
     reason: TlsFailure,
     detail: &str,
 ) {
+    metrics.miner_tls_failed.inc([listener, reason.label()]);
     if let Some(unlogged) = metrics.miner_log.admit() {
         let (detail, remedy) = (Said(detail), tls_remedy(reason));
         let Finding { blame, action } = reason.finding();
@@ -315,6 +372,8 @@ const fn close_remedy(reason: CloseReason) -> Option<&'static str> {
         | CloseReason::LayoutChanged
         | CloseReason::LineTooLong
         | CloseReason::ListenerRemoved
+        | CloseReason::LoginRevoked
+        | CloseReason::LoginsRefused
         | CloseReason::MinerLeft
         | CloseReason::NoPool
         | CloseReason::SlowReader

@@ -54,6 +54,19 @@ fn events_of_miners_are_counted_by_listener_and_reason() {
         MinerEvent::Malformed { listener, peer, what: "not JSON" },
         "loka_miner_malformed_total{listener=\"v1\"} 1",
     );
+    let worker = "acct.w";
+    check(
+        MinerEvent::LoggedIn { listener, peer, worker },
+        "loka_miner_logins_total{listener=\"v1\"} 1",
+    );
+    check(
+        MinerEvent::LoginRefused { listener, peer, worker, reason: LoginRefusal::Password },
+        "loka_miner_logins_refused_total{listener=\"v1\",reason=\"password\"} 1",
+    );
+    check(
+        MinerEvent::HookAsked { listener, result: HookAnswer::Failed, detail: Some(&"down") },
+        "loka_login_hook_answers_total{listener=\"v1\",result=\"failed\"} 1",
+    );
     check(
         MinerEvent::DifficultyChanged { listener, peer, difficulty: &512 },
         "loka_miner_difficulty_changes_total{listener=\"v1\"} 1",

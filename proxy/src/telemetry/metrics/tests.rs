@@ -25,6 +25,7 @@ impl Metrics {
             jobs_received,
             ledger_keep_failures,
             listener_failures,
+            login_hook,
             miner_accept_failures,
             miner_bans,
             miner_closed,
@@ -32,6 +33,8 @@ impl Metrics {
             miner_connections,
             miner_difficulty_changes,
             miner_handshake,
+            miner_logins,
+            miner_logins_refused,
             miner_malformed,
             miner_refused,
             miner_renumbered,
@@ -68,6 +71,7 @@ impl Metrics {
             miner_accept_failures,
             miner_connections,
             miner_difficulty_changes,
+            miner_logins,
             miner_malformed,
             pool_refused,
             miner_renumbered,
@@ -78,6 +82,8 @@ impl Metrics {
             one.inc(["a"]);
         }
         for two in [
+            login_hook,
+            miner_logins_refused,
             admin_acts,
             miner_bans,
             miner_closed,
