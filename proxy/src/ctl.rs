@@ -90,7 +90,7 @@ fn shown(view: View, text: &str, out: &mut dyn Write) -> io::Result<Option<()>> 
             let bans = parsed::<Value>(text).and_then(|mut page| {
                 serde_json::from_value::<Vec<Ban>>(page.get_mut("bans")?.take()).ok()
             });
-            told(bans, |bans| views::bans(bans, out))?
+            told(bans, |bans| views::bans(bans.as_slice(), out))?
         }
         View::Done => told(parsed::<Value>(text), |said| views::done(said, out))?,
         View::LogLevel => told(parsed::<LogLevel>(text), |level| views::log_level(level, out))?,

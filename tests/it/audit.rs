@@ -50,7 +50,7 @@ impl AuditLog {
     pub(crate) fn records(&self) -> Vec<Value> {
         let text = self.text();
         // The last line may be on its way.
-        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
         whole.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
     }
 

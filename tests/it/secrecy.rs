@@ -123,6 +123,23 @@ impl Written {
     fn assert_without(&self, secret: &str) {
         assert_eq!(self.showing(secret), [""; 0], "{secret} is shown");
     }
+
+    /// The search would find secrets: what is none is where it belongs, and they are in what they came from.
+    fn assert_searched(&self, site: &Site) {
+        let workers = self.showing(WORKER);
+        assert!(workers.iter().any(|place| place.ends_with("log")), "{workers:?}");
+        let accounts = self.showing(ACCOUNT);
+        assert!(workers.iter().any(|place| place.starts_with("audit log")), "{workers:?}");
+        for place in ["/status", "/ledger", "check -f"] {
+            assert!(accounts.iter().any(|found| found.contains(place)), "{place}: {accounts:?}");
+        }
+        let mut given = Self::default();
+        given.take("documents", format!("{}{}", site.text(), site.with_wrong(WRONG[0])));
+        for secret in [PLACES[0], SOCKS_PASSWORD, WRONG_MARK, &site.keys[0]] {
+            assert_eq!(given.showing(secret), ["documents"], "{secret}");
+        }
+        assert!(self.showing("(redacted)").iter().any(|place| place.ends_with("/status")));
+    }
 }
 
 fn log(lines: &[Value]) -> String {
@@ -301,6 +318,24 @@ async fn told_of(
     }
 }
 
+/// Every wrong secret, applied to a proxy that runs, and shown to `check`.
+async fn all_mistakes(site: &Site, proxy: &Process, written: &mut Written) {
+    for (case, wrong) in WRONG.into_iter().map(|wrong| site.with_wrong(wrong)).enumerate() {
+        let skip = proxy.log().len();
+        proxy.write(&wrong);
+        proxy.logged_after(skip, "configuration refused").await;
+        written.take_all_of(&format!("wrong secret {case}"), proxy).await;
+        let outside = [("STRATUM_SECRET_OUTSIDE_PASSWORD", PLACES[3])];
+        told_of(written, &format!("wrong secret {case}"), &wrong, (&outside, true)).await;
+    }
+    for (case, wrong) in site.with_wrong_pem().into_iter().enumerate() {
+        let skip = proxy.log().len();
+        proxy.write(&wrong);
+        proxy.logged_after(skip, "configuration refused").await;
+        written.take_all_of(&format!("wrong PEM {case}"), proxy).await;
+    }
+}
+
 #[tokio::test]
 async fn no_secret_is_in_anything_that_is_written() {
     let site = Site::new().await;
@@ -333,20 +368,7 @@ async fn no_secret_is_in_anything_that_is_written() {
     // By way of SOCKS, and refused by the one that repeats.
     eventually("beta is logged in to", || site.pools.pools[1].counts().authorizations > 0).await;
     proxy.says("/status", "the words of the pool", |page| page.contains("no such login")).await;
-    for (case, wrong) in WRONG.into_iter().map(|wrong| site.with_wrong(wrong)).enumerate() {
-        let skip = proxy.log().len();
-        proxy.write(&wrong);
-        proxy.logged_after(skip, "configuration refused").await;
-        written.take_all_of(&format!("wrong secret {case}"), &proxy).await;
-        let outside = [("STRATUM_SECRET_OUTSIDE_PASSWORD", PLACES[3])];
-        told_of(&mut written, &format!("wrong secret {case}"), &wrong, (&outside, true)).await;
-    }
-    for (case, wrong) in site.with_wrong_pem().into_iter().enumerate() {
-        let skip = proxy.log().len();
-        proxy.write(&wrong);
-        proxy.logged_after(skip, "configuration refused").await;
-        written.take_all_of(&format!("wrong PEM {case}"), &proxy).await;
-    }
+    all_mistakes(&site, &proxy, &mut written).await;
     let outside = [("STRATUM_SECRET_OUTSIDE_PASSWORD", PLACES[3])];
     told_of(&mut written, "good", &site.text(), (&outside, false)).await;
     let control = [("STRATUM_SECRET_OUTSIDE_PASSWORD", "zq7-wrong-secret-7qz\u{7}")];
@@ -367,20 +389,7 @@ async fn no_secret_is_in_anything_that_is_written() {
     for secret in PLACES.into_iter().chain(site.keys.iter().map(String::as_str)) {
         written.assert_without(secret);
     }
-    // The search would find them: what is no secret is where it belongs, and the secrets are in what they came from.
-    let workers = written.showing(WORKER);
-    assert!(workers.iter().any(|place| place.ends_with("log")), "{workers:?}");
-    let accounts = written.showing(ACCOUNT);
-    assert!(workers.iter().any(|place| place.starts_with("audit log")), "{workers:?}");
-    for place in ["/status", "/ledger", "check -f"] {
-        assert!(accounts.iter().any(|found| found.contains(place)), "{place}: {accounts:?}");
-    }
-    let mut given = Written::default();
-    given.take("documents", format!("{}{}", site.text(), site.with_wrong(WRONG[0])));
-    for secret in [PLACES[0], SOCKS_PASSWORD, WRONG_MARK, &site.keys[0]] {
-        assert_eq!(given.showing(secret), ["documents"], "{secret}");
-    }
-    assert!(written.showing("(redacted)").iter().any(|place| place.ends_with("/status")));
+    written.assert_searched(&site);
 }
 
 /// What a process says that is ended in the middle of its work by a signal that means a crash.
@@ -421,7 +430,7 @@ async fn a_snapshot_bears_the_secrets_for_its_process_alone_and_nothing_else_sho
     let skip = pod.log().len();
     pod.mount(&snapshot.to_file().replace("acct", "evil"));
     pod.logged_after(skip, "configuration refused").await;
-    pod.mount(&kept[..kept.len() / 2]);
+    pod.mount(kept.split_at(kept.len() / 2).0);
     written.take_all_of("damaged", &pod).await;
     let mut bearing = Written::default();
     bearing.take("kept", kept);

@@ -136,7 +136,8 @@ impl Acting for Hand {
         let rest = all.iter().skip_while(|card| after.is_some_and(|after| card.id.0 <= after));
         let mut rest = rest.peekable();
         let sessions: Vec<Session> = rest.by_ref().take(limit).map(|card| shown(card)).collect();
-        let next = rest.peek().and(sessions.last().map(|last| last.id));
+        let last = sessions.last().map(|last| last.id);
+        let next = last.filter(|_| rest.peek().is_some());
         Sessions { total, sessions, next }
     }
 

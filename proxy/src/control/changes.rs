@@ -46,7 +46,7 @@ fn pools(config: &RuntimeConfig) -> Vec<(String, &Pool)> {
 fn paid(config: &RuntimeConfig) -> BTreeSet<String> {
     let pools = config.routes.iter().flat_map(|route| &route.pools);
     pools
-        .map(|Pool { account, endpoint: Endpoint { host, port, .. }, .. }| {
+        .map(|Pool { account, endpoint: Endpoint { host, port }, .. }| {
             format!("{account} at {host}:{port}")
         })
         .collect()

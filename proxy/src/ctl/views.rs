@@ -74,7 +74,7 @@ pub(super) fn worker(worker: &Worker, now: u64, out: &mut dyn Write) -> io::Resu
     connections(all, now, out)
 }
 
-pub(super) fn bans(bans: &Vec<Ban>, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn bans(bans: &[Ban], out: &mut dyn Write) -> io::Result<()> {
     if bans.is_empty() {
         return writeln!(out, "no address is banned");
     }
@@ -100,17 +100,18 @@ pub(super) fn log_level(level: &LogLevel, out: &mut dyn Write) -> io::Result<()>
 
 pub(super) fn status(status: &Value, now: u64, out: &mut dyn Write) -> io::Result<()> {
     let config = field(status, "config");
-    let applied = age(now, config["appliedAt"].as_u64().unwrap_or(now));
+    let applied = age(now, field(config, "appliedAt").as_u64().unwrap_or(now));
     let hash: String = text(config, "hash").chars().take(12).collect();
     let (name, origin) = (clean(text(status, "name")), clean(text(config, "origin")));
     writeln!(out, "{name}, configuration {hash} of {origin}, applied {applied} ago")?;
-    if let Some(problems) = config["refused"]["problems"].as_array() {
+    let problems = list(field(config, "refused"), "problems");
+    if !problems.is_empty() {
         writeln!(out, "A later change was refused:")?;
         for problem in problems.iter().filter_map(Value::as_str) {
             problem.lines().try_for_each(|line| writeln!(out, "  {}", clean(line)))?;
         }
     }
-    if let Some(cause) = status["draining"].as_str() {
+    if let Some(cause) = field(status, "draining").as_str() {
         writeln!(out, "DRAINING: {}", clean(cause))?;
     }
     listeners(status, out)?;
@@ -120,8 +121,8 @@ pub(super) fn status(status: &Value, now: u64, out: &mut dyn Write) -> io::Resul
 fn listeners(status: &Value, out: &mut dyn Write) -> io::Result<()> {
     let header = ["LISTENER", "ADDRESS", "MINERS", "HANDSHAKES", "BANNED", ""].map(str::to_owned);
     let row = |of: &Value| {
-        let count = |name: &str| of[name].as_u64().unwrap_or_default().to_string();
-        let address = of["address"].as_str().map_or_else(|| "-".to_owned(), clean);
+        let count = |name: &str| field(of, name).as_u64().unwrap_or_default().to_string();
+        let address = field(of, "address").as_str().map_or_else(|| "-".to_owned(), clean);
         let (name, error) = (clean(text(of, "name")), clean(text(of, "error")));
         [name, address, count("miners"), count("handshakes"), count("bannedAddresses"), error]
     };
@@ -134,31 +135,31 @@ fn listeners(status: &Value, out: &mut dyn Write) -> io::Result<()> {
 fn route(route: &Value, now: u64, out: &mut dyn Write) -> io::Result<()> {
     write!(out, "\nroute {}", clean(text(route, "name")))?;
     if let Some(pin) = route.get("pinnedByHand") {
-        let since = age(now, pin["since"].as_u64().unwrap_or(now));
+        let since = age(now, field(pin, "since").as_u64().unwrap_or(now));
         write!(out, ", pinned to {} by hand {since} ago", clean(text(pin, "pool")))?;
-        if pin["missing"] == true {
+        if *field(pin, "missing") == true {
             write!(out, ", which the configuration has no more")?;
         }
     }
     writeln!(out)?;
     let header = ["", "POOL", "ENDPOINT", "ACCOUNT", "STATE", "PART", "DIFFICULTY", "LAST JOB", ""];
     let row = |pool: &Value| {
-        let seconds = pool["jobAgeSeconds"].as_f64();
+        let seconds = field(pool, "jobAgeSeconds").as_f64();
         let mut note = text(pool, "suspicion").to_owned();
-        if pool["pinned"] == true {
+        if *field(pool, "pinned") == true {
             note = format!("pinned {note}");
         }
-        if pool["active"] != true {
+        if *field(pool, "active") != true {
             note = format!("{note} {}", text(pool, "lastError"));
         }
         [
-            if pool["active"] == true { "*".to_owned() } else { String::new() },
+            if *field(pool, "active") == true { "*".to_owned() } else { String::new() },
             clean(text(pool, "name")),
             clean(text(pool, "endpoint")),
             clean(text(pool, "account")),
             clean(text(pool, "state")),
-            format!("{:.0} %", pool["hashratePart"].as_f64().unwrap_or_default() * 100.0),
-            pool["difficulty"].as_f64().map_or_else(|| "-".to_owned(), number),
+            format!("{:.0} %", field(pool, "hashratePart").as_f64().unwrap_or_default() * 100.0),
+            field(pool, "difficulty").as_f64().map_or_else(|| "-".to_owned(), number),
             seconds.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.0}s ago")),
             clean(note.trim()),
         ]

@@ -282,7 +282,7 @@ mod tests {
         let bearer = format!("Bearer {TOKEN}");
         check(&keys, FAR, &[("authorization", &bearer)], Err(AdminDenied::TooMany));
         check(&keys, ([10, 0, 0, 8], 1), &[("authorization", &bearer)], Ok(Who::Token));
-        for number in 0..2 * ADDRESSES_MAX as u32 {
+        for number in 0..2 * u32::try_from(ADDRESSES_MAX).unwrap() {
             let address = std::net::Ipv4Addr::from_bits(number);
             keys.was_wrong(address.into());
         }

@@ -176,9 +176,15 @@ impl<S: Send + Sync> FromRequestParts<S> for Asker {
     }
 }
 
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        refused(&self)
+    }
+}
+
 /// A name in a path, or why it is none.
-fn name(path: Result<Path<String>, PathRejection>) -> Result<String, Response> {
-    let unreadable = |error: String| refused(&Refusal::asked(error, "write it as URLs have it"));
+fn name(path: Result<Path<String>, PathRejection>) -> Result<String, Refusal> {
+    let unreadable = |error: String| Refusal::asked(error, "write it as URLs have it");
     let Path(name) = path.map_err(|error| unreadable(error.body_text()))?;
     match name.len() <= NAME_BYTES_MAX {
         true => Ok(name),
@@ -186,26 +192,26 @@ fn name(path: Result<Path<String>, PathRejection>) -> Result<String, Response> {
     }
 }
 
-fn number(path: Result<Path<String>, PathRejection>) -> Result<u64, Response> {
+fn number(path: Result<Path<String>, PathRejection>) -> Result<u64, Refusal> {
     let text = name(path)?;
     let remedy = "give the number of a session, as /v1/sessions shows it";
-    text.parse().map_err(|_| refused(&Refusal::asked(format!("{text:?} is no number"), remedy)))
+    text.parse().map_err(|_| Refusal::asked(format!("{text:?} is no number"), remedy))
 }
 
-fn address(text: &str) -> Result<IpAddr, Response> {
+fn address(text: &str) -> Result<IpAddr, Refusal> {
     let remedy = "give an address, such as 192.0.2.7 or 2001:db8::7";
-    text.parse().map_err(|_| refused(&Refusal::asked(format!("{text:?} is no address"), remedy)))
+    text.parse().map_err(|_| Refusal::asked(format!("{text:?} is no address"), remedy))
 }
 
-fn body<T>(posted: Result<Json<T>, JsonRejection>) -> Result<T, Response> {
+fn body<T>(posted: Result<Json<T>, JsonRejection>) -> Result<T, Refusal> {
     posted.map(|Json(body)| body).map_err(|error| {
         let remedy = "send JSON with the fields of docs/operations.md, as application/json";
-        refused(&Refusal::asked(error.body_text(), remedy))
+        Refusal::asked(error.body_text(), remedy)
     })
 }
 
 /// A time within bounds, as documents write it.
-fn lasts(text: &str, (min, max): (Duration, Duration)) -> Result<Duration, Response> {
+fn lasts(text: &str, (min, max): (Duration, Duration)) -> Result<Duration, Refusal> {
     let parsed = DurationText::from(text).duration();
     let remedy = format!(
         "give a time such as 90s, 10m or 1h, from {}s to {}h",
@@ -214,9 +220,7 @@ fn lasts(text: &str, (min, max): (Duration, Duration)) -> Result<Duration, Respo
     );
     match parsed {
         Ok(time) if (min..=max).contains(&time) => Ok(time),
-        Ok(_) | Err(_) => {
-            Err(refused(&Refusal::asked(format!("{text:?} is no time for it"), remedy)))
-        }
+        Ok(_) | Err(_) => Err(Refusal::asked(format!("{text:?} is no time for it"), remedy)),
     }
 }
 
@@ -241,7 +245,7 @@ async fn sessions(
 async fn session(
     State(api): State<Api>,
     path: Result<Path<String>, PathRejection>,
-) -> Result<Response, Response> {
+) -> Result<Response, Refusal> {
     let id = number(path)?;
     Ok(match api.acting.session(id) {
         Some(session) => Json(session).into_response(),
@@ -260,7 +264,7 @@ fn no_session(id: u64) -> Refusal {
 async fn worker(
     State(api): State<Api>,
     path: Result<Path<String>, PathRejection>,
-) -> Result<Response, Response> {
+) -> Result<Response, Refusal> {
     let name = name(path)?;
     let limit = Some(PAGE_MAX);
     let wanted = SessionsWanted { worker: Some(name.clone()), limit, ..SessionsWanted::default() };
@@ -278,7 +282,7 @@ async fn kick(
     State(api): State<Api>,
     asker: Asker,
     path: Result<Path<String>, PathRejection>,
-) -> Result<Response, Response> {
+) -> Result<Response, Refusal> {
     let session = number(path)?;
     Ok(api.act(asker, Act::Kick { session }).await)
 }
@@ -287,7 +291,7 @@ async fn kick_worker(
     State(api): State<Api>,
     asker: Asker,
     path: Result<Path<String>, PathRejection>,
-) -> Result<Response, Response> {
+) -> Result<Response, Refusal> {
     let worker = name(path)?;
     Ok(api.act(asker, Act::KickWorker { worker }).await)
 }
@@ -300,7 +304,7 @@ async fn ban(
     State(api): State<Api>,
     asker: Asker,
     posted: Result<Json<BanBody>, JsonRejection>,
-) -> Result<Response, Response> {
+) -> Result<Response, Refusal> {
     let BanBody { address, lasts: written, listener } = body(posted)?;
     let lasts = lasts(&written, BAN_FOR)?;
     Ok(api.act(asker, Act::Ban { address, lasts, listener }).await)
@@ -310,7 +314,7 @@ async fn pardon(
     State(api): State<Api>,
     asker: Asker,
     path: Result<Path<String>, PathRejection>,
-) -> Result<Response, Response> {
+) -> Result<Response, Refusal> {
     let address = address(&name(path)?)?;
     Ok(api.act(asker, Act::Pardon { address }).await)
 }
@@ -320,7 +324,7 @@ async fn pin(
     asker: Asker,
     path: Result<Path<String>, PathRejection>,
     posted: Result<Json<PinBody>, JsonRejection>,
-) -> Result<Response, Response> {
+) -> Result<Response, Refusal> {
     let route = name(path)?;
     let PinBody { pool } = body(posted)?;
     Ok(api.act(asker, Act::Pin { route, pool }).await)
@@ -330,7 +334,7 @@ async fn unpin(
     State(api): State<Api>,
     asker: Asker,
     path: Result<Path<String>, PathRejection>,
-) -> Result<Response, Response> {
+) -> Result<Response, Refusal> {
     let route = name(path)?;
     Ok(api.act(asker, Act::Unpin { route }).await)
 }
@@ -339,7 +343,7 @@ async fn drain(
     State(api): State<Api>,
     asker: Asker,
     posted: Result<Json<NoBody>, JsonRejection>,
-) -> Result<Response, Response> {
+) -> Result<Response, Refusal> {
     let NoBody {} = body(posted)?;
     Ok(api.act(asker, Act::Drain).await)
 }
@@ -349,7 +353,7 @@ async fn drain_listener(
     asker: Asker,
     path: Result<Path<String>, PathRejection>,
     posted: Result<Json<NoBody>, JsonRejection>,
-) -> Result<Response, Response> {
+) -> Result<Response, Refusal> {
     let listener = name(path)?;
     let NoBody {} = body(posted)?;
     Ok(api.act(asker, Act::DrainListener { listener }).await)
@@ -359,7 +363,7 @@ async fn resume(
     State(api): State<Api>,
     asker: Asker,
     path: Result<Path<String>, PathRejection>,
-) -> Result<Response, Response> {
+) -> Result<Response, Refusal> {
     let listener = name(path)?;
     Ok(api.act(asker, Act::Resume { listener }).await)
 }
@@ -372,7 +376,7 @@ async fn set_log_level(
     State(api): State<Api>,
     asker: Asker,
     posted: Result<Json<LogLevelBody>, JsonRejection>,
-) -> Result<Response, Response> {
+) -> Result<Response, Refusal> {
     let LogLevelBody { level, lasts: written } = body(posted)?;
     let lasts = lasts(&written, LOG_LEVEL_FOR)?;
     Ok(api.act(asker, Act::LogLevel { level, lasts }).await)

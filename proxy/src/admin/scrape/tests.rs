@@ -62,6 +62,48 @@ fn pool(name: &str, state: PoolState) -> PoolStatus {
     }
 }
 
+fn audit() -> AuditStatus {
+    AuditStatus {
+        to: "audit.jsonl".to_owned(),
+        written: 5,
+        summarised: 4,
+        lost: 3,
+        queued: 2,
+        error: Some("No space left".to_owned()),
+    }
+}
+
+fn room() -> RoomStatus {
+    RoomStatus {
+        memory: MemoryStatus {
+            budget_bytes: Some(1000),
+            resident_bytes: 900,
+            accounted_bytes: MemoryAccounts {
+                sessions: 1,
+                jobs: 2,
+                queues: 3,
+                tables: 4,
+                audit: 5,
+            },
+        },
+        descriptors: DescriptorStatus { limit: Some(1024), open: 33, reserved: 128 },
+        refusing_for: Some(RefuseReason::Memory),
+    }
+}
+
+fn route(active: PoolStatus) -> RouteStatus {
+    RouteStatus {
+        name: "main".to_owned(),
+        active_pool: Some("primary".to_owned()),
+        epoch: 9,
+        pinned_by_hand: None,
+        rollout_percent: None,
+        rolled_back: None,
+        dedicated: Some(DedicatedStatus { miners: 3, up: 2 }),
+        pools: vec![active, pool("backup", PoolState::Down)],
+    }
+}
+
 fn status() -> Status {
     let active = pool("primary", PoolState::Up);
     let active = PoolStatus {
@@ -91,16 +133,7 @@ fn status() -> Status {
             handshakes: 5,
             banned_addresses: 3,
         }],
-        routes: vec![RouteStatus {
-            name: "main".to_owned(),
-            active_pool: Some("primary".to_owned()),
-            epoch: 9,
-            pinned_by_hand: None,
-            rollout_percent: None,
-            rolled_back: None,
-            dedicated: Some(DedicatedStatus { miners: 3, up: 2 }),
-            pools: vec![active, pool("backup", PoolState::Down)],
-        }],
+        routes: vec![route(active)],
         work: vec![WorkSnapshot {
             listener: "v1".into(),
             route: "main".into(),
@@ -113,29 +146,8 @@ fn status() -> Status {
             kept_age_seconds: 0.5,
             error: None,
         }),
-        audit: Some(AuditStatus {
-            to: "audit.jsonl".to_owned(),
-            written: 5,
-            summarised: 4,
-            lost: 3,
-            queued: 2,
-            error: Some("No space left".to_owned()),
-        }),
-        room: RoomStatus {
-            memory: MemoryStatus {
-                budget_bytes: Some(1000),
-                resident_bytes: 900,
-                accounted_bytes: MemoryAccounts {
-                    sessions: 1,
-                    jobs: 2,
-                    queues: 3,
-                    tables: 4,
-                    audit: 5,
-                },
-            },
-            descriptors: DescriptorStatus { limit: Some(1024), open: 33, reserved: 128 },
-            refusing_for: Some(RefuseReason::Memory),
-        },
+        audit: Some(audit()),
+        room: room(),
         draining: None,
     }
 }

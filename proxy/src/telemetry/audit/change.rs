@@ -54,7 +54,8 @@ impl ConfigChange {
     pub(super) fn bytes(&self) -> usize {
         let Self { paid_before, paid, listeners, routes, pools, others: _ } = self;
         let changed = [listeners, routes, pools].map(Changed::bytes).iter().sum::<usize>();
-        let paid = paid_before.iter().flatten().chain(paid).map(text_bytes).sum::<usize>();
+        let paid =
+            paid_before.iter().flatten().chain(paid).map(|text| text_bytes(text)).sum::<usize>();
         size_of::<Self>() + changed + paid
     }
 }
@@ -89,7 +90,7 @@ impl Changed {
 
     fn bytes(&self) -> usize {
         let Self { added, removed, changed } = self;
-        [added, removed, changed].into_iter().flatten().map(text_bytes).sum()
+        [added, removed, changed].into_iter().flatten().map(|text| text_bytes(text)).sum()
     }
 }
 
@@ -104,7 +105,7 @@ fn bounded(names: impl IntoIterator<Item = String>) -> Vec<String> {
     first
 }
 
-fn text_bytes(text: &String) -> usize {
+fn text_bytes(text: &str) -> usize {
     size_of::<String>() + text.len()
 }
 

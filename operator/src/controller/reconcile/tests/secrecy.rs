@@ -21,7 +21,8 @@ struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        let mut log = self.0.lock().map_err(|_| io::Error::other("a writer has panicked"))?;
+        log.extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
