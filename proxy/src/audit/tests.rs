@@ -48,8 +48,9 @@ impl Log {
 
     async fn until(&self, what: &str, is_it: impl Fn(&Self) -> bool) {
         let waited = tokio::time::timeout(LONG, async {
+            let mut look = interval(Duration::from_millis(5));
             while !is_it(self) {
-                sleep(Duration::from_millis(5)).await;
+                look.tick().await;
             }
         });
         waited.await.unwrap_or_else(|_| panic!("{what}: {:?}", self.shown));

@@ -13,10 +13,13 @@ use crate::tallies::{Member, Tallies};
 
 /// A connection's places in the tallies of its names; no room of its own where there are no such bounds.
 #[derive(Debug)]
-pub(super) struct State {
-    members: Option<Box<Vec<Member>>>,
+pub(super) struct State(Option<Box<Places>>);
+
+#[derive(Debug, Default)]
+struct Places {
+    members: Vec<Member>,
     /// Whose token the share on its way has.
-    taken: Option<u8>,
+    taken: Option<usize>,
 }
 
 // === impl State ===
@@ -24,7 +27,7 @@ pub(super) struct State {
 impl State {
     /// The place of `worker` among the members, made if it has none. None beyond the names that a connection may have.
     fn member(&mut self, scene: &Scene<'_>, tallies: &Arc<Tallies>, worker: &str) -> Option<usize> {
-        let members = self.members.get_or_insert_default();
+        let Places { members, taken: _ } = &mut **self.0.get_or_insert_default();
         // Another table has other bounds; whoever is in is counted there as well.
         members.retain(|member| member.is_of(tallies));
         let place_of = |members: &[Member], name: &str| members.iter().position(|it| it.is(name));
@@ -43,11 +46,10 @@ impl State {
 
 impl Phase for State {
     fn begin(_now: Instant, _conduct: &Conduct) -> Self {
-        Self { members: None, taken: None }
+        Self(None)
     }
 
     fn message(&mut self, scene: &Scene<'_>, message: &Message<'_>) -> Flow {
-        self.taken = None;
         let (Some(tallies), Ok(request)) = (&scene.conduct.tallies, message.said) else {
             return Flow::GoOn;
         };
@@ -62,12 +64,13 @@ impl Phase for State {
             }
             ClientMessage::Submit(submit) => {
                 let place = self.member(scene, tallies, &submit.worker);
-                let members = self.members.as_deref();
-                let member = place.and_then(|place| members?.get(place));
+                let Some(places) = &mut self.0 else { return Flow::GoOn };
+                places.taken = None;
+                let member = place.and_then(|place| places.members.get(place));
                 match member.map(|member| member.take(scene.now)) {
                     Some(Err(wait)) => Flow::Wait(scene.now + wait),
                     Some(Ok(())) => {
-                        self.taken = place.and_then(|place| u8::try_from(place).ok());
+                        places.taken = place;
                         Flow::GoOn
                     }
                     None => Flow::GoOn,
@@ -80,9 +83,9 @@ impl Phase for State {
     fn outcome(&mut self, scene: &Scene<'_>, outcome: Outcome<'_>) -> Judgement {
         match outcome {
             Outcome::Due => {
-                let place = self.taken.take().map(usize::from);
-                let members = self.members.as_deref();
-                if let Some(member) = place.and_then(|place| members?.get(place)) {
+                let Some(places) = &mut self.0 else { return Judgement::Fine };
+                let place = places.taken.take();
+                if let Some(member) = place.and_then(|place| places.members.get(place)) {
                     member.give_back();
                 }
             }

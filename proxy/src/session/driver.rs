@@ -371,7 +371,9 @@ impl Session {
                 Event::BelowPool(_) => credited = true,
                 _ => {}
             }
-            verdict = verdict.and(self.became(feed, now, Outcome::Event(&event)));
+            // Each phase is told of each event, whatever one has said before.
+            let judged = self.became(feed, now, Outcome::Event(&event));
+            verdict = verdict.and(judged);
             self.observe(feed, now, event);
         }
         if out.forward.is_some() || credited {
@@ -390,7 +392,8 @@ impl Session {
         }
         if let Some(forward) = out.forward.take() {
             if matches!(forward, Forward::Due(..)) {
-                verdict = verdict.and(self.became(feed, now, Outcome::Due));
+                let judged = self.became(feed, now, Outcome::Due);
+                verdict = verdict.and(judged);
             }
             self.forward(feed, now, forward);
         }

@@ -93,9 +93,10 @@ impl MinerEvent<'_> {
                 let entry = entry(AuditKind::Block, AuditOutcome::Found).listener(listener);
                 Some(entry.pool(route, pool).worker(worker).hash(&hash.to_string()))
             }
-            Self::HandshakeDone { listener, peer, worker, user_agent, after: _, trace: _ } => {
+            // Each name of a connection, the first included, whenever it comes.
+            Self::LoggedIn { listener, peer, worker } => {
                 let entry = entry(AuditKind::Login, AuditOutcome::Accepted).listener(listener);
-                Some(entry.address(peer).worker(worker).detail(user_agent))
+                Some(entry.address(peer).worker(worker))
             }
             Self::LoginRefused { listener, peer, worker, reason } => {
                 let entry = entry(AuditKind::Login, AuditOutcome::Refused).listener(listener);
@@ -119,8 +120,7 @@ impl MinerEvent<'_> {
             | Self::DifficultyChanged { .. }
             | Self::HookAsked { .. }
             | Self::JobDelivered { .. }
-            // Of the first name there is an entry, when its handshake is complete; the others are of the same miner.
-            | Self::LoggedIn { .. }
+            | Self::HandshakeDone { .. }
             | Self::Malformed { .. }
             | Self::Renumbered { .. }
             | Self::Resumed { .. }

@@ -98,7 +98,6 @@ impl MinerEvent<'_> {
                 closed(metrics, (listener, peer), reason, after);
             }
             Self::CoinbaseTooLong { listener, peer, class, len, max } => {
-                metrics.miner_coinbase_too_long.inc([listener, class]);
                 coinbase_too_long(metrics, (listener, peer), class, (len, max));
             }
             Self::Connected { listener, peer } => {
@@ -280,6 +279,7 @@ fn coinbase_too_long(
     firmware: &str,
     (coinbase_bytes, bytes_max): (usize, usize),
 ) {
+    metrics.miner_coinbase_too_long.inc([listener, firmware]);
     if let Some(unlogged) = metrics.miner_log.admit() {
         let remedy = COINBASE_REMEDY;
         warn!(
