@@ -47,7 +47,7 @@ fn refusals(kind: Kind) -> Vec<Problem> {
 
 #[test]
 fn what_schema_or_rules_forbid_is_refused_at_its_field_with_a_remedy() {
-    assert_eq!(refusals(Kind::StratumProxy).len(), 144);
+    assert_eq!(refusals(Kind::StratumProxy).len(), 162);
     assert_eq!(refusals(Kind::StratumPool).len(), 51);
 }
 
