@@ -139,7 +139,7 @@ mod tests {
             format!("marked {}", good.replace("i=1000", "i=1000001")),
             format!("marked {}", good.replace("l=32", "l=64")),
             format!("marked {}", good.replace("i=1000", "m=1000")),
-            format!("marked {}", &good[..good.len() - 2]),
+            format!("marked {}", good.split_at(good.len() - 2).0),
             format!("{} {good}", "x".repeat(256)),
         ] {
             let text = format!("a {good}\n{line}");
