@@ -11,23 +11,25 @@ use std::path::Path;
 use loka_api::control::Snapshot;
 use loka_api::{Layered, Resources, render};
 use loka_tests::documents::{Documents, PROXY, PoolDocument};
-use loka_tests::process::{Process, eventually, run_to_end};
+use loka_tests::logins::{Hook, Mood, entry};
+use loka_tests::process::{Process, eventually, free_port, run_to_end};
 use loka_tests::rig::Pools;
 use loka_tests::socks::{Answer, Manners, SocksServer};
 use loka_tests::terminator::{Authority, Pair, Speech, Terminator};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_rustls::rustls::version::{TLS12, TLS13};
 
 use super::admin_api::ask_as;
+use super::client::Client;
 use super::otlp::Collector;
 use super::pool_tls::{ca, secret};
 use super::tls_outcomes::TlsDial;
 
 /// What the proxy is given to keep to itself. None of them may be found in anything that is written.
-const PLACES: [&str; 12] = [
+const PLACES: [&str; 15] = [
     "zq7-password-of-the-pool-7qz",
     "zq7-password-that-a-pool-repeats-7qz",
     SOCKS_PASSWORD,
@@ -39,10 +41,19 @@ const PLACES: [&str; 12] = [
     "zq7-password-in-an-array-7qz",
     "zq7-password-cut-off-7qz",
     ADMIN_TOKEN,
+    HOOK_TOKEN,
+    LISTED_PASSWORD,
+    GUESSED_PASSWORD,
     WRONG_MARK,
 ];
 
 const ADMIN_TOKEN: &str = "zq7-token-of-the-admin-api-7qz";
+
+const HOOK_TOKEN: &str = "zq7-token-of-the-web-hook-7qz";
+
+/// Of a miner in a list, and of one who is in it with another.
+const LISTED_PASSWORD: &str = "zq7-password-of-the-list-7qz";
+const GUESSED_PASSWORD: &str = "zq7-password-that-is-guessed-7qz";
 
 const SOCKS_PASSWORD: &str = "zq7-password-of-socks-7qz";
 
@@ -188,8 +199,11 @@ struct Site {
     /// The documents of its Secrets.
     secrets: String,
     authority: Authority,
-    /// Marks of private keys.
+    /// The port of the listener that has a list of logins.
+    listed: u16,
+    /// Marks of private keys, and of hashes.
     keys: Vec<String>,
+    _hook: Hook,
     _terminator: Terminator,
     _socks: SocksServer,
     _tasks: JoinSet<()>,
@@ -206,7 +220,15 @@ impl Site {
         let socks = SocksServer::start(Manners { login, answer }).await;
         let mut tasks = JoinSet::new();
         let mut documents = pools.documents().await;
-        documents.listener = "      tls: { secretRef: { name: miners } }\n".to_owned();
+        let (hook, listed) = (Hook::start(Mood::Broken).await, free_port().await);
+        documents.listener = format!(
+            "      tls: {{ secretRef: {{ name: miners }} }}\n\
+             \x20     authentication: {{ type: Webhook, webhook: {{ url: '{}', tokenSecretRef: {{ name: hook }} }} }}\n\
+             \x20   - name: listed\n\
+             \x20     port: {listed}\n\
+             \x20     authentication: {{ type: List, list: {{ secretRef: {{ name: list }} }} }}\n",
+            hook.url()
+        );
         let [alpha, beta] = &mut documents.pools[..] else { panic!("two pools") };
         alpha.address = terminator.address.to_string();
         alpha.scheme = "ssl";
@@ -227,23 +249,28 @@ impl Site {
         let pem = |name, pair: &Pair| {
             secret(name, &[("tls.crt", &pair.pem()), ("tls.key", &pair.key_pem())])
         };
+        let listed_login = entry("acct.listed", LISTED_PASSWORD);
         let secrets = [
             pem("miners", &shown),
             pem("us", &ours),
             ca(&authority),
+            secret("hook", &[("token", HOOK_TOKEN)]),
+            secret("list", &[("logins", &listed_login)]),
             secret("login", &[("password", PLACES[0])]),
             secret("repeated", &[("password", PLACES[1])]),
             secret("socks", &[("username", "us"), ("password", SOCKS_PASSWORD)]),
         ]
         .concat();
-        let keys = vec![mark_of(&shown), mark_of(&ours)];
-        let (terminator, socks) = (terminator, socks);
+        let hash = listed_login.rsplit('$').next().expect("a hash").to_owned();
+        let keys = vec![mark_of(&shown), mark_of(&ours), hash];
         Self {
             pools,
             documents,
             secrets,
             authority,
+            listed,
             keys,
+            _hook: hook,
             _terminator: terminator,
             _socks: socks,
             _tasks: tasks,
@@ -267,6 +294,12 @@ impl Site {
             // An answer to it: the second, whatever its id.
             client.until(|line| line.get("method").is_none() && line["id"] == 1).await;
             client.until(|line| line.get("method").is_none()).await;
+        }
+        for (password, is_right) in [(GUESSED_PASSWORD, false), (LISTED_PASSWORD, true)] {
+            let mut client = Client::connect(self.listed).await;
+            let login = json!(["acct.listed", password]);
+            let reply = client.call("mining.authorize", login).await;
+            assert_eq!(reply["result"] == true, is_right, "{reply}");
         }
     }
 
