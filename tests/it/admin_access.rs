@@ -3,9 +3,11 @@
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
 
-use loka_tests::process::{Process, run_to_end};
+use loka_proxy::args::ADMIN_API;
+use loka_tests::process::{BY_DEFAULT, Process, run_to_end};
 use loka_tests::rig::Pools;
 use serde_json::json;
+use tokio::net::TcpListener;
 
 use super::admin_api::ask_as;
 
@@ -128,22 +130,16 @@ async fn off_loopback_without_a_token_file_nobody_is_let_in_and_a_short_token_do
 }
 
 #[tokio::test]
-async fn a_process_without_the_default_address_mines_without_the_api() {
+async fn an_address_that_is_asked_for_and_cannot_be_had_is_an_error() {
     let pools = Pools::start().await;
     let documents = pools.documents().await;
-    let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let taken = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = taken.local_addr().expect("an address").to_string();
-    let proxy = Process::start(&documents.text()).await;
-    let file = proxy.file();
-    let arguments = [
-        "run",
-        "-f",
-        file.to_str().expect("UTF-8"),
-        "--admin",
-        "127.0.0.1:0",
-        "--admin-api",
-        &address,
-    ];
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("farm.yaml");
+    fs::write(&file, documents.text()).expect("a file");
+    let file = file.to_str().expect("UTF-8");
+    let arguments = ["run", "-f", file, "--admin", "127.0.0.1:0", "--admin-api", &address];
     let ended = run_to_end(&arguments, &[]).await;
     assert_eq!(ended.code, Some(1), "{}", ended.text);
     assert!(
@@ -151,4 +147,15 @@ async fn a_process_without_the_default_address_mines_without_the_api() {
         "{}",
         ended.text
     );
+}
+
+#[tokio::test]
+async fn where_somebody_else_has_the_default_address_the_proxy_mines_without_the_api() {
+    let pools = Pools::start().await;
+    // By us, or by whoever else has it.
+    let _taken = TcpListener::bind(ADMIN_API).await;
+    let proxy = Process::start_with(&pools.documents().await.text(), &[BY_DEFAULT]).await;
+    let told = proxy.logged("running without the admin API").await;
+    assert!(told["remedy"].as_str().is_some_and(|it| it.contains("--admin-api")), "{told}");
+    proxy.active("alpha").await;
 }

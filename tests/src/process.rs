@@ -73,6 +73,9 @@ pub fn binary() -> PathBuf {
     binary
 }
 
+/// For the environment of a process: its admin API is where it is by default, if it is anywhere. It is not waited for.
+pub const BY_DEFAULT: (&str, &str) = ("STRATUM_ADMIN_API", "");
+
 /// A port that was free a moment ago.
 pub async fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -204,7 +207,9 @@ impl Process {
             _reader: reader,
         };
         process.admin = process.listening("admin server").await;
-        process.api = process.listening("admin API").await;
+        if !environment.contains(&BY_DEFAULT) {
+            process.api = process.listening("admin API").await;
+        }
         process
     }
 
