@@ -15,7 +15,8 @@ use loka_stratum::upstream::{
     Event, Login, Outbox, PoolError, Resumable, Submission, Timeouts, Upstream, Worth,
 };
 use loka_stratum::work::Now;
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::script::{Bytes, steps};
 
@@ -36,6 +37,15 @@ const SHARES_MAX: u32 = 10_100;
 const FLOOD: &[u8] = b"flood";
 
 const PASSWORD: &str = "a-password-of-ours";
+
+/// A line of ours. The id is as it was written: in an answer it is the pool's, who may ask under a number beyond all numbers.
+#[derive(Deserialize)]
+struct Said<'a> {
+    #[serde(borrow)]
+    id: &'a RawValue,
+    #[serde(borrow)]
+    method: Option<&'a str>,
+}
 
 struct Session {
     machine: Upstream<u32>,
@@ -207,13 +217,13 @@ impl Session {
         assert!(wire.is_empty() || wire.ends_with(b"\n"));
         let before = self.last_request;
         for line in wire.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            let said: Value = serde_json::from_slice(line).expect("we write JSON");
-            let Some(method) = said["method"].as_str() else { continue };
-            let id = said["id"].as_u64().expect("a number of ours");
+            let said: Said<'_> = serde_json::from_slice(line).expect("we write JSON");
+            let Some(method) = said.method else { continue };
+            let id = said.id.get().parse().expect("a number of ours");
             assert!(id > self.last_request, "{id} after {}", self.last_request);
             self.last_request = id;
             let secret = String::from_utf8_lossy(line).contains(PASSWORD);
-            assert_eq!(secret, method == "mining.authorize", "{said}");
+            assert_eq!(secret, method == "mining.authorize", "{method}");
         }
         // Until it is logged in, it has said one thing at most, and then waits.
         assert!(self.ready || self.last_request <= before + 2, "{}", self.last_request);
