@@ -118,23 +118,20 @@ impl Way {
     }
 }
 
-/// Says why, and lets the connection go.
+/// Lets the connection go, and says why: whoever hears of it finds its place free.
 fn turned(parts: &SessionParts, why: Turned, visit: Visit) {
     let SessionParts { context, feed: _, peer, token: _ } = parts;
     let (listener, peer) = (&*context.listener, peer.address);
-    match why {
-        Turned::Away(reason) => {
-            context.telemetry.emit(MinerEvent::Refused { listener, peer, reason });
-        }
-        Turned::ByTls(Failure { reason, detail }) => {
-            let detail = &detail;
-            context.telemetry.emit(MinerEvent::TlsFailed { listener, peer, reason, detail });
-            if reason == TlsFailure::Malformed {
-                context.offended(peer, Offence::NotStratum);
-            }
-        }
+    if let Turned::ByTls(Failure { reason: TlsFailure::Malformed, detail: _ }) = why {
+        context.offended(peer, Offence::NotStratum);
     }
     context.left(peer, visit);
+    context.telemetry.emit(match &why {
+        Turned::Away(reason) => MinerEvent::Refused { listener, peer, reason: *reason },
+        Turned::ByTls(Failure { reason, detail }) => {
+            MinerEvent::TlsFailed { listener, peer, reason: *reason, detail }
+        }
+    });
 }
 
 /// Until the listener's miners are to leave, or it ends.
