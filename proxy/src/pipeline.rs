@@ -1,7 +1,7 @@
 //! The phases that every message of a miner goes through, in one order: what looks at a message before the machine does, and
 //! at what the machine made of it. A phase decides and keeps what it must of one miner; the session carries out.
 //!
-//! A phase is one file below this one, with the state that it keeps of a miner, and one name in the list [`phases`]. Which
+//! A phase is one file below this one, with the state that it keeps of a miner, and one name in the list `phases`. Which
 //! shares are good and where they go is the machine's: no phase drops one. A phase that has enough of a miner stops reading.
 
 use std::net::SocketAddr;
