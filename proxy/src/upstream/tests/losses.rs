@@ -124,6 +124,7 @@ fn a_pool_that_floods_us_with_jobs_is_left_and_one_that_answers_many_shares_is_n
         }
         let mut jobs = 0;
         let end = loop {
+            assert!(jobs < 5_000, "it is never left");
             peer.job(&format!("b{jobs}")).await;
             match timeout(PATIENCE, bench.updates.recv()).await.expect("news").expect("a task").news
             {
