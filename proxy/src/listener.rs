@@ -317,7 +317,7 @@ impl ListenerTask {
         if self.trusted.as_ref().is_some_and(|trusted| !trusted.has(peer.ip())) {
             return Err(RefuseReason::ProxyUntrusted);
         }
-        self.seams.room.admit().map_err(no_room)?;
+        self.seams.room.look().map_err(no_room)?;
         let visitors = &self.context.visitors;
         visitors.knock()?;
         if self.trusted.is_none()
@@ -327,6 +327,7 @@ impl ListenerTask {
             return Err(reason);
         }
         self.context.miners.fetch_add(1, Ordering::Relaxed);
+        self.seams.room.arrived();
         Ok(())
     }
 }

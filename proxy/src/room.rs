@@ -130,15 +130,15 @@ impl Room {
         Self(Arc::new(Inner { limits, ..Inner::default() }))
     }
 
-    /// Lets one more in, or says what there is no room of.
-    pub(crate) fn admit(&self) -> Result<(), Lack> {
-        match self.lack() {
-            Some(lack) => Err(lack),
-            None => {
-                self.0.arrived.fetch_add(1, Ordering::Relaxed);
-                Ok(())
-            }
-        }
+    /// Whether there is room for one more, or what there is none of. Nobody is counted for asking: whoever is turned away for
+    /// something else takes no room.
+    pub(crate) fn look(&self) -> Result<(), Lack> {
+        self.lack().map_or(Ok(()), Err)
+    }
+
+    /// Counts one who was let in.
+    pub(crate) fn arrived(&self) {
+        self.0.arrived.fetch_add(1, Ordering::Relaxed);
     }
 
     /// What is shown of it.

@@ -300,6 +300,31 @@ async fn near_the_limit_of_descriptors_newcomers_are_refused_and_pools_can_still
     site.end().await;
 }
 
+/// A crowd that the limits of its address keep out takes no room from anybody, however fast it comes.
+#[tokio::test]
+async fn whoever_is_kept_out_by_a_limit_keeps_nobody_else_out_for_want_of_room() {
+    const STRANGERS: u32 = 600;
+    const LET_IN: u32 = 10;
+    let pools = Pools::start().await;
+    let listener = format!("      limits: {{ connectsPerMinutePerAddress: {LET_IN} }}\n");
+    let documents = Documents { listener, ..pools.documents().await };
+    let proxy = Process::start(&documents.text()).await;
+    let site = Site::of(pools, documents, proxy).await;
+    site.limit_descriptors(200);
+    site.says("the limit", |status| status["room"]["descriptors"]["limit"] == 200).await;
+    for _ in 0..STRANGERS {
+        drop(Client::connect_from(9, site.documents.port).await);
+    }
+    let refused =
+        |reason: &str| format!("loka_miner_refused_total{{listener=\"v1\",reason=\"{reason}\"}}");
+    // A slow machine gives its address time for some more.
+    site.counts(&refused("address_connects"), f64::from(STRANGERS - 2 * LET_IN)).await;
+    let (_, page) = site.proxy.page("/metrics").await;
+    assert_eq!(value(&page, &refused("descriptors")), None, "{page}");
+    site.admits().await;
+    site.end().await;
+}
+
 /// Below what is open already: nothing can be accepted at all.
 #[tokio::test]
 async fn where_nothing_can_be_accepted_the_listener_neither_spins_nor_ends() {

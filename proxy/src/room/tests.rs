@@ -13,36 +13,47 @@ fn of_memory(budget: u64) -> Room {
     room
 }
 
+fn admit(room: &Room) -> Result<(), Lack> {
+    room.look().map(|()| room.arrived())
+}
+
 #[test]
 fn without_limits_there_is_room_for_everybody() {
     let room = Room::default();
-    assert!((0..100_000).all(|_| room.admit().is_ok()));
+    assert!((0..100_000).all(|_| admit(&room).is_ok()));
 }
 
 #[test]
 fn newcomers_are_refused_before_the_budget_is_used_up_and_let_in_again_when_others_have_left() {
     let room = of_memory(64 * MIB);
     room.seen(seen(40 * MIB, 9), 24 * MIB);
-    assert_eq!(room.admit(), Ok(()));
+    assert_eq!(admit(&room), Ok(()));
     room.seen(seen(58 * MIB, 9), 41 * MIB);
-    assert_eq!((room.admit(), room.view().lack), (Err(Lack::Memory), Some(Lack::Memory)));
+    assert_eq!((admit(&room), room.view().lack), (Err(Lack::Memory), Some(Lack::Memory)));
     // They have left, and the allocator keeps what they had.
     room.seen(seen(61 * MIB, 9), 10 * MIB);
-    assert_eq!(room.admit(), Ok(()));
+    assert_eq!(admit(&room), Ok(()));
     // What is not accounted takes it all.
     room.seen(seen(61 * MIB, 9), 20 * MIB);
-    assert_eq!(room.admit(), Err(Lack::Memory));
+    assert_eq!(admit(&room), Err(Lack::Memory));
 }
 
 #[test]
 fn who_comes_between_two_looks_is_counted() {
     let room = of_memory(14 * MIB);
-    let admitted = (0..10_000).take_while(|_| room.admit().is_ok()).count() as u64;
+    let admitted = (0..10_000).take_while(|_| admit(&room).is_ok()).count() as u64;
     let left = 14 * MIB - 14 * MIB / RESERVED - 10 * MIB;
     let each = charged(SESSION_BYTES);
     assert!(admitted.abs_diff(left / each) <= 1, "{admitted} of {}", left / each);
     room.seen(seen(10 * MIB, 9), 0);
-    assert_eq!(room.admit(), Ok(()));
+    assert_eq!(admit(&room), Ok(()));
+}
+
+#[test]
+fn whoever_is_turned_away_for_something_else_takes_no_room() {
+    let room = of_memory(14 * MIB);
+    assert!((0..10_000).all(|_| room.look().is_ok()));
+    assert_eq!(admit(&room), Ok(()));
 }
 
 #[test]
@@ -51,14 +62,14 @@ fn descriptors_are_kept_for_what_is_not_a_miner() {
         let room = Room::default();
         let seen = |resident, open| Seen { open_max: Some(limit), ..seen(resident, open) };
         room.seen(seen(MIB, 20), 0);
-        let admitted = (0..2_000).take_while(|_| room.admit().is_ok()).count() as u64;
+        let admitted = (0..2_000).take_while(|_| admit(&room).is_ok()).count() as u64;
         assert_eq!(admitted, limit - reserve - 20);
-        assert_eq!((room.admit(), room.view().reserved), (Err(Lack::Descriptors), reserve));
+        assert_eq!((admit(&room), room.view().reserved), (Err(Lack::Descriptors), reserve));
         // They are open now, and nobody else came.
         room.seen(seen(MIB, 20 + admitted), 0);
-        assert_eq!(room.admit(), Err(Lack::Descriptors));
+        assert_eq!(admit(&room), Err(Lack::Descriptors));
         room.seen(seen(MIB, 19 + admitted), 0);
-        assert_eq!(room.admit(), Ok(()));
+        assert_eq!(admit(&room), Ok(()));
     }
 }
 
