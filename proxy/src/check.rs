@@ -9,7 +9,6 @@ mod origins;
 mod reaching;
 mod routes;
 mod rules;
-mod table;
 mod units;
 
 use std::io::{self, Write};

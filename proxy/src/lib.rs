@@ -32,6 +32,7 @@ pub mod run;
 mod seats;
 mod session;
 pub mod sink;
+mod table;
 mod tallies;
 pub mod telemetry;
 mod tls;

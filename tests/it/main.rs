@@ -34,4 +34,5 @@ mod secrecy;
 mod soak;
 mod socks;
 mod tls;
+mod tls_dial;
 mod tls_outcomes;

@@ -20,13 +20,12 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-use tokio_rustls::rustls::version::{TLS12, TLS13};
 
 use super::admin_api::ask_as;
 use super::client::Client;
 use super::otlp::Collector;
 use super::pool_tls::{ca, secret};
-use super::tls_outcomes::TlsDial;
+use super::tls_dial::{FROM_1_2, TlsDial};
 
 /// What the proxy is given to keep to itself. None of them may be found in anything that is written.
 const PLACES: [&str; 15] = [
@@ -108,9 +107,8 @@ impl Written {
             self.take(format!("{what}: {page}"), proxy.page(page).await.1);
         }
         for path in API {
-            let token = [("authorization", format!("Bearer {ADMIN_TOKEN}"))];
-            let headers: Vec<_> =
-                token.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            let token = format!("Bearer {ADMIN_TOKEN}");
+            let headers = [("authorization", token.as_str())];
             let (_, answer) = ask_as(proxy.api(), &headers, "GET", path, None).await;
             self.take(format!("{what}: {path}"), answer.to_string());
         }
@@ -283,7 +281,7 @@ impl Site {
 
     /// Miners that log in by each form.
     async fn miners_log_in(&self) {
-        let dial = TlsDial::new(self.documents.port, &self.authority.pem(), &[&TLS12, &TLS13]);
+        let dial = TlsDial::new(self.documents.port, &self.authority.pem(), FROM_1_2);
         for params in LOGINS {
             let params = params.replace("WORKER", WORKER);
             let mut client = dial.connected().await;

@@ -1,8 +1,6 @@
 //! Miners over TLS: they mine like others, and neither a new certificate nor a wrong one closes anybody.
 
-use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use loka_farm::miner::dial::Dial;
 use loka_farm::profile::Profile;
@@ -12,17 +10,11 @@ use loka_tests::process::{Process, eventually};
 use rcgen::{CertificateParams, KeyPair};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::CertificateDer;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use super::client::Client;
+use super::tls_dial::{FROM_1_2, NAME, TlsDial};
 use loka_tests::rig::{Pools, RATE, miners_by};
-
-/// The name that the certificates are for.
-const NAME: &str = "proxy.test";
 
 /// What the listener says of TLS.
 const TLS: &str = "      tls: { secretRef: { name: miners } }\n";
@@ -31,13 +23,6 @@ const TLS: &str = "      tls: { secretRef: { name: miners } }\n";
 struct Pair {
     certificate: rcgen::Certificate,
     key: KeyPair,
-}
-
-/// A miner's way to the proxy.
-#[derive(Clone)]
-struct TlsDial {
-    port: u16,
-    connector: TlsConnector,
 }
 
 // === impl Pair ===
@@ -71,34 +56,10 @@ impl Pair {
     }
 }
 
-// === impl TlsDial ===
-
-impl TlsDial {
-    fn new(port: u16, trusted: &[&Pair]) -> Self {
-        let mut roots = RootCertStore::empty();
-        for pair in trusted {
-            roots.add(CertificateDer::clone(pair.certificate.der())).expect("a certificate");
-        }
-        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("versions")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Self { port, connector: TlsConnector::from(Arc::new(config)) }
-    }
-
-    async fn client(&self) -> Client<TlsStream<TcpStream>> {
-        Client::over(self.dial().await.expect("TLS")).log_in().await
-    }
-}
-
-impl Dial for TlsDial {
-    type Stream = TlsStream<TcpStream>;
-
-    async fn dial(&self) -> io::Result<Self::Stream> {
-        let stream = TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], self.port))).await?;
-        self.connector.connect(NAME.try_into().expect("a name"), stream).await
-    }
+/// A miner that trusts these.
+fn dial_of(port: u16, trusted: &[&Pair]) -> TlsDial {
+    let trusted: String = trusted.iter().map(|pair| pair.certificate.pem()).collect();
+    TlsDial::new(port, &trusted, FROM_1_2)
 }
 
 /// A farm whose listener speaks TLS.
@@ -119,7 +80,7 @@ async fn every_firmware_mines_over_tls_through_a_failover_on_one_connection() {
     let (pools, pair) = (Pools::start().await, Pair::new());
     let documents = documents(&pools).await;
     let proxy = Process::start(&pair.shown_by(&documents)).await;
-    let dial = TlsDial::new(documents.port, &[&pair]);
+    let dial = dial_of(documents.port, &[&pair]);
     let rack =
         miners_by(&dial, Profile::all().len(), ([127, 0, 0, 1], documents.port).into(), RATE);
     eventually("alpha pays", || pools.accepted()[0] > 40).await;
@@ -145,7 +106,7 @@ async fn a_new_certificate_is_shown_to_new_miners_and_closes_none_of_the_old() {
     let (old, new) = (Pair::new(), Pair::new());
     let documents = documents(&pools).await;
     let proxy = Process::start(&old.shown_by(&documents)).await;
-    let dial = TlsDial::new(documents.port, &[&old, &new]);
+    let dial = dial_of(documents.port, &[&old, &new]);
     assert!(old.is_shown_on(&dial.dial().await.expect("TLS")));
     let mut before = dial.client().await;
     proxy.apply(&new.shown_by(&documents)).await;
@@ -165,7 +126,7 @@ async fn tls_that_comes_or_goes_is_for_new_miners_only() {
     let with_secret = |documents: &Documents| format!("{}{secret}", documents.text());
     documents.listener.clear();
     let proxy = Process::start(&with_secret(&documents)).await;
-    let dial = TlsDial::new(documents.port, &[&pair]);
+    let dial = dial_of(documents.port, &[&pair]);
     let mut plain = Client::logged_in(documents.port).await;
     TLS.clone_into(&mut documents.listener);
     proxy.apply(&with_secret(&documents)).await;
@@ -185,7 +146,7 @@ async fn a_miner_in_the_clear_is_closed_at_once_on_a_port_with_tls_and_told_in_t
     let (pools, pair) = (Pools::start().await, Pair::new());
     let documents = documents(&pools).await;
     let proxy = Process::start(&pair.shown_by(&documents)).await;
-    let mut honest = TlsDial::new(documents.port, &[&pair]).client().await;
+    let mut honest = dial_of(documents.port, &[&pair]).client().await;
     let mut plain = Client::connect(documents.port).await;
     plain.send("{\"id\":1,\"method\":\"mining.subscribe\",\"params\":[]}\n").await;
     assert_eq!(plain.closed().await, [0; 0]);
@@ -194,7 +155,7 @@ async fn a_miner_in_the_clear_is_closed_at_once_on_a_port_with_tls_and_told_in_t
     assert!(told["remedy"].as_str().is_some_and(|text| text.contains("stratum+ssl")), "{told}");
     counted(&proxy, "not_tls", 1).await;
     // One who does not trust the certificate is another matter.
-    let stranger = TlsDial::new(documents.port, &[]);
+    let stranger = dial_of(documents.port, &[]);
     assert!(stranger.dial().await.is_err());
     let skip = proxy.log().iter().position(|line| line == &told).map_or(0, |at| at + 1);
     let told = proxy.logged_after(skip, "no TLS with a miner").await;
@@ -208,7 +169,7 @@ async fn a_tls_greeting_on_a_port_in_the_clear_is_closed_at_once() {
     let (pools, pair) = (Pools::start().await, Pair::new());
     let documents = pools.documents().await;
     let proxy = Process::start(&documents.text()).await;
-    let dialled = TlsDial::new(documents.port, &[&pair]).dial().await;
+    let dialled = dial_of(documents.port, &[&pair]).dial().await;
     assert!(dialled.is_err());
     assert_eq!(proxy.logged("miner gone").await["reason"], "tls_on_plain_port");
     Client::logged_in(documents.port).await.assert_alive().await;
@@ -220,7 +181,7 @@ async fn a_handshake_of_tls_counts_among_those_under_way() {
     let mut documents = documents(&pools).await;
     documents.listener.push_str("      limits: { maxHandshakesPerAddress: 1 }\n");
     let proxy = Process::start(&pair.shown_by(&documents)).await;
-    let dial = TlsDial::new(documents.port, &[&pair]);
+    let dial = dial_of(documents.port, &[&pair]);
     let mut miner = dial.client().await;
     let mut half = Client::connect(documents.port).await;
     half.send("\u{16}\u{3}\u{1}").await;
@@ -240,13 +201,12 @@ async fn a_load_balancers_header_comes_before_tls() {
     let mut documents = documents(&pools).await;
     documents.listener.push_str("      proxyProtocol: { mode: Required, from: [127.0.0.1/32] }\n");
     let proxy = Process::start(&pair.shown_by(&documents)).await;
-    let dial = TlsDial::new(documents.port, &[&pair]);
+    let dial = dial_of(documents.port, &[&pair]);
     let address = SocketAddr::from(([127, 0, 0, 1], documents.port));
     let mut stream = TcpStream::connect(address).await.expect("a port");
     let header = b"PROXY TCP4 203.0.113.7 10.0.0.1 40000 3333\r\n";
     stream.write_all(header).await.expect("the proxy reads");
-    let name = NAME.try_into().expect("a name");
-    let stream = dial.connector.connect(name, stream).await.expect("TLS");
+    let stream = dial.over(stream).await.expect("TLS");
     Client::over(stream).log_in().await.assert_alive().await;
     let told = proxy.logged("miner subscribed and authorized").await;
     assert_eq!(told["peer"], "203.0.113.7:40000", "{told}");
@@ -261,7 +221,7 @@ async fn a_key_of_another_certificate_is_refused_live_and_the_last_good_pair_sta
     let (good, other) = (Pair::new(), Pair::new());
     let documents = documents(&pools).await;
     let proxy = Process::start(&good.shown_by(&documents)).await;
-    let dial = TlsDial::new(documents.port, &[&good, &other]);
+    let dial = dial_of(documents.port, &[&good, &other]);
     let mut miner = dial.client().await;
     proxy.write(&format!("{}{}", documents.text(), other.secret(&good)));
     let refused = proxy.logged("configuration refused").await;

@@ -1,9 +1,7 @@
 //! TLS with miners where one of the two sides does not like the other: each has its outcome, and the others mine on. And what
 //! somebody between them can read: nothing, where without TLS there is everything.
 
-use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use loka_farm::miner::dial::Dial;
 use loka_tests::documents::Documents;
@@ -15,67 +13,11 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
-use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::CertificateDer;
-use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::version::{TLS12, TLS13};
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 
 use super::client::Client;
 use super::pool_tls::secret;
-
-/// The name that miners dial.
-const NAME: &str = "proxy.test";
-
-const FROM_1_2: &[&SupportedProtocolVersion] = &[&TLS12, &TLS13];
-
-/// A miner's way to a port, and whom it trusts.
-#[derive(Clone)]
-pub(crate) struct TlsDial {
-    port: u16,
-    name: &'static str,
-    connector: TlsConnector,
-}
-
-// === impl TlsDial ===
-
-impl TlsDial {
-    pub(crate) fn new(
-        port: u16,
-        trusted: &str,
-        versions: &[&'static SupportedProtocolVersion],
-    ) -> Self {
-        let mut roots = RootCertStore::empty();
-        let certificate = CertificateDer::from_pem_slice(trusted.as_bytes()).expect("PEM");
-        roots.add(certificate).expect("a certificate");
-        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_protocol_versions(versions)
-            .expect("versions")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Self { port, name: NAME, connector: TlsConnector::from(Arc::new(config)) }
-    }
-
-    /// Connected, and nothing said.
-    pub(crate) async fn connected(&self) -> Client<TlsStream<TcpStream>> {
-        Client::over(self.dial().await.expect("TLS"))
-    }
-
-    async fn client(&self) -> Client<TlsStream<TcpStream>> {
-        self.connected().await.log_in().await
-    }
-}
-
-impl Dial for TlsDial {
-    type Stream = TlsStream<TcpStream>;
-
-    async fn dial(&self) -> io::Result<Self::Stream> {
-        let stream = TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], self.port))).await?;
-        self.connector.connect(self.name.try_into().expect("a name"), stream).await
-    }
-}
+use super::tls_dial::{FROM_1_2, NAME, TlsDial};
 
 /// A proxy whose listener shows a certificate.
 struct Site {
@@ -123,7 +65,7 @@ async fn a_certificate_that_a_miner_does_not_trust_is_told_with_what_to_do() {
     let site = Site::showing(&ours.issue(&[NAME]), "").await;
     let dial = |authority: &Authority| TlsDial::new(site.port(), &authority.pem(), FROM_1_2);
     let mut honest = dial(&ours).client().await;
-    let elsewhere = TlsDial { name: "other.test", ..dial(&ours) };
+    let elsewhere = dial(&ours).to("other.test");
     for (what, dial) in [("of another authority", dial(&theirs)), ("for another name", elsewhere)] {
         let skip = site.proxy.log().len();
         assert!(dial.dial().await.is_err(), "{what}");

@@ -2,40 +2,24 @@
 
 use loka_api::Secret;
 use loka_api::runtime_config::{Authentication, RuntimeConfig};
-use loka_farm::judge::Difficulty;
 use loka_farm::network::Conditions;
-use loka_farm::pool::{DifficultyPolicy, PoolSettings};
 use loka_farm::wire::LineStream;
-use loka_tests::books::{MinerLinks, total};
+use loka_tests::books::MinerLinks;
 use loka_tests::logins::entry;
 use serde_json::{Value, json};
 
-use super::farm::{self, Change, DIFFICULTY, RATE, Site, seconds, shared};
+use super::farm::{self, Change, RATE, Site, seconds, shared};
+use super::guarded::assert_low_pools_are_paid_every_share;
 use super::named::unlike_pools;
 
-/// A name's bound is for what nobody pays: where a pool starts far too low, every share is due.
 #[test]
 fn a_bound_of_one_name_costs_no_share_that_a_pool_pays() {
-    let bounds = |config: &mut RuntimeConfig| {
+    assert_low_pools_are_paid_every_share(21, |config| {
         shared(config);
         for listener in &mut config.listeners {
             listener.limits.submits_per_minute_per_worker = Some(2);
         }
-    };
-    let settings = unlike_pools().map(|pool| PoolSettings {
-        difficulty: DifficultyPolicy::Fixed(Difficulty::rounded(DIFFICULTY).expect("a difficulty")),
-        ..pool
     });
-    let (seed, conditions, rates) = (21, Conditions::ORDINARY, vec![5 * RATE; 4]);
-    let site = Site { seed, conditions, settings, rates, change: Change(bounds) };
-    let outcome = farm::play(site, MinerLinks::Whole, async |mut farm| {
-        farm.mine_until(seconds(130)).await;
-        farm
-    });
-    outcome.assert_nobody_noticed();
-    let sums = &outcome.ledger.total;
-    assert!(sums.pool_accepted > 2000, "{sums:?}");
-    assert_eq!(sums.pool_accepted + total(&sums.pool_rejected), sums.due, "{sums:?}");
 }
 
 #[test]

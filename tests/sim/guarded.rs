@@ -138,23 +138,17 @@ fn a_miner_that_sends_one_line_at_a_time_may_send_as_many_as_the_document_says()
     assert!(took < seconds(61), "{PACED} lines took {took:?}: they were slowed down");
 }
 
-/// A pool may start far too low; every share is due then, and the limit is for what nobody pays.
-#[test]
-fn a_pool_that_starts_low_is_paid_every_share_of_a_fast_miner() {
-    let limits = |config: &mut RuntimeConfig| {
-        shared(config);
-        for listener in &mut config.listeners {
-            (listener.limits.submits_per_second, listener.limits.submit_burst) = (1, 2);
-        }
-    };
-    let pools = unlike_pools().map(|pool| PoolSettings {
+/// Plays fast miners on pools that start far too low, where every share is due, under limits which are for what nobody pays:
+/// each is paid.
+pub(super) fn assert_low_pools_are_paid_every_share(seed: u64, limits: fn(&mut RuntimeConfig)) {
+    let settings = unlike_pools().map(|pool| PoolSettings {
         difficulty: DifficultyPolicy::Fixed(Difficulty::rounded(DIFFICULTY).expect("a difficulty")),
         ..pool
     });
-    let (seed, conditions) = (14, Conditions::ORDINARY);
     // Some five shares a second each.
     let rates = vec![5 * RATE; 4];
-    let site = Site { seed, conditions, settings: pools, rates, change: Change(limits) };
+    let (conditions, change) = (Conditions::ORDINARY, Change(limits));
+    let site = Site { seed, conditions, settings, rates, change };
     let outcome = farm::play(site, MinerLinks::Whole, async |mut farm| {
         farm.mine_until(seconds(130)).await;
         farm
@@ -164,6 +158,16 @@ fn a_pool_that_starts_low_is_paid_every_share_of_a_fast_miner() {
     // 130 s of four miners at 2000 hashes a second, and 430 hashes a share.
     assert!(sums.pool_accepted > 2000, "{sums:?}");
     assert_eq!(sums.pool_accepted + total(&sums.pool_rejected), sums.due, "{sums:?}");
+}
+
+#[test]
+fn a_pool_that_starts_low_is_paid_every_share_of_a_fast_miner() {
+    assert_low_pools_are_paid_every_share(14, |config| {
+        shared(config);
+        for listener in &mut config.listeners {
+            (listener.limits.submits_per_second, listener.limits.submit_burst) = (1, 2);
+        }
+    });
 }
 
 #[test]

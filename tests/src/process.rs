@@ -116,20 +116,38 @@ impl Process {
         Self::start_with(documents, &[]).await
     }
 
-    /// The same, with these variables as its environment.
+    /// The same, with these variables as its environment; one that is empty is not there at all.
     pub async fn start_with(documents: &str, environment: &[(&str, &str)]) -> Self {
-        let directory = tempfile::tempdir().expect("a directory");
-        fs::write(directory.path().join(FILE), documents).expect("a file");
-        let process = Self::spawn(&[], directory, &["-f", FILE], environment).await;
-        process.logged("listening for miners").await;
-        process
+        Self::start_in(documents, &[], environment).await
     }
 
     /// The same, by another program, which is to become the proxy: its arguments are followed by the proxy's binary and its.
     pub async fn start_through(by: &[&str], documents: &str, environment: &[(&str, &str)]) -> Self {
+        Self::start_as(by, &[(FILE, documents)], &[], environment).await
+    }
+
+    /// The same, with these arguments, and these variables as its environment.
+    pub async fn start_in(documents: &str, arguments: &[&str], set: &[(&str, &str)]) -> Self {
+        Self::start_as(&[], &[(FILE, documents)], arguments, set).await
+    }
+
+    /// The same, with these arguments, and files beside its documents.
+    pub async fn start_given(documents: &str, files: &[(&str, &str)], arguments: &[&str]) -> Self {
+        Self::start_as(&[], &[&[(FILE, documents)], files].concat(), arguments, &[]).await
+    }
+
+    async fn start_as(
+        by: &[&str],
+        files: &[(&str, &str)],
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        fs::write(directory.path().join(FILE), documents).expect("a file");
-        let process = Self::spawn(by, directory, &["-f", FILE], environment).await;
+        for (name, text) in files {
+            fs::write(directory.path().join(name), text).expect("a file");
+        }
+        let arguments = [&["-f", FILE], arguments].concat();
+        let process = Self::spawn(by, directory, &arguments, environment).await;
         process.logged("listening for miners").await;
         process
     }
@@ -221,27 +239,6 @@ impl Process {
     /// Where its admin API listens.
     pub fn api(&self) -> SocketAddr {
         self.api
-    }
-
-    /// The same, which is started on `documents` with these arguments and files beside them.
-    pub async fn start_given(documents: &str, files: &[(&str, &str)], arguments: &[&str]) -> Self {
-        let directory = tempfile::tempdir().expect("a directory");
-        for (name, text) in [(FILE, documents)].iter().chain(files) {
-            fs::write(directory.path().join(name), text).expect("a file");
-        }
-        let arguments = [&["-f", FILE], arguments].concat();
-        let process = Self::spawn(&[], directory, &arguments, &[]).await;
-        process.logged("listening for miners").await;
-        process
-    }
-
-    /// The same with these variables as its environment; one that is empty is not there at all.
-    pub async fn start_in(documents: &str, arguments: &[&str], set: &[(&str, &str)]) -> Self {
-        let directory = tempfile::tempdir().expect("a directory");
-        fs::write(directory.path().join(FILE), documents).expect("a file");
-        let process = Self::spawn(&[], directory, &[&["-f", FILE], arguments].concat(), set).await;
-        process.logged("listening for miners").await;
-        process
     }
 
     /// Starts it as a pod of the operator on a mounted snapshot, with these variables as its environment.

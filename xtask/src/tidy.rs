@@ -69,6 +69,12 @@ pub(crate) fn problems() -> Result<Vec<Problem>, String> {
     Ok(problems)
 }
 
+/// For tests of a rule: the lines of a file that it finds something in.
+#[cfg(test)]
+fn lines_found(rule: fn(&Tree) -> Vec<Problem>, path: &str, text: &str) -> Vec<usize> {
+    rule(&Tree::sample(&[(path, text)])).into_iter().map(|problem| problem.line).collect()
+}
+
 // === impl Problem ===
 
 impl Problem {

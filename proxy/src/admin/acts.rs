@@ -269,6 +269,18 @@ impl Refusal {
         Self { blame: Blame::State, error: error.into(), remedy: remedy.into() }
     }
 
+    /// The same words for whoever looks and for whoever acts.
+    pub fn no_session(id: u64) -> Self {
+        let remedy = "GET /v1/sessions (stratum-proxy ctl sessions) shows those that are up";
+        Self::missing(format!("there is no session {id}"), remedy)
+    }
+
+    /// Likewise.
+    pub fn no_worker(name: &str) -> Self {
+        let remedy = "GET /v1/sessions (stratum-proxy ctl sessions) shows the names of those that are connected";
+        Self::missing(format!("no worker {name} is connected"), remedy)
+    }
+
     /// There is none of this name among those that are known.
     pub fn unknown<'a>(
         what: &str,

@@ -261,8 +261,7 @@ impl Hand {
 
     fn kick(&self, id: u64) -> Result<String, Refusal> {
         let Some(card) = self.shared.sessions.find(SessionId(id)) else {
-            let remedy = "GET /v1/sessions (stratum-proxy ctl sessions) shows those that are up";
-            return Err(Refusal::missing(format!("there is no session {id}"), remedy));
+            return Err(Refusal::no_session(id));
         };
         card.kick();
         Ok(format!("session {id} is let go once its shares in flight are answered"))
@@ -270,10 +269,7 @@ impl Hand {
 
     fn kick_worker(&self, worker: &str) -> Result<String, Refusal> {
         match kick_all(&self.shared.sessions.all(|card| card.is_of(worker))) {
-            0 => {
-                let remedy = "GET /v1/sessions (stratum-proxy ctl sessions) shows the names of those that are connected";
-                Err(Refusal::missing(format!("no worker {worker} is connected"), remedy))
-            }
+            0 => Err(Refusal::no_worker(worker)),
             count => Ok(format!(
                 "{count} connection(s) of {worker} let go once their shares in flight are answered"
             )),

@@ -11,9 +11,9 @@ use loka_api::values::login_entries;
 use super::origins::origins;
 use super::routes::explain_route;
 use super::rules::{firmware, rules};
-use super::table::table;
 use super::units::duration;
 use crate::config::Loaded;
+use crate::table::table;
 
 pub(super) fn explain(loaded: &Loaded, out: &mut dyn Write) -> io::Result<()> {
     let Loaded { config, hash, explained, secrets } = loaded;

@@ -5,8 +5,8 @@ use std::io::{self, Write};
 
 use loka_api::{Explained, Origin};
 
-use super::table::columns;
 use super::units::duration;
+use crate::table::columns;
 
 /// Paths of the rendered config that are in milliseconds end in this.
 const MILLISECONDS: &str = "Ms";

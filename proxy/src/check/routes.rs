@@ -8,8 +8,8 @@ use loka_api::runtime_config::{
 };
 
 use super::reaching::reaching;
-use super::table::table;
 use super::units::duration;
+use crate::table::table;
 
 pub(super) fn explain_route(
     route: &Route,

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use loka_api::runtime_config::{FirmwareProfile, Rule};
 
-use super::table::table;
+use crate::table::table;
 
 pub(super) fn rules(rules: &[Rule], out: &mut dyn Write) -> io::Result<()> {
     if rules.is_empty() {

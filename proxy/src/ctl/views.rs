@@ -6,17 +6,11 @@ use std::io::{self, Write};
 use serde_json::Value;
 
 use crate::admin::acts::{Ban, LogLevel, Session, Sessions, Shares, Worker};
+use crate::table::Side::{Left, Right};
+use crate::table::{columns, under};
 
-const GAP: &str = "  ";
-
-/// Where a column's cells stand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Side {
-    Left,
-    Right,
-}
-
-use Side::{Left, Right};
+/// In the place of what there is none of.
+const NONE: &str = "-";
 
 pub(super) fn done(said: &Value, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{}", clean(text(said, "done")))
@@ -39,15 +33,14 @@ pub(super) fn sessions(page: &Sessions, now: u64, out: &mut dyn Write) -> io::Re
 
 pub(super) fn session(session: &Session, now: u64, out: &mut dyn Write) -> io::Result<()> {
     let Session { id, listener, address, worker, user_agent, route, pool, .. } = session;
-    let or_none = |text: &Option<String>| text.as_deref().map_or_else(|| "-".to_owned(), clean);
     let rows = [
         ["session", &id.to_string()],
-        ["worker", &or_none(worker)],
-        ["user agent", &or_none(user_agent)],
+        ["worker", &or_none(worker.as_deref())],
+        ["user agent", &or_none(user_agent.as_deref())],
         ["address", &clean(address)],
         ["listener", &clean(listener)],
-        ["route", &or_none(route)],
-        ["pool", &or_none(pool)],
+        ["route", &or_none(route.as_deref())],
+        ["pool", &or_none(pool.as_deref())],
         ["connected", &format!("{} ago", age(now, session.since))],
         ["last share", &last_share(session.last_share, now)],
         ["difficulty", &number(session.difficulty)],
@@ -57,8 +50,7 @@ pub(super) fn session(session: &Session, now: u64, out: &mut dyn Write) -> io::R
         ["rejected", &session.shares.rejected.to_string()],
         ["accepted difficulty", &number(session.shares.accepted_difficulty)],
     ];
-    let rows: Vec<[String; 2]> = rows.iter().map(|row| row.map(str::to_owned)).collect();
-    align(&rows, [Left, Left], out)
+    columns("", &rows.map(|row| row.map(str::to_owned)), out)
 }
 
 pub(super) fn worker(worker: &Worker, now: u64, out: &mut dyn Write) -> io::Result<()> {
@@ -78,13 +70,12 @@ pub(super) fn bans(bans: &[Ban], out: &mut dyn Write) -> io::Result<()> {
     if bans.is_empty() {
         return writeln!(out, "no address is banned");
     }
-    let header = ["ADDRESS", "LISTENER", "FOR", "BY"].map(str::to_owned);
     let row = |ban: &Ban| {
         let Ban { listener, address, remaining_seconds, by } = ban;
         [clean(address), clean(listener), duration(*remaining_seconds), clean(by)]
     };
-    let rows: Vec<_> = std::iter::once(header).chain(bans.iter().map(row)).collect();
-    align(&rows, [Left, Left, Right, Left], out)
+    let rows: Vec<_> = bans.iter().map(row).collect();
+    under(["ADDRESS", "LISTENER", "FOR", "BY"], &rows, ("", [Left, Left, Right, Left]), out)
 }
 
 pub(super) fn log_level(level: &LogLevel, out: &mut dyn Write) -> io::Result<()> {
@@ -119,17 +110,16 @@ pub(super) fn status(status: &Value, now: u64, out: &mut dyn Write) -> io::Resul
 }
 
 fn listeners(status: &Value, out: &mut dyn Write) -> io::Result<()> {
-    let header = ["LISTENER", "ADDRESS", "MINERS", "HANDSHAKES", "BANNED", ""].map(str::to_owned);
+    let header = ["LISTENER", "ADDRESS", "MINERS", "HANDSHAKES", "BANNED", ""];
     let row = |of: &Value| {
         let count = |name: &str| field(of, name).as_u64().unwrap_or_default().to_string();
-        let address = field(of, "address").as_str().map_or_else(|| "-".to_owned(), clean);
+        let address = or_none(field(of, "address").as_str());
         let (name, error) = (clean(text(of, "name")), clean(text(of, "error")));
         [name, address, count("miners"), count("handshakes"), count("bannedAddresses"), error]
     };
-    let rows: Vec<_> =
-        std::iter::once(header).chain(list(status, "listeners").iter().map(row)).collect();
+    let rows: Vec<_> = list(status, "listeners").iter().map(row).collect();
     writeln!(out)?;
-    align(&rows, [Left, Left, Right, Right, Right, Left], out)
+    under(header, &rows, ("", [Left, Left, Right, Right, Right, Left]), out)
 }
 
 fn route(route: &Value, now: u64, out: &mut dyn Write) -> io::Result<()> {
@@ -159,15 +149,13 @@ fn route(route: &Value, now: u64, out: &mut dyn Write) -> io::Result<()> {
             clean(text(pool, "account")),
             clean(text(pool, "state")),
             format!("{:.0} %", field(pool, "hashratePart").as_f64().unwrap_or_default() * 100.0),
-            field(pool, "difficulty").as_f64().map_or_else(|| "-".to_owned(), number),
-            seconds.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.0}s ago")),
+            field(pool, "difficulty").as_f64().map_or_else(|| NONE.to_owned(), number),
+            seconds.map_or_else(|| NONE.to_owned(), |seconds| format!("{seconds:.0}s ago")),
             clean(note.trim()),
         ]
     };
-    let rows: Vec<_> = std::iter::once(header.map(str::to_owned))
-        .chain(list(route, "pools").iter().map(row))
-        .collect();
-    align(&rows, [Left, Left, Left, Left, Left, Right, Right, Right, Left], out)
+    let rows: Vec<_> = list(route, "pools").iter().map(row).collect();
+    under(header, &rows, ("", [Left, Left, Left, Left, Left, Right, Right, Right, Left]), out)
 }
 
 fn connections(sessions: &[Session], now: u64, out: &mut dyn Write) -> io::Result<()> {
@@ -185,15 +173,14 @@ fn connections(sessions: &[Session], now: u64, out: &mut dyn Write) -> io::Resul
         "CONNECTED",
         "LAST SHARE",
     ];
-    let or_none = |text: &Option<String>| text.as_deref().map_or_else(|| "-".to_owned(), clean);
     let row = |it: &Session| {
         [
             it.id.to_string(),
-            or_none(&it.worker),
+            or_none(it.worker.as_deref()),
             clean(&it.address),
-            or_none(&it.user_agent),
-            or_none(&it.route),
-            or_none(&it.pool),
+            or_none(it.user_agent.as_deref()),
+            or_none(it.route.as_deref()),
+            or_none(it.pool.as_deref()),
             number(it.difficulty),
             hashrate(it.hashrate),
             it.shares.accepted.to_string(),
@@ -202,31 +189,13 @@ fn connections(sessions: &[Session], now: u64, out: &mut dyn Write) -> io::Resul
             last_share(it.last_share, now),
         ]
     };
-    let rows: Vec<_> =
-        std::iter::once(header.map(str::to_owned)).chain(sessions.iter().map(row)).collect();
+    let rows: Vec<_> = sessions.iter().map(row).collect();
     let sides = [Right, Left, Left, Left, Left, Left, Right, Right, Right, Right, Right, Right];
-    align(&rows, sides, out)
+    under(header, &rows, ("", sides), out)
 }
 
-fn align<const N: usize>(
-    rows: &[[String; N]],
-    sides: [Side; N],
-    out: &mut dyn Write,
-) -> io::Result<()> {
-    let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column));
-        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..N).map(width).collect();
-    for row in rows {
-        let cells = row.iter().zip(&widths).zip(sides).map(|((cell, width), side)| match side {
-            Left => format!("{cell:<width$}"),
-            Right => format!("{cell:>width$}"),
-        });
-        let cells: Vec<String> = cells.collect();
-        writeln!(out, "{}", cells.join(GAP).trim_end())?;
-    }
-    Ok(())
+fn or_none(text: Option<&str>) -> String {
+    text.map_or_else(|| NONE.to_owned(), clean)
 }
 
 /// Without anything that a terminal obeys, or that turns its text around.
@@ -255,7 +224,7 @@ fn age(now: u64, since: u64) -> String {
 }
 
 fn last_share(at: Option<u64>, now: u64) -> String {
-    at.map_or_else(|| "-".to_owned(), |at| format!("{} ago", age(now, at)))
+    at.map_or_else(|| NONE.to_owned(), |at| format!("{} ago", age(now, at)))
 }
 
 /// The two largest units: nobody reads the seconds of a day.
@@ -271,7 +240,7 @@ fn duration(seconds: u64) -> String {
 /// Four digits, and a prefix of the SI.
 fn hashrate(hashes: f64) -> String {
     if hashes <= 0.0 {
-        return "-".to_owned();
+        return NONE.to_owned();
     }
     let mut value = hashes;
     let mut prefixes = ["", "k", "M", "G", "T", "P", "E"].into_iter();
@@ -287,7 +256,7 @@ fn hashrate(hashes: f64) -> String {
 /// A difficulty: practice work is far below one, and real work far above.
 fn number(value: f64) -> String {
     match value {
-        _ if value == 0.0 => "-".to_owned(),
+        _ if value == 0.0 => NONE.to_owned(),
         _ if value.abs() < 0.01 => format!("{value:.2e}"),
         _ if value < 1000.0 => short(value),
         _ => format!("{value:.0}"),

@@ -252,14 +252,7 @@ impl RouteTask {
     }
 
     pub(super) fn sight(&self, now: Instant, new: &[PoolId]) -> Sight {
-        let mut sight = Sight {
-            fitness: Soundness::Sound,
-            accepted: 0,
-            rejected: 0,
-            latency: None,
-            stalled: Duration::ZERO,
-            job_age: Duration::ZERO,
-        };
+        let mut sight = Sight::SOUND;
         for pool in new {
             let Some(slot) = self.slot(*pool).filter(|_| self.is_well(*pool)) else {
                 return Sight { fitness: Soundness::Unsound, ..sight };

@@ -70,10 +70,9 @@ pub(crate) struct Rollout {
 
 // === impl Sight ===
 
-#[cfg(test)]
 impl Sight {
     /// Of pools that nobody has sent a share yet.
-    pub(super) const SOUND: Self = Self {
+    pub(crate) const SOUND: Self = Self {
         fitness: Soundness::Sound,
         accepted: 0,
         rejected: 0,

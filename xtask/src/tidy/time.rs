@@ -63,13 +63,12 @@ fn imports_tokio_instant(source: &Source) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::lines_found;
     use super::*;
 
     #[track_caller]
     fn check_file(path: &str, text: &str, wanted: &[usize]) {
-        let found: Vec<usize> =
-            check(&Tree::sample(&[(path, text)])).into_iter().map(|p| p.line).collect();
-        assert_eq!(found, wanted);
+        assert_eq!(lines_found(check, path, text), wanted);
     }
 
     #[test]

@@ -247,18 +247,8 @@ async fn session(
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Refusal> {
     let id = number(path)?;
-    Ok(match api.acting.session(id) {
-        Some(session) => Json(session).into_response(),
-        None => refused(&no_session(id)),
-    })
-}
-
-/// The same words for whoever looks and for whoever acts.
-fn no_session(id: u64) -> Refusal {
-    Refusal::missing(
-        format!("there is no session {id}"),
-        "GET /v1/sessions shows those that are up",
-    )
+    let session = api.acting.session(id).ok_or_else(|| Refusal::no_session(id))?;
+    Ok(Json(session).into_response())
 }
 
 async fn worker(
@@ -270,8 +260,7 @@ async fn worker(
     let wanted = SessionsWanted { worker: Some(name.clone()), limit, ..SessionsWanted::default() };
     let connections = api.acting.sessions(&wanted).sessions;
     if connections.is_empty() {
-        let remedy = "GET /v1/sessions shows the names of those that are connected";
-        return Ok(refused(&Refusal::missing(format!("no worker {name} is connected"), remedy)));
+        return Err(Refusal::no_worker(&name));
     }
     let hashrate = connections.iter().map(|session| session.hashrate).sum();
     let shares: Shares = connections.iter().map(|session| session.shares).sum();

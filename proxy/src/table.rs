@@ -1,39 +1,59 @@
-//! Text in columns.
+//! Text in columns, for people.
 
 use std::io::{self, Write};
 
 /// Space between columns.
-const GAP: &str = "  ";
+pub(crate) const GAP: &str = "  ";
+
+/// Where a column's cells stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Left,
+    Right,
+}
 
 /// Writes `rows` under `header`, each column as wide as its widest cell.
-pub(super) fn table<const N: usize>(
+pub(crate) fn table<const N: usize>(
     header: [&str; N],
     rows: &[[String; N]],
     out: &mut dyn Write,
 ) -> io::Result<()> {
+    under(header, rows, (GAP, [Side::Left; N]), out)
+}
+
+/// The same, each line after an indent, and each column's cells on their side.
+pub(crate) fn under<const N: usize>(
+    header: [&str; N],
+    rows: &[[String; N]],
+    form: (&str, [Side; N]),
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let header = header.map(str::to_owned);
     let lines: Vec<&[String; N]> = std::iter::once(&header).chain(rows).collect();
-    align(GAP, &lines, out)
+    align(&lines, form, out)
 }
 
 /// Writes `rows` without a header, each line after `indent`.
-pub(super) fn columns<const N: usize>(
+pub(crate) fn columns<const N: usize>(
     indent: &str,
     rows: &[[String; N]],
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    align(indent, &rows.iter().collect::<Vec<_>>(), out)
+    align(&rows.iter().collect::<Vec<_>>(), (indent, [Side::Left; N]), out)
 }
 
 fn align<const N: usize>(
-    indent: &str,
     lines: &[&[String; N]],
+    (indent, sides): (&str, [Side; N]),
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let widths: Vec<usize> = (0..N).map(|column| width(lines, column)).collect();
     for line in lines {
-        let cells: Vec<String> =
-            line.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        let cells = line.iter().zip(&widths).zip(sides).map(|((cell, width), side)| match side {
+            Side::Left => format!("{cell:<width$}"),
+            Side::Right => format!("{cell:>width$}"),
+        });
+        let cells: Vec<String> = cells.collect();
         writeln!(out, "{indent}{}", cells.join(GAP).trim_end())?;
     }
     Ok(())
