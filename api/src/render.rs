@@ -66,6 +66,7 @@ pub fn render(
         drain: drain(&mut Draft::new(proxy, &mut notes)),
         observability: observability(&mut Draft::new(proxy, &mut notes)),
     };
+    authentication::pools_can_say(&mut Draft::new(proxy, &mut notes), &config);
     config.schema = config.schema_needed();
     notes.finish().map(|explained| Rendered { config, explained })
 }

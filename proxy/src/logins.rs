@@ -1,4 +1,4 @@
-//! Whom a listener lets in, by name and password: a list of hashed passwords, or a web hook that is asked. Owns what was
+//! Whom a listener lets in, by name and password: a list of hashed passwords, a web hook that is asked, or the pool. Owns what was
 //! decided and for how long that holds; what becomes of a miner is decided by its session's pipeline.
 //!
 //! Nothing here runs on a thread of sessions for longer than a look into a table: keys are stretched on a thread of their
@@ -7,21 +7,24 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
 
 use loka_api::runtime_config::Authentication;
-use tokio::sync::oneshot;
 
 use crate::clock::Clock;
 use crate::telemetry::Telemetry;
 use crate::telemetry::reasons::LoginRefusal;
 use crate::transport::Dial;
+use crate::upstream::{PoolHandle, Question, Reply};
 use crate::workers::{Tasks, Workers};
 
+mod answer;
 mod cache;
 mod digest;
 mod hook;
 mod list;
 
+pub(crate) use self::answer::Answer;
 use self::digest::Key;
 use self::hook::Hook;
 use self::list::List;
@@ -39,6 +42,8 @@ pub(crate) struct Gate {
 enum Kind {
     List(List),
     Hook(Hook),
+    /// The pool that the miner would mine on.
+    Pool,
 }
 
 /// What a gate works with.
@@ -64,13 +69,13 @@ pub(crate) struct Login<'a> {
 /// What a gate says when it is asked.
 pub(crate) enum Asked {
     Known(Decision),
-    Later(oneshot::Receiver<Decision>),
+    Later(Answer),
 }
 
 /// Whether somebody may mine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Decision {
-    /// By an entry of a list, or because the hook says so.
+    /// By an entry of a list, or because the hook or the pool says so.
     In(Option<Proof>),
     Out(LoginRefusal),
 }
@@ -92,6 +97,7 @@ impl Gate {
                 Kind::List(List::new(entries.expose(), key, seams.workers.clone()))
             }
             Authentication::Webhook(wanted) => Kind::Hook(Hook::new(wanted, key, seams)),
+            Authentication::Pool => Kind::Pool,
         };
         Self { epoch: EPOCH.fetch_add(1, Ordering::Relaxed), kind }
     }
@@ -100,18 +106,33 @@ impl Gate {
         self.epoch
     }
 
-    pub(crate) fn ask(&self, now: std::time::Instant, login: &Login<'_>) -> Asked {
+    /// `pool`: the one that the miner would mine on, as far as that is known.
+    pub(crate) fn ask(&self, now: Instant, login: &Login<'_>, pool: Option<&PoolHandle>) -> Asked {
         match &self.kind {
             Kind::List(list) => list.ask(login),
             Kind::Hook(hook) => hook.ask(now, login),
+            Kind::Pool => ask(pool, login),
         }
     }
 
-    /// Whether whoever was let in by this may stay. A hook judges newcomers only.
+    /// Whether whoever was let in by this may stay. A hook and pools judge newcomers only.
     pub(crate) fn still_has(&self, proof: Proof) -> bool {
         match &self.kind {
             Kind::List(list) => list.has(proof),
-            Kind::Hook(_) => true,
+            Kind::Hook(_) | Kind::Pool => true,
         }
     }
+}
+
+/// Leaves it to the pool. Where there is none, there is no work either.
+fn ask(pool: Option<&PoolHandle>, login: &Login<'_>) -> Asked {
+    let Some(pool) = pool else { return Asked::Known(Decision::In(None)) };
+    let (reply, word) = Reply::new();
+    pool.ask(Question {
+        name: login.worker.into(),
+        listener: login.listener.into(),
+        password: login.password.into(),
+        reply,
+    });
+    Asked::Later(Answer::Pools(word))
 }

@@ -17,6 +17,7 @@ use crate::logins::Gate;
 use crate::tallies::Tallies;
 use crate::telemetry::Telemetry;
 use crate::telemetry::reasons::{CloseReason, Offence};
+use crate::upstream::PoolHandle;
 use crate::wire::Greeting;
 
 mod authenticate;
@@ -53,6 +54,8 @@ pub(crate) struct Scene<'a> {
     /// Who the miner is, as far as it has told.
     pub(crate) machine: &'a Downstream,
     pub(crate) telemetry: &'a Telemetry,
+    /// That the miner would mine on; looked up only where it may be asked for.
+    pub(crate) pool: Option<&'a PoolHandle>,
 }
 
 /// One line of a miner.

@@ -22,6 +22,7 @@ use crate::sink::ledger::{DueShare, Lost};
 use crate::telemetry::reasons::PoolDownReason;
 
 mod addresses;
+mod asking;
 mod connection;
 mod facts;
 mod held;
@@ -36,6 +37,7 @@ mod tests;
 mod unsettled;
 mod wishes;
 
+pub(crate) use self::asking::{QUESTIONS_MAX, Question, Reply, Word};
 pub(crate) use self::facts::Facts;
 pub(crate) use self::held::{HOLD_MAX, give_up};
 pub(crate) use self::pulse::{Pulse, Spent, Stay};
@@ -61,6 +63,7 @@ pub(crate) struct PoolHandle {
     pub(crate) name: Arc<str>,
     pub(crate) account: Arc<str>,
     pub(crate) submits: mpsc::Sender<Handoff>,
+    pub(crate) questions: mpsc::Sender<Question>,
     /// Whether it is told miners' names. Changes with the configuration; only a hint, for the task decides.
     pub(crate) wants_names: AtomicBool,
     /// When it was last heard of.
@@ -84,6 +87,14 @@ impl PoolHandle {
                 TrySendError::Closed(handoff) => (Lost::SessionLost, handoff),
             })
         })
+    }
+}
+
+impl PoolHandle {
+    /// Asks whether the pool lets a miner in; what it cannot be asked is unsaid.
+    pub(crate) fn ask(&self, question: Question) {
+        // A question that is dropped is answered.
+        self.questions.try_send(question).ok();
     }
 }
 

@@ -69,6 +69,15 @@ pub struct Timeouts {
     pub submit: Duration,
 }
 
+/// Whose password a further login was asked with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoginOf {
+    /// A miner's.
+    Miner,
+    /// Ours.
+    Us,
+}
+
 /// What happened on a pool's connection.
 #[derive(Debug)]
 pub enum Event<T> {
@@ -79,10 +88,12 @@ pub enum Event<T> {
         /// Extranonce, difficulty and mask that belong to it.
         context: PoolContext,
     },
-    /// The pool's answer to [`Upstream::authorize`].
+    /// The pool's answer to [`Upstream::authorize`] or [`Upstream::authorize_miner`].
     Login {
         /// The login.
         user: Box<str>,
+        /// Whose password it was asked with.
+        of: LoginOf,
         /// Let in, or refused in the pool's words.
         outcome: Result<(), String>,
     },
@@ -401,8 +412,19 @@ impl<T> Upstream<T> {
             return;
         }
         let request = self.request_id();
-        self.asides.push(request, Aside::Login(user.into()));
+        self.asides.push(request, Aside::Login(user.into(), LoginOf::Us));
         request::authorize(wire, request, user, &self.login.password);
+    }
+
+    /// Asks whether the pool lets a miner in: the same with the miner's own password. Of what the pool says to a refusal
+    /// nothing is kept.
+    pub fn authorize_miner(&mut self, user: &str, password: &str, wire: &mut Vec<u8>) {
+        if !matches!(self.phase, Phase::Working) {
+            return;
+        }
+        let request = self.request_id();
+        self.asides.push(request, Aside::Login(user.into(), LoginOf::Miner));
+        request::authorize(wire, request, user, password);
     }
 
     /// Hands the latest job on once more, and not as a clean one: somebody wants to look at it anew.

@@ -234,6 +234,37 @@ async fn while_a_web_hook_fails_who_was_let_in_is_let_in_and_the_document_says_w
     site.end().await;
 }
 
+/// On the connection that the farm has, with the miner's own password; who was let in is not asked for again.
+#[tokio::test]
+async fn where_the_pool_decides_its_answer_is_the_miners() {
+    let mut site = Site::beside("", "").await;
+    site.documents.listener = "      authentication: { type: Pool }\n".to_owned();
+    for pool in &mut site.documents.pools {
+        pool.spec = "  workerName: '{worker}'\n".to_owned();
+    }
+    site.apply("").await;
+    let alpha = &site.pools.pools[0];
+    let mut client = subscribed(site.port()).await;
+    assert_eq!(try_login(&mut client, "acct.it", MARKED).await["result"], true);
+    client.notification("mining.notify").await;
+    let connections = alpha.connections();
+    let users: Vec<_> = connections.iter().flat_map(|it| &it.users).collect();
+    assert!(users.iter().any(|user| *user == "acct.it"), "{users:?}");
+
+    alpha.control().refuse_logins(24, &format!("no such worker with {MARKED}"));
+    let mut stranger = subscribed(site.port()).await;
+    assert!(is_refused(&try_login(&mut stranger, "acct.bad", MARKED).await));
+    assert!(is_refused(&try_login(&mut stranger, "acct.it", "another").await));
+    site.counted("loka_miner_logins_refused", "pool", 2).await;
+    assert_eq!(try_login(&mut stranger, "acct.it", MARKED).await["result"], true, "known");
+    alpha.control().admit_logins();
+    assert_eq!(try_login(&mut stranger, "acct.bad", MARKED).await["result"], true);
+    client.assert_alive().await;
+    nothing_shows(&site, &[MARKED]).await;
+    site.mines_on().await;
+    site.end().await;
+}
+
 #[tokio::test]
 async fn the_connections_of_one_name_are_bounded() {
     let site = Site::beside("      limits: { maxConnectionsPerWorker: 2 }\n", "").await;

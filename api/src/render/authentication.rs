@@ -1,7 +1,9 @@
 //! Whom a listener lets in: the list that a Secret holds, or the web hook with what is shown to it.
 
 use crate::{
-    runtime_config::{Authentication, Endpoint, Webhook, WebhookTls},
+    runtime_config::{
+        Authentication, Endpoint, Listener, Pool, RuntimeConfig, Webhook, WebhookTls,
+    },
     secrets::{Secret, SecretRef, SecretSource},
     stratum_proxy::{self as spec, AuthenticationType, OnHookFailure, StratumProxySpec},
     values::{LOGIN_ENTRIES_MAX, LOGIN_LIST_BYTES_MAX, WebUrl, login_entries},
@@ -29,6 +31,10 @@ pub(super) fn render(
             draft.text(&at_type, "List");
             Some(self::list(draft, secrets, at, wanted))
         }
+        (AuthenticationType::Pool, ..) => {
+            draft.text(&at_type, "Pool");
+            Some(Authentication::Pool)
+        }
         (AuthenticationType::Webhook, _, Some(wanted)) => {
             draft.text(&at_type, "Webhook");
             Some(Authentication::Webhook(hook(draft, secrets, at, wanted)))
@@ -36,6 +42,45 @@ pub(super) fn render(
         // Its rule has refused the document.
         (AuthenticationType::List, None, _) | (AuthenticationType::Webhook, _, None) => None,
     }
+}
+
+/// A pool that is to say who may mine must be told names, and must be known before its miner has told its own.
+pub(super) fn pools_can_say(draft: &mut Draft<'_, StratumProxySpec>, config: &RuntimeConfig) {
+    let asks =
+        |(_, listener): &(usize, &Listener)| listener.authentication == Some(Authentication::Pool);
+    for (index, listener) in config.listeners.iter().enumerate().filter(asks) {
+        let path = format!("spec.listeners[{index}].authentication.type");
+        let rules = config
+            .rules
+            .iter()
+            .filter(|rule| rule.listeners.is_empty() || rule.listeners.contains(&listener.name));
+        let mut routes = vec![listener.route.as_str()];
+        for rule in rules {
+            routes.push(&rule.route);
+            if !rule.workers.is_empty() || !rule.firmware.is_empty() {
+                let message = format!(
+                    "rule {} leads miners of this listener to a pool by what they say of themselves, and the \
+                     pool is asked before that",
+                    rule.name
+                );
+                let remedy = "let the rule go by listeners and sources alone, or set type to List or Webhook";
+                draft.refuse_value(&path, "Pool", &message, remedy);
+            }
+        }
+        let pools = config.routes.iter().filter(|route| routes.contains(&route.name.as_str()));
+        for pool in pools.flat_map(|route| &route.pools).filter(|pool| !is_told_names(pool)) {
+            let message =
+                format!("pool {} is not told names, and cannot say who may mine", pool.name);
+            let remedy =
+                "write {worker} into the pool's workerName, or set type to List or Webhook";
+            draft.refuse_value(&path, "Pool", &message, remedy);
+        }
+    }
+}
+
+fn is_told_names(pool: &Pool) -> bool {
+    let template = pool.worker_names.as_ref().map(|names| names.template.as_str());
+    template.is_some_and(|it| it.contains("{worker}") || it.contains("{name}"))
 }
 
 fn list(

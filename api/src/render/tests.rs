@@ -462,3 +462,30 @@ fn the_quick_start_renders() {
     assert_eq!(config["routes"][0]["pools"][0]["user"], "practice.quickstart");
     assert_eq!(config["listeners"][0]["difficulty"]["min"], "0.00001");
 }
+
+/// A pool that knows no names cannot say who may mine, nor can one that is known only when a miner has told its name.
+#[test]
+fn the_pool_decides_only_where_it_can() {
+    let asks = "authentication: {type: Pool}";
+    let rules = |rules: &str| {
+        documents(asks, "", "workerName: '{worker}'")
+            .replace("workerName: ''", "workerName: 'farm-{name}'")
+            .replace("  routes:\n", &format!("  rules: [{rules}]\n  routes:\n"))
+    };
+    let config = render_text(&rules("")).unwrap().config;
+    assert_eq!(config.listeners[0].authentication, Some(runtime_config::Authentication::Pool));
+    let by_source = "{name: hall, sources: [10.0.0.0/8], routeRef: {name: other}}";
+    assert!(render_text(&rules(by_source)).is_ok());
+
+    let all = refused(&documents(asks, "", "workerName: 'of-{listener}'"));
+    assert!(all.contains("spec.listeners[0].authentication.type"), "{all}");
+    for pool in ["primary", "backup"] {
+        let said = format!("pool {pool} is not told names, and cannot say who may mine");
+        assert!(all.contains(&said), "{all}");
+    }
+    assert!(all.contains("write {worker} into the pool's workerName"), "{all}");
+    for by in ["workers: ['a*']", "firmware: [stock]", "listeners: [v1], workers: ['a*']"] {
+        let all = refused(&rules(&format!("{{name: hall, {by}, routeRef: {{name: other}}}}")));
+        assert!(all.contains("rule hall leads miners of this listener"), "{by}: {all}");
+    }
+}

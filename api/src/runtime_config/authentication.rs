@@ -16,6 +16,8 @@ pub enum Authentication {
         /// One entry on each line.
         entries: Secret,
     },
+    /// The pool that a miner would mine on.
+    Pool,
     /// A web hook.
     Webhook(Webhook),
 }

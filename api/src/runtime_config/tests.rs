@@ -96,9 +96,10 @@ fn each_guard_by_name_needs_the_schema_that_knows_it() {
         stale_for_ms: 1,
         on_failure: OnHookFailure::Refuse,
     };
-    let changes: [&dyn Fn(&mut Listener); 4] = [
+    let changes: [&dyn Fn(&mut Listener); 5] = [
         &|it| it.authentication = Some(Authentication::List { entries: Secret::new("x") }),
         &|it| it.authentication = Some(Authentication::Webhook(hook.clone())),
+        &|it| it.authentication = Some(Authentication::Pool),
         &|it| it.limits.max_connections_per_worker = Some(1),
         &|it| it.limits.submits_per_minute_per_worker = Some(1),
     ];

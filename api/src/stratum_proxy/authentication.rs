@@ -1,4 +1,4 @@
-//! Whom a listener lets in: everybody, a list of hashed passwords, or whom a web hook says.
+//! Whom a listener lets in: everybody, a list of hashed passwords, whom a web hook says, or whom the pool lets in.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -25,7 +25,8 @@ use crate::{
 ])))]
 pub struct Authentication {
     /// Open: whoever connects may mine. List: whose name and password are in list. Webhook: whom
-    /// webhook lets in.
+    /// webhook lets in. Pool: whom the pool lets in that the miner would mine on, asked with the
+    /// miner's own password for the login that the pool's workerName makes of its name.
     pub r#type: AuthenticationType,
 
     /// Hashed passwords by name.
@@ -46,6 +47,8 @@ pub enum AuthenticationType {
     List,
     /// A web hook.
     Webhook,
+    /// The pool.
+    Pool,
 }
 
 /// Hashed passwords by name.

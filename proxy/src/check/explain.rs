@@ -94,6 +94,12 @@ fn names(listener: &Listener, out: &mut dyn Write) -> io::Result<()> {
             let entries = login_entries(entries.expose()).count();
             writeln!(out, "  {name} lets in by name and password: a list of {entries} entries")?;
         }
+        Some(Authentication::Pool) => {
+            writeln!(
+                out,
+                "  {name} lets in whom its pool lets in, asked with the miner's own password"
+            )?;
+        }
         Some(Authentication::Webhook(hook)) => {
             let Webhook { endpoint, path, tls, stale_for_ms, on_failure, .. } = hook;
             let scheme = if tls.is_some() { "https" } else { "http" };

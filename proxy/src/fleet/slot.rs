@@ -19,8 +19,8 @@ use crate::policy::health::{Health, HealthLimits};
 use crate::policy::selector::{Place, Standing};
 use crate::telemetry::reasons::{PoolDownReason, PoolState, SuspectReason};
 use crate::upstream::{
-    BLOCKS_MAX, Facts, PoolHandle, PoolId, PoolTask, Pulse, SUBMITS_MAX, TaskParts, Update, Wanted,
-    wanted_mask,
+    BLOCKS_MAX, Facts, PoolHandle, PoolId, PoolTask, Pulse, QUESTIONS_MAX, SUBMITS_MAX, TaskParts,
+    Update, Wanted, wanted_mask,
 };
 
 /// How long a replaced pool goes on while its successor cannot be mined on.
@@ -104,6 +104,7 @@ impl Slot {
         let id = PoolId(seams.pool_ids.fetch_add(1, Ordering::Relaxed));
         let pool = Arc::new(pool.clone());
         let (submits_in, submits) = mpsc::channel(SUBMITS_MAX + BLOCKS_MAX);
+        let (questions_in, questions) = mpsc::channel(QUESTIONS_MAX);
         let (settings, settings_out) = watch::channel(Arc::clone(&pool));
         let (facts_in, facts) = watch::channel(Facts::default());
         let (wanted, wanted_out) = watch::channel(Wanted::default());
@@ -119,6 +120,7 @@ impl Slot {
             pulse: Arc::clone(&pulse),
             version_mask: mask,
             submits,
+            questions,
             updates: updates.clone(),
             dial: Arc::clone(&seams.dial),
             clock: seams.clock,
@@ -133,6 +135,7 @@ impl Slot {
             name: pool.name.as_str().into(),
             account: pool.account.as_str().into(),
             submits: submits_in,
+            questions: questions_in,
             wants_names: AtomicBool::new(pool.worker_names.is_some()),
             pulse,
         };

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use self::request::{HookError, Line};
 use super::cache::Cache;
 use super::digest::{Digest, Key};
-use super::{Asked, Decision, GateSeams, Login};
+use super::{Answer, Asked, Decision, GateSeams, Login};
 use crate::clock::Clock;
 use crate::policy::backoff::{Backoff, Fault};
 use crate::telemetry::reasons::{HookAnswer, LoginRefusal};
@@ -142,7 +142,7 @@ impl Hook {
         let body = serde_json::to_string(&body).unwrap_or_default();
         let (answer, decision) = oneshot::channel();
         match self.questions.try_send(Question { digest, body, asked: now, answer }) {
-            Ok(()) => Asked::Later(decision),
+            Ok(()) => Asked::Later(Answer::Ours(decision)),
             Err(_) => Asked::Known(self.shared.without(now, digest)),
         }
     }

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use super::cache::Cache;
 use super::digest::{Digest, Key};
-use super::{Asked, Decision, Login, Proof};
+use super::{Answer, Asked, Decision, Login, Proof};
 use crate::telemetry::reasons::LoginRefusal;
 use crate::workers::Workers;
 
@@ -95,7 +95,7 @@ impl List {
             }
         };
         match self.workers.aside(job) {
-            Ok(()) => Asked::Later(decision),
+            Ok(()) => Asked::Later(Answer::Ours(decision)),
             Err(_) => Asked::Known(Decision::Out(LoginRefusal::Busy)),
         }
     }
@@ -230,7 +230,8 @@ mod tests {
         };
         match list.ask(&login) {
             Asked::Known(decision) => (decision, false),
-            Asked::Later(mut decision) => (decision.try_recv().unwrap(), true),
+            Asked::Later(Answer::Ours(mut decision)) => (decision.try_recv().unwrap(), true),
+            Asked::Later(Answer::Pools(_)) => panic!("no pool is asked"),
         }
     }
 

@@ -1,25 +1,18 @@
 //! Whom a listener lets in. Who is refused is told so on a connection that stays: one wrong password is a mistake, and a miner
 //! with several names may have others that are right. A decision that takes time is waited for, and nothing is read meanwhile.
 
-use std::future::Future as _;
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use loka_stratum::downstream::WORKERS_MAX;
 use loka_stratum::message::ClientMessage;
 use loka_stratum::rpc::RejectCode;
-use tokio::sync::oneshot;
 
 use super::{Conduct, Flow, Judgement, Message, Phase, Refusal, Scene};
-use crate::logins::{Asked, Decision, Gate, Login, Proof};
+use crate::logins::{Answer, Asked, Decision, Gate, Login, Proof};
 use crate::telemetry::MinerEvent;
 use crate::telemetry::blame::Blame;
 use crate::telemetry::reasons::{CloseReason, LoginRefusal, Offence};
-
-/// How long a decision is waited for: less than it takes miners to give up on an answer, and more than a queue of logins
-/// takes that all come at once.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Refused logins of one connection that are nobody's fault.
 const REFUSED_FREE: u8 = 3;
@@ -44,7 +37,7 @@ struct Kept {
 /// A decision that is on its way.
 #[derive(Debug)]
 struct Pending {
-    decision: oneshot::Receiver<Decision>,
+    answer: Answer,
     arrived: Option<Decision>,
     until: Instant,
     /// Of the gate that was asked.
@@ -56,15 +49,8 @@ struct Pending {
 impl Pending {
     /// What was decided; none while there is still time.
     fn settled(&mut self, now: Instant) -> Option<Decision> {
-        if let Some(decision) = self.arrived.take() {
-            return Some(decision);
-        }
-        match self.decision.try_recv() {
-            Ok(decision) => Some(decision),
-            Err(oneshot::error::TryRecvError::Empty) if now < self.until => None,
-            // Nobody is left who could say.
-            Err(_) => Some(Decision::Out(LoginRefusal::Busy)),
-        }
+        let overdue = || (now >= self.until).then(|| self.answer.overdue());
+        self.arrived.take().or_else(overdue)
     }
 }
 
@@ -83,11 +69,11 @@ impl State {
                 Some(decision) => decision,
                 None => return Flow::Wait(pending.until),
             },
-            None => match gate.ask(scene.now, login) {
+            None => match gate.ask(scene.now, login, scene.pool) {
                 Asked::Known(decision) => decision,
-                Asked::Later(decision) => {
-                    let (until, epoch) = (scene.now + PATIENCE, gate.epoch());
-                    kept.pending = Some(Pending { decision, arrived: None, until, epoch });
+                Asked::Later(answer) => {
+                    let (until, epoch) = (scene.now + answer.patience(), gate.epoch());
+                    kept.pending = Some(Pending { answer, arrived: None, until, epoch });
                     return Flow::Wait(until);
                 }
             },
@@ -123,9 +109,10 @@ impl Kept {
         let text = match reason {
             LoginRefusal::Busy => "Too many logins at once, try again",
             LoginRefusal::HookFailed => "Logins cannot be checked now, try again",
-            LoginRefusal::Hook | LoginRefusal::Password | LoginRefusal::Unknown => {
-                "Unauthorized worker"
-            }
+            LoginRefusal::Hook
+            | LoginRefusal::Password
+            | LoginRefusal::Pool
+            | LoginRefusal::Unknown => "Unauthorized worker",
         };
         let is_its_own = reason.finding().blame == Blame::Miner;
         if is_its_own {
@@ -183,8 +170,7 @@ impl Phase for State {
             return Poll::Pending;
         };
         if pending.arrived.is_none() {
-            let decision = ready!(Pin::new(&mut pending.decision).poll(cx));
-            pending.arrived = Some(decision.unwrap_or(Decision::Out(LoginRefusal::Busy)));
+            pending.arrived = Some(ready!(pending.answer.poll(cx)));
         }
         Poll::Ready(())
     }

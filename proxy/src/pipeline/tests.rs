@@ -87,9 +87,9 @@ fn an_extension_is_a_file_and_a_name_in_the_list_and_acts_at_its_place() {
     let telemetry = Telemetry::silent();
     let peer = SocketAddr::from(([10, 0, 0, 7], 40_000));
     let (now, listener) = (now.instant, "v1");
-    let scene =
-        Scene { now, listener, peer, conduct: &conduct, machine: &machine, telemetry: &telemetry };
-    let mut pipeline = Pipeline::begin(now, &conduct);
+    let (conduct, machine, telemetry) = (&conduct, &machine, &telemetry);
+    let scene = Scene { now, listener, peer, conduct, machine, telemetry, pool: None };
+    let mut pipeline = Pipeline::begin(now, conduct);
     assert_eq!(Pipeline::NAMES, ["sanitise", "extension", "witness", "judge"]);
     let mut pass = |line: &str, passed: &mut Passed| {
         let said = parse_client(line.as_bytes());

@@ -15,6 +15,7 @@ use super::{Feed, Peer, SessionContext};
 use crate::pipeline::{Flow, Judgement, Message, Outcome, Passed, Pipeline, Refusal, Scene};
 use crate::policy::visitors::Sentence;
 use crate::telemetry::reasons::CloseReason;
+use crate::upstream::{PoolHandle, PoolId};
 
 /// Lines handled before other sessions of the thread get their turn.
 const LINES_PER_WAKE: usize = 32;
@@ -65,7 +66,7 @@ impl Way<'_> {
         let Self { feed, now, context, peer, former, lane, pipeline, machine, pause } = self;
         let said = parse_client(line);
         let message = Message { line, said: &said };
-        let scene = scene(context, peer, feed, machine, now);
+        let scene = Scene { pool: pool(feed, lane), ..scene(context, peer, feed, machine, now) };
         let flow = pipeline.message(&scene, &message, &mut passed);
         let shared = Shared { context, now: now.instant };
         let former = former.map(Former::jobs);
@@ -105,7 +106,15 @@ fn scene<'a>(
         conduct: &feed.conduct,
         machine,
         telemetry: &context.telemetry,
+        pool: None,
     }
+}
+
+/// The pool that a miner on this lane mines on, where somebody may want to ask it.
+fn pool(feed: &Feed, lane: Option<LaneId>) -> Option<&PoolHandle> {
+    feed.conduct.gate.as_ref()?;
+    let source = feed.work.lane(lane)?.job.source;
+    feed.pool(PoolId::of(source)).map(|pool| &*pool.handle)
 }
 
 // === impl Session ===

@@ -151,7 +151,9 @@ impl LoginRefusal {
         match self {
             Self::Busy => is(Blame::Us, Action::Retry),
             Self::HookFailed => is(Blame::Operator, Action::Retry),
-            Self::Hook | Self::Password | Self::Unknown => is(Blame::Miner, Action::Ignore),
+            Self::Hook | Self::Password | Self::Pool | Self::Unknown => {
+                is(Blame::Miner, Action::Ignore)
+            }
         }
     }
 }

@@ -11,11 +11,12 @@ use loka_api::runtime_config::{Endpoint, Payout, Pool, SuggestDifficulty};
 use loka_stratum::job::{self, PoolContext};
 use loka_stratum::message::Notify;
 use loka_stratum::types::SourceId;
-use loka_stratum::upstream::{Event, Login, Outbox, PoolError, Ready, Resumed, Upstream};
+use loka_stratum::upstream::{Event, Login, LoginOf, Outbox, PoolError, Ready, Resumed, Upstream};
 use tokio::time::{sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::addresses::{Follow, of_tls};
+use super::asking::Asking;
 use super::names::Names;
 use super::task::PoolTask;
 use super::wishes::{Suggested, Wanted};
@@ -86,6 +87,7 @@ pub(super) struct Connection<'a> {
     chatter: TokenBucket,
     suggested: Suggested,
     names: Names,
+    asking: Asking,
     /// Shares of the write that is under way: if that fails, their miners are told that they are lost.
     broken: usize,
     /// When the pool wants us to connect anew.
@@ -178,6 +180,7 @@ impl<'a> Connection<'a> {
             chatter: TokenBucket::new(now.instant, CHATTER_BURST),
             suggested: Suggested::default(),
             names: Names::default(),
+            asking: Asking::default(),
             broken: 0,
             leave_at: None,
             follow,
@@ -226,6 +229,10 @@ impl<'a> Connection<'a> {
             changed = self.task.parts.wanted.changed(), if !stopping => {
                 // With the settings, of the same owner, that is seen above.
                 drop(changed);
+                None
+            }
+            Some(question) = self.task.parts.questions.recv(), if self.ready.is_some() && !stopping => {
+                self.asked(question).await?;
                 None
             }
             address = moved(&mut self.follow), if !stopping => {
@@ -390,7 +397,10 @@ impl<'a> Connection<'a> {
         match event {
             Event::Ready(ready) => self.logged_in(ready).await?,
             Event::Job { notify, context } => self.job(notify, context).await,
-            Event::Login { user, outcome } => self.login_judged(&user, outcome),
+            Event::Login { user, of: LoginOf::Us, outcome } => self.login_judged(&user, outcome),
+            Event::Login { user, of: LoginOf::Miner, outcome } => {
+                self.miner_judged(&user, outcome.is_ok()).await?;
+            }
             Event::Message(text) => telemetry.emit(PoolEvent::Message { route, pool, text: &text }),
             Event::Misbehaved(what) => {
                 telemetry.emit(PoolEvent::Misbehaved { route, pool, what: &what });

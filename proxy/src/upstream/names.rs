@@ -83,6 +83,13 @@ impl Names {
         Under::Ask(name)
     }
 
+    /// The pool let a miner in under its login: shares may go under it from now on, if there may be one more.
+    pub(super) fn let_in(&mut self, now: Instant, login: &str, logins_max: usize) {
+        if let Under::Ask(_) = self.under(now, login, logins_max) {
+            self.granted(login);
+        }
+    }
+
     /// The pool let a login in.
     pub(super) fn granted(&mut self, login: &str) {
         if let Some(known) = self.logins.get_mut(login) {

@@ -13,6 +13,7 @@ use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 
 use super::addresses::{Follow, Reached, Unreached, Way};
+use super::asking::Question;
 use super::connection::{Connection, End, Load};
 use super::facts::Measures;
 use super::held::Held;
@@ -50,6 +51,7 @@ pub(crate) struct TaskParts {
     pub(crate) pulse: Arc<Pulse>,
     pub(crate) version_mask: VersionMask,
     pub(crate) submits: mpsc::Receiver<Handoff>,
+    pub(crate) questions: mpsc::Receiver<Question>,
     pub(crate) updates: mpsc::Sender<Update>,
     pub(crate) dial: Arc<dyn Dial>,
     pub(crate) clock: Clock,
@@ -280,6 +282,8 @@ impl PoolTask {
                     End::down(reason, format!("connecting to {host}:{port}: {detail}"))
                 }),
                 Some(handoff) = self.parts.submits.recv() => self.hold(handoff),
+                // Dropped, it is answered.
+                Some(_) = self.parts.questions.recv() => {}
                 // It ends by itself; what is held does not.
                 () = until(chores) => {}
             }
@@ -313,6 +317,8 @@ impl PoolTask {
                 biased;
                 () = self.parts.stop.cancelled() => return Waited::Stop,
                 Some(handoff) = self.parts.submits.recv() => self.hold(handoff),
+                // Dropped, it is answered.
+                Some(_) = self.parts.questions.recv() => {}
                 changed = self.parts.settings.changed() => {
                     // New settings deserve a try now; a route that is gone has cancelled us.
                     return if changed.is_ok() { Waited::Enough } else { Waited::Stop };

@@ -28,6 +28,7 @@ use crate::transport::{Boxed, Dial, Transport};
 
 mod addresses;
 mod allowed;
+mod asking;
 mod full;
 mod holding;
 mod login;
@@ -45,6 +46,7 @@ struct Bench {
     addresses: watch::Sender<Vec<SocketAddr>>,
     updates: mpsc::Receiver<Update>,
     submits: mpsc::Sender<Handoff>,
+    questions: mpsc::Sender<Question>,
     settings: watch::Sender<Arc<Pool>>,
     wanted: watch::Sender<Wanted>,
     facts: watch::Receiver<Facts>,
@@ -341,6 +343,7 @@ fn play_within(allowed: AllowedPools, pool: Pool, script: impl AsyncFnOnce(Bench
     runtime.expect("a runtime").block_on(async {
         let (dials_in, dials) = mpsc::channel(8);
         let (submits, submits_out) = mpsc::channel(SUBMITS_MAX + BLOCKS_MAX);
+        let (questions, questions_out) = mpsc::channel(QUESTIONS_MAX);
         let (updates_in, updates) = mpsc::channel(UPDATES_MAX);
         let (settings, settings_out) = watch::channel(Arc::new(pool));
         let (wanted, wanted_out) = watch::channel(Wanted::default());
@@ -356,6 +359,7 @@ fn play_within(allowed: AllowedPools, pool: Pool, script: impl AsyncFnOnce(Bench
             pulse: Arc::new(Pulse::new(tokio::time::Instant::now().into_std())),
             version_mask: VersionMask::ALL,
             submits: submits_out,
+            questions: questions_out,
             updates: updates_in,
             dial: Arc::new(ScriptedDial { dials: dials_in, addresses: addresses_out }),
             clock: Clock::starting_at(UnixTime(1_767_225_600)),
@@ -377,6 +381,7 @@ fn play_within(allowed: AllowedPools, pool: Pool, script: impl AsyncFnOnce(Bench
             addresses,
             updates,
             submits,
+            questions,
             settings,
             wanted,
             facts,

@@ -4,6 +4,8 @@
 
 use std::collections::VecDeque;
 
+use super::LoginOf;
+
 /// Answers that are waited for; beyond it the oldest is given up, and what it would have brought is not had.
 const ASIDES_MAX: usize = 512;
 
@@ -11,7 +13,7 @@ const ASIDES_MAX: usize = 512;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Aside {
     /// `mining.authorize` of a further login.
-    Login(Box<str>),
+    Login(Box<str>, LoginOf),
     /// `mining.suggest_difficulty`; the answer does not matter.
     Suggestion,
 }

@@ -222,12 +222,12 @@ impl<T> Upstream<T> {
             return; // The reply to mining.extranonce.subscribe or a late one to mining.configure.
         }
         match self.asides.take(reply.id) {
-            Some(Aside::Login(user)) => {
+            Some(Aside::Login(user, of)) => {
                 let outcome = match &reply.outcome {
                     Outcome::Ok(_) => Ok(()),
                     Outcome::Error { message, .. } => Err(message.clone()),
                 };
-                out.events.push(Event::Login { user, outcome });
+                out.events.push(Event::Login { user, of, outcome });
             }
             Some(Aside::Suggestion) => {}
             None => self.verdict(now, reply.id, verdict, out),

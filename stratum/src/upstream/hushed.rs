@@ -1,6 +1,6 @@
 //! A pool's words without our password: some pools repeat what they refuse, and what they say is logged and shown.
 
-use super::{Event, PoolError, Upstream};
+use super::{Event, LoginOf, PoolError, Upstream};
 use crate::message::PoolMisbehaved;
 
 /// Shorter ones are what miners send for want of one (`x`, `123`), and would be struck out of every second word.
@@ -16,7 +16,9 @@ impl<T> Upstream<T> {
         for event in events {
             match event {
                 Event::Message(text) | Event::Misbehaved(text) => self.hush(text),
-                Event::Login { user: _, outcome: Err(text) } => self.hush(text),
+                // Whatever it says of a miner's login, it may repeat the miner's password.
+                Event::Login { user: _, of: LoginOf::Miner, outcome: Err(text) } => text.clear(),
+                Event::Login { user: _, of: LoginOf::Us, outcome: Err(text) } => self.hush(text),
                 Event::Reconnect { host: Some(host), .. } => self.hush(host),
                 Event::Job { .. }
                 | Event::Login { .. }

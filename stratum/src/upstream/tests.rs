@@ -152,8 +152,10 @@ fn brief(event: &Event<u32>) -> String {
             context.difficulty,
             context.version_mask
         ),
-        Event::Login { user, outcome: Ok(()) } => format!("login {user}"),
-        Event::Login { user, outcome: Err(message) } => format!("no login {user}: {message}"),
+        Event::Login { user, of: _, outcome: Ok(()) } => format!("login {user}"),
+        Event::Login { user, of: _, outcome: Err(message) } => {
+            format!("no login {user}: {message}")
+        }
         Event::Message(text) => format!("message {text}"),
         Event::Misbehaved(_) => "misbehaved".into(),
         Event::Ready(ready) => format!("ready {:?} mask {}", ready.resumed, ready.version_mask),

@@ -239,7 +239,7 @@ impl Session {
                 assert_eq!(context.version_mask.0 & !0x1fff_e000, 0, "more than was asked for");
                 bounded(&notify);
             }
-            Event::Login { user, outcome } => {
+            Event::Login { user, of: _, outcome } => {
                 assert!(!user.is_empty());
                 outcome.err().iter().for_each(|text| short(text));
             }

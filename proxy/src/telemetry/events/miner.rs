@@ -256,6 +256,7 @@ const fn login_remedy(reason: LoginRefusal) -> &'static str {
         LoginRefusal::Hook => "see why the hook refuses it",
         LoginRefusal::HookFailed => HOOK_REMEDY,
         LoginRefusal::Password => "set the miner's password, or its entry in the listener's list",
+        LoginRefusal::Pool => "see at the pool why it refuses the miner's login and password",
         LoginRefusal::Unknown => "add an entry for the name to the listener's list",
     }
 }

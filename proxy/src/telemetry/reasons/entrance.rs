@@ -13,6 +13,8 @@ labels! {
         HookFailed => "hook_failed",
         /// The password is none of the name's.
         Password => "password",
+        /// The pool says so.
+        Pool => "pool",
         /// The list does not have the name.
         Unknown => "unknown",
     }

@@ -15,6 +15,7 @@ use crate::sink::ledger::{Lost, Unanswered};
 use crate::telemetry::PoolEvent;
 use crate::telemetry::reasons::{PoolDownReason, UnnamedReason, Verdict};
 use crate::telemetry::traces::ShareOutcome;
+use crate::upstream::asking::{Question, ToAsk, Word};
 use crate::upstream::held::give_up;
 use crate::upstream::names::{Under, Unnamed};
 use crate::upstream::{Handoff, InFlight, Time};
@@ -139,6 +140,38 @@ impl Connection<'_> {
         let login = login.as_str();
         self.task.parts.telemetry.emit(PoolEvent::Unnamed { route, pool, login, reason });
         None
+    }
+
+    /// Asks the pool for a miner, unless it has said.
+    pub(super) async fn asked(&mut self, question: Question) -> Result<(), End> {
+        let Question { name, listener, password, reply } = question;
+        let pool = Arc::clone(&self.pool);
+        // Where names are not told, or a name leaves nothing of itself, the work goes under the plain login.
+        let Some(WorkerNames { template, logins_max: _ }) = &pool.worker_names else {
+            return Ok(());
+        };
+        let miner = Miner { name: &name, listener: &listener };
+        let Some(login) = login(&pool.account, template, miner) else { return Ok(()) };
+        let asked = self.asking.ask(&login.into(), password, reply);
+        self.ask(asked).await
+    }
+
+    /// The pool's word on a miner.
+    pub(super) async fn miner_judged(&mut self, login: &str, is_let_in: bool) -> Result<(), End> {
+        let word = if is_let_in { Word::Yes } else { Word::No };
+        let max = self.pool.worker_names.as_ref().map_or(0, |names| names.logins_max);
+        if is_let_in {
+            self.names.let_in(self.now().instant, login, usize::from(max));
+        }
+        let next = self.asking.judged(login, word);
+        self.ask(next).await
+    }
+
+    async fn ask(&mut self, asked: Option<ToAsk>) -> Result<(), End> {
+        let Some(ToAsk { login, password }) = asked else { return Ok(()) };
+        let mut wire = Vec::new();
+        self.machine.authorize_miner(&login, &password, &mut wire);
+        self.write(&wire).await
     }
 
     /// The pool's word on a further login.

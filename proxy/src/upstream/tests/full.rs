@@ -91,6 +91,7 @@ fn idle() -> (PoolHandle, mpsc::Receiver<Handoff>) {
         name: "alpha".into(),
         account: "acct".into(),
         submits,
+        questions: mpsc::channel(1).0,
         wants_names: AtomicBool::new(false),
         pulse: Arc::new(Pulse::new(tokio::time::Instant::now().into_std())),
     };
