@@ -12,7 +12,7 @@ use loka_stratum::difficulty::Difficulty;
 use loka_stratum::message::Notify;
 use loka_stratum::types::{Extranonce, NTime, Nonce, UnixTime, VersionMask};
 use loka_stratum::upstream::{
-    Event, Login, Outbox, PoolError, Resumable, Submission, Timeouts, Upstream, Worth,
+    Event, Login, LoginOf, Outbox, PoolError, Resumable, Submission, Timeouts, Upstream, Worth,
 };
 use loka_stratum::work::Now;
 use serde::Deserialize;
@@ -37,6 +37,7 @@ const SHARES_MAX: u32 = 10_100;
 const FLOOD: &[u8] = b"flood";
 
 const PASSWORD: &str = "a-password-of-ours";
+const MINERS_PASSWORD: &str = "a-password-of-a-miner";
 
 /// A line of ours. The id is as it was written: in an answer it is the pool's, who may ask under a number beyond all numbers.
 #[derive(Deserialize)]
@@ -108,11 +109,14 @@ impl Session {
             Some(b't') => self.wait(Duration::from_millis(bytes.number().into())),
             // Shares of ours, so many, and whether they are blocks.
             Some(b's') => self.submit(u32::from(bytes.digit() % 10), bytes.byte()),
-            // A wish, and a further login.
+            // A wish, a further login, and one of a miner's.
             Some(b'd') => {
                 self.ask(|machine, wire| machine.suggest_difficulty(Difficulty::ONE, wire))
             }
             Some(b'a') => self.ask(|machine, wire| machine.authorize("acct.second", wire)),
+            Some(b'm') => {
+                self.ask(|machine, wire| machine.authorize_miner("acct.m", MINERS_PASSWORD, wire))
+            }
             // Somebody wants the latest job anew.
             Some(b'o') => {
                 let mut out = Outbox::default();
@@ -206,8 +210,7 @@ impl Session {
         out.events.into_iter().for_each(|event| self.observe(event));
         if let Err(error) = result {
             let text = error.to_string();
-            assert!(text.len() <= TEXT_MAX && !text.contains(PASSWORD), "{text}");
-            assert!(!text.contains(char::is_control), "{text:?}");
+            short(&text);
             self.ended = Some(error);
         }
         assert_eq!(self.machine.outstanding(), self.awaited.len());
@@ -222,8 +225,7 @@ impl Session {
             let id = said.id.get().parse().expect("a number of ours");
             assert!(id > self.last_request, "{id} after {}", self.last_request);
             self.last_request = id;
-            let secret = String::from_utf8_lossy(line).contains(PASSWORD);
-            assert_eq!(secret, method == "mining.authorize", "{method}");
+            assert_eq!(holds_secret(&String::from_utf8_lossy(line)), method == "mining.authorize");
         }
         // Until it is logged in, it has said one thing at most, and then waits.
         assert!(self.ready || self.last_request <= before + 2, "{}", self.last_request);
@@ -239,8 +241,8 @@ impl Session {
                 assert_eq!(context.version_mask.0 & !0x1fff_e000, 0, "more than was asked for");
                 bounded(&notify);
             }
-            Event::Login { user, of: _, outcome } => {
-                assert!(!user.is_empty());
+            Event::Login { user, of, outcome } => {
+                assert_eq!(of == LoginOf::Miner, &*user == "acct.m", "{user}");
                 outcome.err().iter().for_each(|text| short(text));
             }
             Event::Message(text) | Event::Misbehaved(text) => short(&text),
@@ -271,7 +273,11 @@ fn bounded(notify: &Notify) {
 
 fn short(text: &str) {
     assert!(text.len() <= TEXT_MAX, "{} bytes", text.len());
-    assert!(!text.contains(char::is_control) && !text.contains(PASSWORD), "{text:?}");
+    assert!(!text.contains(char::is_control) && !holds_secret(text), "{text:?}");
+}
+
+fn holds_secret(text: &str) -> bool {
+    [PASSWORD, MINERS_PASSWORD].iter().any(|secret| text.contains(secret))
 }
 
 fn timeouts() -> Timeouts {
