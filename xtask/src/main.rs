@@ -5,6 +5,7 @@
 
 #![expect(clippy::print_stdout, reason = "talking to the terminal is what this program is for")]
 
+mod bench;
 mod bugs;
 mod codegen;
 mod demo;
@@ -37,6 +38,7 @@ fn dispatch(arguments: &[String]) -> Outcome {
         return Ok(ExitCode::FAILURE);
     };
     match command.as_str() {
+        "bench" => bench::run(rest),
         "bugs" => bugs::run(rest),
         "codegen" => codegen::run(rest),
         "demo" => demo::run(rest),

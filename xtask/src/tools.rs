@@ -90,6 +90,11 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
     Ok(code)
 }
 
+/// The root of the file system that has the relays of the bench.
+pub(crate) fn relays() -> Result<PathBuf, Lack> {
+    packages::provide(&packages::RELAYS, Way::Build)
+}
+
 /// Makes sure that all programs for these tests are there.
 pub(crate) fn provide(stage: Stage) -> Result<Vec<Variable>, Lack> {
     variables_of(stage, Way::Build)
@@ -123,7 +128,7 @@ fn variables_of(stage: Stage, way: Way) -> Result<Vec<Variable>, Lack> {
     }
     variables.push(variable("LOKA_NODE_BIN", &go::provide(&Set::NODE, way)?));
     if !existing {
-        variables.push(variable("LOKA_NODE_ROOT", &packages::provide(way)?));
+        variables.push(variable("LOKA_NODE_ROOT", &packages::provide(&packages::MACHINES, way)?));
     }
     let collector = go::provide(&Set::COLLECTOR, way)?.join("otelcol");
     variables.push(variable("LOKA_OTELCOL", &collector));
