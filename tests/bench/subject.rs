@@ -38,7 +38,7 @@ pub(crate) enum Subject {
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     child: Option<Child>,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 // === impl Subject ===
@@ -70,7 +70,7 @@ impl Subject {
         };
         let (template, program) = match self {
             Self::Direct => {
-                return Ok(Running { address: pool, child: None, _directory: directory });
+                return Ok(Running { address: pool, child: None, directory });
             }
             Self::Loka => (include_str!("loka.yaml"), proxy.to_string_lossy().into_owned()),
             Self::HaProxy => (include_str!("haproxy.cfg"), format!("{relays}/usr/sbin/haproxy")),
@@ -88,7 +88,7 @@ impl Subject {
         let child = command.stdout(Stdio::null()).stderr(log).kill_on_drop(true).spawn();
         let child = child.map_err(|error| format!("{}: {error}", self.name()))?;
         let address = SocketAddr::from(([127, 0, 0, 1], port));
-        let running = Running { address, child: Some(child), _directory: directory };
+        let running = Running { address, child: Some(child), directory };
         running.ready().await.map_err(|problem| format!("{}: {problem}", self.name()))?;
         Ok(running)
     }
@@ -119,7 +119,10 @@ impl Running {
         loop {
             match Miner::connect(self.address, 0).await {
                 Ok(_) => return Ok(()),
-                Err(problem) if Instant::now() > deadline => return Err(problem),
+                Err(problem) if Instant::now() > deadline => {
+                    let log = fs::read_to_string(self.directory.path().join("log"));
+                    return Err(format!("{problem}\n{}", log.unwrap_or_default()));
+                }
                 Err(_) => sleep(LOOK_AGAIN).await,
             }
         }

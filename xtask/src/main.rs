@@ -8,6 +8,7 @@
 mod bench;
 mod bugs;
 mod codegen;
+mod counts;
 mod demo;
 mod help;
 mod paid;
@@ -41,6 +42,7 @@ fn dispatch(arguments: &[String]) -> Outcome {
         "bench" => bench::run(rest),
         "bugs" => bugs::run(rest),
         "codegen" => codegen::run(rest),
+        "counts" => counts::run(rest),
         "demo" => demo::run(rest),
         "fuzz" => test::fuzz::run(rest),
         "paid" => paid::run(rest),

@@ -95,6 +95,11 @@ pub(crate) fn relays() -> Result<PathBuf, Lack> {
     packages::provide(&packages::RELAYS, Way::Build)
 }
 
+/// The root of the file system that has valgrind.
+pub(crate) fn counters() -> Result<PathBuf, Lack> {
+    packages::provide(&packages::COUNTERS, Way::Build)
+}
+
 /// Makes sure that all programs for these tests are there.
 pub(crate) fn provide(stage: Stage) -> Result<Vec<Variable>, Lack> {
     variables_of(stage, Way::Build)

@@ -1,5 +1,5 @@
 //! What is needed from a distribution: containerd, runc, network plugins and nft for the machines of a test's cluster; the
-//! relays that the bench measures beside the proxy.
+//! relays that the bench measures beside the proxy; what counts instructions.
 //!
 //! Where they are installed they are used. Else, on Debian and its descendants, the packages are unpacked into the cache,
 //! and nothing of the owner's is touched.
@@ -37,6 +37,14 @@ pub(super) const RELAYS: Set = Set {
     packages: &["haproxy", "nginx-core", "libnginx-mod-stream"],
     remedy: "install haproxy, nginx and its stream module (libnginx-mod-stream)",
     are_installed: are_relays_installed,
+};
+
+/// Of the counts.
+pub(super) const COUNTERS: Set = Set {
+    name: "valgrind",
+    packages: &["valgrind"],
+    remedy: "install valgrind",
+    are_installed: || works("valgrind", &["--version"]),
 };
 
 /// Whether this machine can make others out of itself.
