@@ -186,10 +186,10 @@ impl Level {
     }
 
     /// What is built anew for a bug.
-    fn built(self, package: &str) -> String {
+    const fn built(self, package: &str) -> &str {
         match self {
-            Self::Lib | Self::Sim | Self::Fuzz => format!("the {} tests of {package}", self.name()),
-            Self::It => sockets::PROXY.to_owned(),
+            Self::Lib | Self::Sim | Self::Fuzz => package,
+            Self::It => sockets::PROXY,
         }
     }
 
