@@ -16,7 +16,11 @@ const OPERATOR_FIRST: Duration = Duration::from_millis(500);
 /// A web hook that fails is asked again after this long: each miner that comes meanwhile is not kept waiting for it.
 const HOOK_FIRST: Duration = Duration::from_millis(500);
 
-/// No peer is left alone for longer: an outage that ends should not cost more than it did.
+/// A pool that cannot be reached is not left alone for longer: it may be the last, and then each second until it is found
+/// again is all of the work. A try costs it a SYN.
+const UNREACHED_LONGEST: Duration = Duration::from_secs(10);
+
+/// Nor any other peer: an outage that ends should not cost more than it did.
 const LONGEST: Duration = Duration::from_secs(30);
 
 /// A pool that is reached and does not serve is broken by itself, and each try costs it and us a handshake.
@@ -104,7 +108,7 @@ impl Backoff {
                 doubled(POOL_FIRST, failures - 1, UNSERVED_LONGEST).mul_f64(half)
             }
             (Peer::Pool, Fault::Lost | Fault::Refused) => {
-                doubled(POOL_FIRST, failures - 1, LONGEST).mul_f64(half)
+                doubled(POOL_FIRST, failures - 1, UNREACHED_LONGEST).mul_f64(half)
             }
         }
     }
@@ -129,7 +133,7 @@ mod tests {
         let mut backoff = Backoff::pool();
         let delays: Vec<Duration> = (0..12).map(|_| backoff.next(Fault::Lost, 1.0)).collect();
         assert_eq!(delays[..4], [0, 250, 500, 1000].map(Duration::from_millis));
-        assert_eq!(delays[11], LONGEST);
+        assert_eq!(delays[11], UNREACHED_LONGEST);
         backoff.reset();
         assert_eq!(backoff.next(Fault::Lost, 1.0), Duration::ZERO);
     }
@@ -146,7 +150,7 @@ mod tests {
         let delays: Vec<Duration> = (0..12).map(|_| backoff.next(Fault::Unserved, 1.0)).collect();
         assert_eq!(delays[..3], [0, 250, 500].map(Duration::from_millis));
         assert_eq!(delays[11], UNSERVED_LONGEST);
-        assert_eq!(backoff.next(Fault::Lost, 1.0), LONGEST, "not for an outage");
+        assert_eq!(backoff.next(Fault::Lost, 1.0), UNREACHED_LONGEST, "not for an outage");
     }
 
     #[test]
