@@ -52,9 +52,11 @@ async fn who_sends_nonsense_in_the_place_of_tls_is_banned_and_miners_mine_on() {
     for _ in 0..3 {
         send_nonsense(documents.port).await;
     }
+    let counted = "loka_miner_tls_failed_total{listener=\"v1\",reason=\"malformed\"} 3";
+    proxy.says("/metrics", counted, |page| page.lines().any(|line| line == counted)).await;
+    assert_refused(Client::connect_from(HOSTILE, documents.port).await).await;
     let told = proxy.logged("address banned").await;
     assert_eq!((&told["address"], &told["reason"]), (&"127.0.0.2".into(), &"not_stratum".into()));
-    assert_refused(Client::connect_from(HOSTILE, documents.port).await).await;
     dial.client().await.assert_alive().await;
     miner.assert_alive().await;
 }
