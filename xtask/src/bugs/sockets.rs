@@ -54,13 +54,12 @@ pub(super) fn tests(scratch: &Scratch, package: &str, names: &[&str]) -> Command
 
 /// Where cargo says that the test program is.
 fn executable(text: &str) -> Option<PathBuf> {
-    let artifacts = text.lines().filter_map(|line| {
+    text.lines().rev().find_map(|line| {
         let message: serde_json::Value = serde_json::from_str(line).ok()?;
         let is_it = message.get("target")?.get("name")? == PROGRAM;
         let executable = message.get("executable")?.as_str()?;
         is_it.then(|| PathBuf::from(executable))
-    });
-    artifacts.last()
+    })
 }
 
 #[cfg(test)]
