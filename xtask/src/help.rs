@@ -26,6 +26,16 @@ cargo xtask COMMAND: needs nothing installed but Rust (and a C compiler, for the
       --only NAME  only those with this in their name; may be repeated
       --list       prints them, and tries none
 
+  bench [--only SCENE]... [--against NAME]... [--rounds N] [--json FILE]
+      The proxy as it is shipped beside haproxy, nginx and no proxy at all (docs/performance.md): CPU, latency, fan-out and
+      memory, in turn, with the ratios of each round. Needs two cores; fetches the relays. Results: target/bench/.
+      --only SCENE    only scenes with this in their name (cost, latency, fan-out, idle); may be repeated
+      --against NAME  only beside these (direct, haproxy, nginx); may be repeated
+
+  counts
+      Instructions of the core's paths outside of SHA-256's compression function, and how often that is called, for one
+      more submit, job and so on, by callgrind; fails when a budget (tests/counts/budget.json) is missed.
+
   fuzz [frame|message|downstream|upstream]... [--for TIME]
       What peers may send, by libFuzzer: builds stratum/fuzz (needs a C++ compiler) and gives each target ten minutes, or
       TIME (90s, 10m, 2h). Ends at the first input that breaks one. What is new goes to target/xtask-fuzz/.

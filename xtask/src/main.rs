@@ -5,8 +5,10 @@
 
 #![expect(clippy::print_stdout, reason = "talking to the terminal is what this program is for")]
 
+mod bench;
 mod bugs;
 mod codegen;
+mod counts;
 mod demo;
 mod help;
 mod paid;
@@ -37,8 +39,10 @@ fn dispatch(arguments: &[String]) -> Outcome {
         return Ok(ExitCode::FAILURE);
     };
     match command.as_str() {
+        "bench" => bench::run(rest),
         "bugs" => bugs::run(rest),
         "codegen" => codegen::run(rest),
+        "counts" => counts::run(rest),
         "demo" => demo::run(rest),
         "fuzz" => test::fuzz::run(rest),
         "paid" => paid::run(rest),

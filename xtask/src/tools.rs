@@ -90,6 +90,16 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
     Ok(code)
 }
 
+/// The root of the file system that has the relays of the bench.
+pub(crate) fn relays() -> Result<PathBuf, Lack> {
+    packages::provide(&packages::RELAYS, Way::Build)
+}
+
+/// The root of the file system that has valgrind.
+pub(crate) fn counters() -> Result<PathBuf, Lack> {
+    packages::provide(&packages::COUNTERS, Way::Build)
+}
+
 /// Makes sure that all programs for these tests are there.
 pub(crate) fn provide(stage: Stage) -> Result<Vec<Variable>, Lack> {
     variables_of(stage, Way::Build)
@@ -123,7 +133,7 @@ fn variables_of(stage: Stage, way: Way) -> Result<Vec<Variable>, Lack> {
     }
     variables.push(variable("LOKA_NODE_BIN", &go::provide(&Set::NODE, way)?));
     if !existing {
-        variables.push(variable("LOKA_NODE_ROOT", &packages::provide(way)?));
+        variables.push(variable("LOKA_NODE_ROOT", &packages::provide(&packages::MACHINES, way)?));
     }
     let collector = go::provide(&Set::COLLECTOR, way)?.join("otelcol");
     variables.push(variable("LOKA_OTELCOL", &collector));

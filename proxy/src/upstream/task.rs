@@ -132,6 +132,7 @@ impl PoolTask {
     /// Runs until told to stop.
     pub(crate) async fn run(mut self) {
         loop {
+            let began = self.parts.clock.now().instant;
             let end = self.attempt().await;
             if matches!(end.reason, PoolDownReason::Stopped) {
                 break;
@@ -139,9 +140,14 @@ impl PoolTask {
             if end.worked_for > SOUND_AFTER {
                 self.backoff.reset();
             }
-            let delay = self.backoff.next(fault(&end), self.parts.random.f64());
+            let now = self.parts.clock.now().instant;
+            let mut delay = self.backoff.next(fault(&end), self.parts.random.f64());
+            if matches!(end.reason, PoolDownReason::ConnectTimeout) {
+                // Whoever has knocked in vain for so long has paused: an uplink that comes back is to find us knocking.
+                delay = delay.saturating_sub(now.saturating_duration_since(began));
+            }
             self.report(end, delay).await;
-            if matches!(self.wait(self.parts.clock.now().instant + delay).await, Waited::Stop) {
+            if matches!(self.wait(now + delay).await, Waited::Stop) {
                 break;
             }
         }

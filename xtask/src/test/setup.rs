@@ -13,6 +13,8 @@ pub(super) enum Tool {
     /// What is known against dependencies, from a database that is not ours.
     Advisories,
     CargoDeny,
+    /// Valgrind.
+    Counters,
     /// Of the fuzzer's engine.
     Cxx,
     /// The programs of Kubernetes, built from pinned sources.
@@ -31,6 +33,7 @@ pub(super) fn provide(tool: Tool) -> Result<Vec<Variable>, Lack> {
     let standing = match tool {
         Tool::Advisories => return tools::deny::provide_advisories(),
         Tool::CargoDeny => return tools::deny::provide(),
+        Tool::Counters => return tools::counters().map(|_| Vec::new()),
         Tool::Kubernetes(stage) => return tools::provide(stage),
         Tool::Rustfmt => component("fmt", "rustfmt"),
         Tool::Clippy => component("clippy", "clippy"),

@@ -6,7 +6,7 @@ use std::process::Command;
 use super::setup::Tool;
 use super::{fuzz, kubernetes};
 use crate::workspace::{self, PACKAGES, cargo};
-use crate::{bugs, codegen, paid, soak, tidy};
+use crate::{bugs, codegen, counts, paid, soak, tidy};
 
 /// The levels, from the cheapest to the dearest.
 pub(super) const LEVELS: [&str; 7] = ["house", "unit", "sim", "it", "demo", "api", "node"];
@@ -189,6 +189,14 @@ fn simulations() -> Vec<Step> {
             "what peers may send: a corpus and its changes",
             vec![test_start(&any)],
         ),
+        Step {
+            level: "sim",
+            name: "counts",
+            what: "instructions and compressions of the core's paths, against their budgets",
+            needs: Some(Tool::Counters),
+            prints_tests: false,
+            work: Work::Check(counts::problems),
+        },
         tests("sim", "sim-proxy", "the whole proxy in virtual time", vec![test_start(&whole)]),
         Step {
             level: "sim",

@@ -8,7 +8,7 @@ use crate::workspace::{cargo, stdout_of};
 const REMEDY: &str = "the directions are in ARCHITECTURE.md; move the code, not the rule";
 
 /// Every crate of ours and those of ours that it may depend on. `tests` may use everything.
-const OURS: [(&str, &[&str]); 10] = [
+const OURS: [(&str, &[&str]); 12] = [
     ("loka-stratum", &[]),
     ("loka-api", &[]),
     ("loka-ops", &[]),
@@ -17,6 +17,8 @@ const OURS: [(&str, &[&str]); 10] = [
     ("loka-farm", &[]),
     ("xtask", &[]),
     ("loka-pod", &[]),
+    ("loka-bench", &[]),
+    ("loka-counts", &["loka-stratum"]),
     ("loka-paid", &["loka-stratum", "loka-api", "loka-proxy", "loka-farm"]),
     (
         "loka-tests",

@@ -14,7 +14,9 @@ const PLACEHOLDER: &str = concat!("//! place", "holder");
 const WRITTEN: [&str; 7] = [".rs", ".toml", ".yaml", ".yml", ".sh", ".json", "Dockerfile"];
 
 /// Tests that may wait in real time, and why.
-const MAY_SLEEP: [(&str, &str); 5] = [
+const MAY_SLEEP: [(&str, &str); 7] = [
+    ("tests/bench/pool.rs", "waits for shares that another process has on its way, up to a deadline"),
+    ("tests/bench/subject.rs", "looks again whether another process listens, up to a deadline"),
     ("tests/paid/pods.rs", "a pod's start takes its time, under the paused time of its users"),
     ("tests/paid/sockets.rs", "an experiment on a real clock: what is slept is its plan"),
     ("tests/src/cluster.rs", "looks again at a cluster, up to a deadline"),

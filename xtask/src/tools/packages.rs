@@ -1,4 +1,5 @@
-//! What a machine of a test's cluster needs from a distribution: containerd, runc, network plugins, nft.
+//! What is needed from a distribution: containerd, runc, network plugins and nft for the machines of a test's cluster; the
+//! relays that the bench measures beside the proxy; what counts instructions.
 //!
 //! Where they are installed they are used. Else, on Debian and its descendants, the packages are unpacked into the cache,
 //! and nothing of the owner's is touched.
@@ -12,11 +13,39 @@ use crate::test::running;
 use crate::test::setup::missing;
 use crate::workspace::{stdout_of, works};
 
-/// By their names in Debian.
-const PACKAGES: [&str; 4] = ["containerd", "runc", "containernetworking-plugins", "nftables"];
+/// Programs that come together.
+pub(super) struct Set {
+    /// By the first of them.
+    name: &'static str,
+    /// By their names in Debian.
+    packages: &'static [&'static str],
+    remedy: &'static str,
+    are_installed: fn() -> bool,
+}
 
-const REMEDY: &str =
-    "install containerd, runc, nftables and the CNI plugins (containernetworking-plugins)";
+/// Of a test's machines.
+pub(super) const MACHINES: Set = Set {
+    name: "containerd",
+    packages: &["containerd", "runc", "containernetworking-plugins", "nftables"],
+    remedy: "install containerd, runc, nftables and the CNI plugins (containernetworking-plugins)",
+    are_installed: are_machines_installed,
+};
+
+/// Of the bench.
+pub(super) const RELAYS: Set = Set {
+    name: "haproxy",
+    packages: &["haproxy", "nginx-core", "libnginx-mod-stream"],
+    remedy: "install haproxy, nginx and its stream module (libnginx-mod-stream)",
+    are_installed: are_relays_installed,
+};
+
+/// Of the counts.
+pub(super) const COUNTERS: Set = Set {
+    name: "valgrind",
+    packages: &["valgrind"],
+    remedy: "install valgrind",
+    are_installed: || works("valgrind", &["--version"]),
+};
 
 /// Whether this machine can make others out of itself.
 pub(super) fn able() -> Result<(), Lack> {
@@ -42,32 +71,38 @@ pub(super) fn able() -> Result<(), Lack> {
 }
 
 /// The root of the file system that has them all.
-pub(super) fn provide(way: Way) -> Result<PathBuf, Lack> {
-    if are_installed() {
+pub(super) fn provide(set: &Set, way: Way) -> Result<PathBuf, Lack> {
+    if (set.are_installed)() {
         return Ok(PathBuf::from("/"));
     }
+    let Set { name, packages, remedy, are_installed: _ } = set;
     if !works("apt-get", &["--version"]) || !works("dpkg", &["--version"]) {
-        return Err(Lack::Missing(missing(
-            "there is no containerd, and no apt-get to fetch it",
-            REMEDY,
-        )));
+        let why = format!("there is no {name}, and no apt-get to fetch it");
+        return Err(Lack::Missing(missing(&why, remedy)));
     }
     let simulate = || {
         let simulate = ["install", "--simulate", "--no-install-recommends"];
-        stdout_of(program("apt-get", &[simulate.as_slice(), &PACKAGES].concat()))
+        stdout_of(program("apt-get", &[simulate.as_slice(), packages].concat()))
     };
     let told = simulate().or_else(|_| {
         // A fresh container has no lists of packages.
         stdout_of(program("apt-get", &["update"])).and_then(|_| simulate())
     });
-    let told = told.map_err(|error| unreachable(&error))?;
+    let told = told.map_err(|error| unreachable(set, &error))?;
     let wanted = new_packages(&told);
     let key = cache::key(&wanted)?;
-    let name = "containerd and its like";
-    Ok(cache::provide(name, &key, way, |unfinished| unpack(&wanted, unfinished))?.join("root"))
+    let name = format!("{name} and its like");
+    Ok(cache::provide(&name, &key, way, |unfinished| unpack(set, &wanted, unfinished))?
+        .join("root"))
 }
 
-fn are_installed() -> bool {
+fn are_relays_installed() -> bool {
+    works("haproxy", &["-v"])
+        && works("nginx", &["-v"])
+        && Path::new("/usr/lib/nginx/modules/ngx_stream_module.so").exists()
+}
+
+fn are_machines_installed() -> bool {
     let plugins = ["/usr/lib/cni", "/opt/cni/bin", "/usr/libexec/cni"];
     ["containerd", "runc", "nft"].iter().all(|program| works(program, &["--version"]))
         && plugins.iter().any(|place| Path::new(place).join("bridge").exists())
@@ -88,8 +123,8 @@ fn new_packages(told: &str) -> Vec<String> {
     found
 }
 
-fn unpack(packages: &[String], unfinished: &Path) -> Result<(), Lack> {
-    println!("        unpacking {} packages for machines; nothing is installed", packages.len());
+fn unpack(set: &Set, packages: &[String], unfinished: &Path) -> Result<(), Lack> {
+    println!("        unpacking {} packages; nothing is installed", packages.len());
     let archives = unfinished.join("archives");
     fs::create_dir_all(&archives).map_err(|error| cache::unusable(&archives, &error))?;
     let log = unfinished.with_extension("log");
@@ -104,7 +139,7 @@ fn unpack(packages: &[String], unfinished: &Path) -> Result<(), Lack> {
             // Lists that are old name versions that are gone; then the key was theirs, and the next run finds new ones.
             stdout_of(program("apt-get", &["update"])).and_then(|_| download(&log))
         })
-        .map_err(|error| unreachable(&error))?;
+        .map_err(|error| unreachable(set, &error))?;
     let root = unfinished.join("root");
     for entry in fs::read_dir(&archives).into_iter().flatten().flatten() {
         let mut command = program("dpkg", &["-x"]);
@@ -114,10 +149,10 @@ fn unpack(packages: &[String], unfinished: &Path) -> Result<(), Lack> {
     fs::remove_dir_all(&archives).map_err(|error| cache::unusable(&archives, &error))
 }
 
-fn unreachable(error: &str) -> Lack {
+fn unreachable(set: &Set, error: &str) -> Lack {
     let line = error.lines().next_back().unwrap_or(error);
-    let why = format!("the packages of containerd cannot be fetched: {line}");
-    Lack::Missing(missing(&why, REMEDY))
+    let why = format!("the packages of {} cannot be fetched: {line}", set.name);
+    Lack::Missing(missing(&why, set.remedy))
 }
 
 fn program(name: &str, arguments: &[&str]) -> Command {

@@ -49,6 +49,26 @@ fn an_address_that_does_not_answer_leaves_time_for_the_next() {
     });
 }
 
+/// A try that hangs is a pause already.
+#[test]
+fn where_nobody_answers_a_pool_is_knocked_at_every_ten_seconds_at_least() {
+    play(pool(&json!({})), async |mut bench| {
+        bench.addresses.send_replace(addresses(&[OLD]));
+        let mut last = tokio::time::Instant::now();
+        for _ in 0..20 {
+            let (_, _hangs) = dialled(&mut bench).await;
+            assert!(last.elapsed() <= Duration::from_secs(10), "{:?}", last.elapsed());
+            last = tokio::time::Instant::now();
+        }
+        // One that says no has not kept us waiting, and is not asked without a pause.
+        let (_, refuses) = dialled(&mut bench).await;
+        refuses.refuse();
+        let refused = tokio::time::Instant::now();
+        dialled(&mut bench).await;
+        assert!(refused.elapsed() >= Duration::from_secs(5), "{:?}", refused.elapsed());
+    });
+}
+
 /// Time until somebody knocks at the new address, and the knock.
 async fn knock(bench: &mut Bench) -> (Duration, Dialled) {
     let start = tokio::time::Instant::now();

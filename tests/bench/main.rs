@@ -1,0 +1,93 @@
+//! `cargo xtask bench`: the proxy beside blind relays and beside no proxy at all, in one run, in turn.
+//!
+//! The driver (pool and miners) is this program, on a core of its own; whatever is measured has the other. docs/performance.md
+//! says what the figures mean.
+
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a measurement looks at clocks, says what it found on the terminal, and ends where it cannot go on"
+)]
+
+mod cpu;
+mod farm;
+mod lines;
+mod miner;
+mod options;
+mod pool;
+mod report;
+mod scenes;
+mod share;
+mod subject;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use self::options::Options;
+use self::report::Played;
+use self::subject::Subject;
+
+fn main() -> ExitCode {
+    let done = Options::parse(std::env::args().skip(1)).and_then(|options| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.map_err(|error| error.to_string())?.block_on(run(&options))
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("error: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(options: &Options) -> Result<(), String> {
+    let subjects: Vec<Subject> =
+        Subject::ALL.into_iter().filter(|subject| options.wants(*subject)).collect();
+    let mut rows = Vec::new();
+    for scene in options.scenes() {
+        if cpu::descriptors().is_some_and(|most| most < scene.descriptors()) {
+            let needs = scene.descriptors();
+            println!("\n{}: not run, it needs {needs} descriptors (ulimit -n)", scene.name());
+            continue;
+        }
+        let mut played = Played { scene: scene.name(), rounds: Vec::new() };
+        for round in 0..options.rounds {
+            let mut figures = Vec::new();
+            for subject in &subjects {
+                eprint!(
+                    "\r{}: round {} of {}, {:12}",
+                    scene.name(),
+                    round + 1,
+                    options.rounds,
+                    subject.name()
+                );
+                figures.push((*subject, scene.play(&options.proxy, *subject).await?));
+            }
+            played.rounds.push(figures);
+        }
+        eprint!("\r{:70}\r", "");
+        let new = played.rows();
+        print!("{}", report::table(&new));
+        rows.extend(new);
+    }
+    options.json.as_deref().map_or(Ok(()), |path| write(path, &rows))
+}
+
+fn write(path: &Path, rows: &[report::Row]) -> Result<(), String> {
+    let text = serde_json::to_string_pretty(rows).map_err(|error| error.to_string())?;
+    std::fs::write(path, text + "\n")
+        .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+    println!("\n{}", path.display());
+    Ok(())
+}
+
+fn unix_now() -> u32 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+    since.as_secs() as u32
+}

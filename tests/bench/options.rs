@@ -1,0 +1,78 @@
+//! The command line of the bench.
+
+use std::path::PathBuf;
+
+use crate::scenes::Scene;
+use crate::subject::Subject;
+
+const USAGE: &str = "arguments: [--only SCENE]... [--against NAME]... [--rounds N] [--json FILE]";
+
+/// What was asked for.
+#[derive(Debug)]
+pub(crate) struct Options {
+    pub(crate) proxy: PathBuf,
+    pub(crate) rounds: u32,
+    pub(crate) json: Option<PathBuf>,
+    only: Vec<String>,
+    against: Vec<String>,
+}
+
+/// All scenes, cheap ones first.
+const SCENES: [Scene; 9] = [
+    Scene::Cost { miners: 256, shares: 200, is_due: false },
+    Scene::Cost { miners: 256, shares: 200, is_due: true },
+    Scene::Cost { miners: 100, shares: 500, is_due: false },
+    Scene::Cost { miners: 5_000, shares: 10, is_due: false },
+    Scene::Latency { miners: 100, rate: 2_000.0, shares: 100 },
+    Scene::FanOut { miners: 1_000, jobs: 10 },
+    Scene::FanOut { miners: 5_000, jobs: 5 },
+    Scene::Idle { miners: 1_000 },
+    Scene::Idle { miners: 5_000 },
+];
+
+// === impl Options ===
+
+impl Options {
+    pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
+        let proxy = std::env::var_os("LOKA_PROXY_BIN").map(PathBuf::from);
+        let mut options = Self {
+            proxy: proxy.ok_or("LOKA_PROXY_BIN does not name the proxy")?,
+            rounds: 5,
+            json: None,
+            only: Vec::new(),
+            against: Vec::new(),
+        };
+        while let Some(argument) = arguments.next() {
+            let mut value =
+                || arguments.next().ok_or_else(|| format!("{argument} needs a value; {USAGE}"));
+            match argument.as_str() {
+                "--only" => options.only.push(value()?),
+                "--against" => options.against.push(value()?),
+                "--rounds" => {
+                    let text = value()?;
+                    let number = text.parse().ok().filter(|number| (1..=99).contains(number));
+                    options.rounds =
+                        number.ok_or_else(|| format!("--rounds {text}: from 1 to 99"))?;
+                }
+                "--json" => options.json = Some(PathBuf::from(value()?)),
+                unknown => return Err(format!("unknown argument {unknown}; {USAGE}")),
+            }
+        }
+        Ok(options)
+    }
+
+    /// Those whose name has one of the words of `--only`.
+    pub(crate) fn scenes(&self) -> impl Iterator<Item = Scene> {
+        let wanted = |scene: &Scene| {
+            self.only.is_empty() || self.only.iter().any(|word| scene.name().contains(word))
+        };
+        SCENES.into_iter().filter(wanted)
+    }
+
+    /// Ours always; the others where they are named, or all.
+    pub(crate) fn wants(&self, subject: Subject) -> bool {
+        subject == Subject::Loka
+            || self.against.is_empty()
+            || self.against.iter().any(|name| name == subject.name())
+    }
+}

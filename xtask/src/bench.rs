@@ -1,0 +1,53 @@
+//! `cargo xtask bench`: builds the proxy as it is shipped, and the driver that measures it beside others.
+//!
+//! It knows nothing of what is measured: it sees to it that the relays are there and that the driver has a core of its own.
+
+use std::fs;
+use std::process::{Command, ExitCode};
+use std::thread::available_parallelism;
+
+use crate::tools::{self, Lack};
+use crate::workspace::{build, target_directory};
+use crate::{Outcome, help};
+
+/// The driver's package and its binary.
+const PACKAGE: &str = "loka-bench";
+
+/// Optimised, and built in a fraction of the time of what is shipped.
+const PROFILE: &str = "paid";
+
+/// The driver's core; whatever is measured has the first.
+const CORE: &str = "1";
+
+/// Runs `cargo xtask bench ARGUMENTS`.
+pub(crate) fn run(arguments: &[String]) -> Outcome {
+    if arguments.iter().any(|argument| argument == "--help" || argument == "-h") {
+        println!("{}", help::TEXT);
+        return Ok(ExitCode::SUCCESS);
+    }
+    if available_parallelism().map_or(1, usize::from) < 2 {
+        return Err(
+            "the bench needs two cores: one for the load, one for what is measured".to_owned()
+        );
+    }
+    let root = tools::relays().map_err(|lack| match lack {
+        Lack::Missing(missing) => format!("{}; {}", missing.why, missing.remedy),
+        Lack::Broken(why) => why,
+    })?;
+    println!(
+        "building what is shipped, and the driver (the first time takes a quarter of an hour, mostly dependencies)"
+    );
+    build("loka-proxy", "stratum-proxy", "release")?;
+    build(PACKAGE, PACKAGE, PROFILE)?;
+    let target = target_directory()?;
+    let results = target.join("bench");
+    fs::create_dir_all(&results)
+        .map_err(|error| format!("cannot make {}: {error}", results.display()))?;
+    let mut command = Command::new("taskset");
+    command.args(["-c", CORE]).arg(target.join(PROFILE).join(PACKAGE));
+    command.env("LOKA_PROXY_BIN", target.join("release").join("stratum-proxy"));
+    command.env("LOKA_RELAYS_ROOT", root);
+    command.arg("--json").arg(results.join("bench.json")).args(arguments);
+    let status = command.status().map_err(|error| format!("cannot start {PACKAGE}: {error}"))?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
