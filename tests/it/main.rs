@@ -17,6 +17,7 @@ mod authentication;
 mod bad_input;
 mod client;
 mod degradation;
+mod doors;
 mod environment;
 mod hostile_pool;
 mod kept;

@@ -14,6 +14,7 @@ use crate::workspace;
 mod edit;
 mod list;
 mod scratch;
+mod sockets;
 mod trial;
 
 use self::list::Bug;

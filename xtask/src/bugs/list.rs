@@ -6,6 +6,7 @@
 //! found by: PACKAGE lib NAME_OF_A_TEST
 //! found by: PACKAGE sim NAME_OF_A_TEST
 //! found by: PACKAGE fuzz NAME_OF_A_TEST
+//! found by: PACKAGE it NAME_OF_A_TEST
 //! edit: PATH/OF/A/FILE.rs
 //!   a line that shows the place
 //! - a line that goes
@@ -152,11 +153,12 @@ mod tests {
 
     #[test]
     fn a_bug_is_read_as_it_is_written() {
-        let text = "what: w: x\nlike: l\nfound by: loka-stratum lib a\nfound by: loka-tests sim b\n\
+        let text = "what: w: x\nlike: l\nfound by: loka-stratum lib a\nfound by: loka-tests it b\n\
                     edit: a.rs\n  fn a() {\n- b\n+ c\n+\nedit: d.rs\n- e\n";
         let bug = parse("n", text).unwrap();
         assert_eq!((&*bug.name, &*bug.what, &*bug.like), ("n", "w: x", "l"));
         assert_eq!(bug.tests.len(), 2);
+        assert_eq!(bug.programs(), [(Level::It, "loka-tests"), (Level::Lib, "loka-stratum")]);
         let [first, second] = &bug.edits[..] else { panic!("{bug:?}") };
         assert_eq!(first.lines.len(), 4);
         assert_eq!(first.lines[0], Line::Same("fn a() {".into()));
@@ -169,7 +171,9 @@ mod tests {
         assert!(parse("n", "what: a\nlike: b\n").unwrap_err().starts_with("1: it needs"));
         assert!(parse("n", "what: a\nwho: b\n").unwrap_err().starts_with("2: `who: b`"));
         let error = parse("n", "found by: loka-stratum unit t\n").unwrap_err();
-        assert!(error.contains("`unit`"), "{error}");
+        assert!(error.contains("`unit`") && error.contains("fuzz or it"), "{error}");
+        let error = parse("n", "found by: loka-tests it\n").unwrap_err();
+        assert!(error.contains("fuzz or it"), "{error}");
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub(super) struct Scratch {
     tree: PathBuf,
     build: PathBuf,
     logs: PathBuf,
+    programs: PathBuf,
 }
 
 /// A file of the copy as it was before an edit.
@@ -35,12 +36,14 @@ impl Scratch {
     pub(super) fn prepare(root: &Path, directory: &Path) -> Result<Self, String> {
         let below = |name: &str| directory.join(name);
         let (tree, build, logs) = (below("tree"), below("build"), below("logs"));
+        let programs = below("programs");
         make(&logs)?;
+        make(&programs)?;
         mirror(root, &tree, &LEFT_OUT)?;
         if !directory.starts_with(root) {
             mirror(&root.join(".cargo"), &tree.join(".cargo"), &[])?;
         }
-        Ok(Self { tree, build, logs })
+        Ok(Self { tree, build, logs, programs })
     }
 
     /// Where the output of the tests goes.
@@ -48,9 +51,24 @@ impl Scratch {
         &self.logs
     }
 
+    /// Where a program is that tests a package, apart from what cargo builds.
+    pub(super) fn program(&self, package: &str) -> PathBuf {
+        self.programs.join(package)
+    }
+
+    /// Where cargo puts a binary.
+    pub(super) fn built(&self, binary: &str) -> PathBuf {
+        self.build.join("debug").join(format!("{binary}{}", std::env::consts::EXE_SUFFIX))
+    }
+
+    /// The directory of a package in the copy.
+    pub(super) fn package(&self, package: &str) -> PathBuf {
+        self.tree.join(directory_of(package))
+    }
+
     /// Cargo, in the copy.
-    pub(super) fn cargo(&self, arguments: &[String]) -> Command {
-        let mut command = cargo(arguments.iter().map(String::as_str));
+    pub(super) fn cargo<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Command {
+        let mut command = cargo(arguments);
         command.current_dir(&self.tree);
         // Both, since either may be set where we were started; the products of the tree itself must not be touched.
         command.env("CARGO_TARGET_DIR", &self.build).env("CARGO_BUILD_BUILD_DIR", &self.build);
@@ -75,6 +93,11 @@ impl Scratch {
     pub(super) fn restore(former: &[Former]) -> Result<(), String> {
         former.iter().rev().try_for_each(|Former { path, text }| write(path, text.as_bytes()))
     }
+}
+
+/// The directory of a package, from the root.
+pub(super) fn directory_of(package: &str) -> &str {
+    package.strip_prefix("loka-").unwrap_or(package)
 }
 
 /// Makes `to` a copy of the directory `from`, but for `left_out`.

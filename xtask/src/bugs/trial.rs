@@ -6,10 +6,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use super::list::Bug;
-use super::scratch::Scratch;
+use super::scratch::{Scratch, directory_of};
+use super::sockets;
 use crate::test::running::{PROGRAM_TIME_MAX, run_within};
 
 /// Building and running the tests of one bug takes a minute on a busy machine.
@@ -36,6 +38,8 @@ pub(super) enum Level {
     Sim,
     /// What peers may send.
     Fuzz,
+    /// Real sockets.
+    It,
 }
 
 /// What came of a bug.
@@ -62,9 +66,13 @@ pub(super) fn baseline(scratch: &Scratch, bugs: &[Bug]) -> Result<(), String> {
     let tests = bugs.iter().flat_map(|bug| &bug.tests);
     for ((package, level), names) in programs(tests) {
         let log = scratch.logs().join(format!("without-{package}-{}.log", level.name()));
+        if level == Level::It {
+            sockets::prepare(scratch, package, PROGRAM_TIME_MAX)?;
+        }
         let text = run(scratch, (package, level), &names, &log, PROGRAM_TIME_MAX);
         if !text.contains("\nrunning ") {
-            return Err(format!("the tests of {package} do not build: {}", log.display()));
+            let built = level.built(package);
+            return Err(format!("{built} does not build: {}", log.display()));
         }
         let failed = |name: &&&str| said(&text, name) != Some(Said::Ok);
         let failed: Vec<&str> = names.iter().filter(failed).copied().collect();
@@ -90,7 +98,10 @@ pub(super) fn attempt(scratch: &Scratch, bug: &Bug) -> Finding {
                 None if text.contains("\nrunning ") => {
                     missed.push(format!("{name} said nothing: {}", log.display()));
                 }
-                None => missed.push(format!("{package} does not build: {}", log.display())),
+                None => {
+                    let built = level.built(package);
+                    missed.push(format!("{built} does not build: {}", log.display()));
+                }
             }
         }
     }
@@ -116,17 +127,16 @@ fn run(
     log: &Path,
     time_max: Duration,
 ) -> String {
-    let mut arguments = vec!["test", "--package", package];
-    arguments.extend(level.target());
-    arguments.extend(["--no-fail-fast", "--"]);
-    arguments.extend(names);
-    let arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
-    let mut command = scratch.cargo(&arguments);
-    command.envs(SEEDS).env("RUST_BACKTRACE", "0");
     // One of an earlier run would be read as this one's.
     let _absent = fs::remove_file(log);
-    // That it fails is what we want; how, the text tells.
-    let _status = run_within(package, &mut command, log, time_max);
+    // Where it does not build, the proxy of another bug is there still: against that nothing is run.
+    let is_built = level != Level::It || sockets::build_proxy(scratch, log, time_max).is_ok();
+    if is_built {
+        let mut command = level.command(scratch, package, names);
+        command.envs(SEEDS).env("RUST_BACKTRACE", "0");
+        // That it fails is what we want; how, the text tells.
+        let _status = run_within(package, &mut command, log, time_max);
+    }
     String::from_utf8_lossy(&fs::read(log).unwrap_or_default()).into_owned()
 }
 
@@ -153,14 +163,15 @@ impl Level {
         let words: Vec<&str> = text.split_whitespace().collect();
         let [package, level, name] = words[..] else {
             return Err(format!(
-                "`{text}`: write PACKAGE, lib, sim or fuzz, and the name of a test"
+                "`{text}`: write PACKAGE, lib, sim, fuzz or it, and the name of a test"
             ));
         };
         let level = match level {
             "lib" => Self::Lib,
             "sim" => Self::Sim,
             "fuzz" => Self::Fuzz,
-            other => return Err(format!("`{other}` is no level: lib, sim or fuzz")),
+            "it" => Self::It,
+            other => return Err(format!("`{other}` is no level: lib, sim, fuzz or it")),
         };
         Ok(Test { package: package.to_owned(), level, name: name.to_owned() })
     }
@@ -170,15 +181,28 @@ impl Level {
             Self::Lib => "lib",
             Self::Sim => "sim",
             Self::Fuzz => "fuzz",
+            Self::It => "it",
         }
     }
 
-    fn target(self) -> &'static [&'static str] {
+    /// What is built anew for a bug.
+    const fn built(self, package: &str) -> &str {
         match self {
+            Self::Lib | Self::Sim | Self::Fuzz => package,
+            Self::It => sockets::PROXY,
+        }
+    }
+
+    /// What runs these tests of a package.
+    fn command(self, scratch: &Scratch, package: &str, names: &[&str]) -> Command {
+        let target: &[&str] = match self {
             Self::Lib => &["--lib"],
             Self::Sim => &["--test", "sim"],
             Self::Fuzz => &["--test", "fuzz"],
-        }
+            Self::It => return sockets::tests(scratch, package, names),
+        };
+        let whole = [&["test", "--package", package], target, &["--no-fail-fast", "--"], names];
+        scratch.cargo(whole.concat())
     }
 }
 
@@ -188,12 +212,12 @@ impl Test {
     /// What is wrong if no such test is in the tree at `root`.
     pub(super) fn problem(&self, root: &Path) -> Option<String> {
         let Self { package, level, name } = self;
-        let room = package.strip_prefix("loka-").unwrap_or(package);
+        let room = directory_of(package);
         let directory = match (level, room) {
             (Level::Lib, _) => format!("{room}/src"),
-            (Level::Sim, "tests") => "tests/sim".to_owned(),
-            (Level::Sim, _) => format!("{room}/tests/sim"),
-            (Level::Fuzz, _) => format!("{room}/tests/fuzz"),
+            // They are nothing but tests.
+            (Level::Sim | Level::It, "tests") => format!("tests/{}", level.name()),
+            (Level::Sim | Level::Fuzz | Level::It, _) => format!("{room}/tests/{}", level.name()),
         };
         let there = contains(&root.join(&directory), &format!("fn {name}("));
         (!there).then(|| format!("{directory} has no test `{name}`"))
@@ -242,5 +266,8 @@ mod tests {
         let problem = |text| Level::read_test(text).unwrap().problem(&root);
         assert_eq!(problem("xtask lib a_test_is_looked_for_where_its_level_is"), None);
         assert!(problem("loka-tests sim a_test_that_nobody_wrote").is_some());
+        assert_eq!(problem("loka-tests it the_pages_tell_the_truth"), None);
+        let elsewhere = problem("loka-tests sim the_pages_tell_the_truth").unwrap();
+        assert!(elsewhere.starts_with("tests/sim has no test"), "{elsewhere}");
     }
 }
