@@ -74,10 +74,11 @@ pub(crate) fn setting((name, default): (&str, u64)) -> u64 {
     env::var(name).map_or(default, |text| text.parse().expect("a number"))
 }
 
-/// What the kernel says that the process holds for itself.
-fn pss_kib(process: u32) -> u64 {
+/// What the kernel says that the process has filled by itself. Not the pages of its binary: those are shared with others that
+/// run it, and become its own when they end.
+fn own_kib(process: u32) -> u64 {
     let text = fs::read_to_string(format!("/proc/{process}/smaps_rollup")).expect("it runs");
-    let line = text.lines().find_map(|line| line.strip_prefix("Pss:")).expect("a Pss");
+    let line = text.lines().find_map(|line| line.strip_prefix("Anonymous:")).expect("a number");
     line.trim().trim_end_matches(" kB").parse().expect("a number")
 }
 
@@ -85,7 +86,7 @@ fn pss_kib(process: u32) -> u64 {
 
 impl Memory {
     pub(crate) fn look(&mut self, process: u32) {
-        self.0.push(pss_kib(process));
+        self.0.push(own_kib(process));
     }
 
     /// The most of the middle third and of the last.
