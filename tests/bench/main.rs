@@ -24,6 +24,7 @@ mod scenes;
 mod share;
 mod subject;
 
+use std::io::IsTerminal as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -60,23 +61,25 @@ async fn run(options: &Options) -> Result<(), String> {
         for round in 0..options.rounds {
             let mut figures = Vec::new();
             for subject in &subjects {
-                eprint!(
-                    "\r{}: round {} of {}, {:12}",
-                    scene.name(),
-                    round + 1,
-                    options.rounds,
-                    subject.name()
-                );
+                let (name, rounds) = (scene.name(), options.rounds);
+                show(&format!("{name}: round {} of {rounds}, {}", round + 1, subject.name()));
                 figures.push((*subject, scene.play(&options.proxy, *subject).await?));
             }
             played.rounds.push(figures);
         }
-        eprint!("\r{:70}\r", "");
+        show("");
         let new = played.rows();
         print!("{}", report::table(&new));
         rows.extend(new);
     }
     options.json.as_deref().map_or(Ok(()), |path| write(path, &rows))
+}
+
+/// What is being done, on a line of its own that the next takes the place of; nothing where nobody looks.
+fn show(text: &str) {
+    if std::io::stderr().is_terminal() {
+        eprint!("\r\x1b[K{text}");
+    }
 }
 
 fn write(path: &Path, rows: &[report::Row]) -> Result<(), String> {

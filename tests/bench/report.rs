@@ -42,6 +42,10 @@ impl Played {
                 let Some(figure) = figures.get(kind) else { continue };
                 let values = self.values(place, kind);
                 let Some((least, median, most)) = spread(&values) else { continue };
+                // What no process stands for: no proxy at all uses nothing.
+                if most == 0.0 {
+                    continue;
+                }
                 rows.push(Row {
                     scene: self.scene.clone(),
                     what: figure.what,
