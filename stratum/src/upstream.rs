@@ -236,6 +236,8 @@ pub struct Upstream<T> {
     /// When the phase's limit runs from: the connection, the login, the last job.
     since: Instant,
     malformed: u32,
+    /// It was told passwords of theirs.
+    knows_miners: bool,
 }
 
 /// What the machine wants done, filled by each call and emptied by the driver.
@@ -292,6 +294,7 @@ impl<T> Upstream<T> {
             asides: Asides::default(),
             since: now.instant,
             malformed: 0,
+            knows_miners: false,
             login,
             timeouts,
         };
@@ -416,12 +419,13 @@ impl<T> Upstream<T> {
         request::authorize(wire, request, user, &self.login.password);
     }
 
-    /// Asks whether the pool lets a miner in: the same with the miner's own password. Of what the pool says to a refusal
-    /// nothing is kept.
+    /// Asks whether the pool lets a miner in: the same with the miner's own password. From
+    /// then on nothing of the pool's words is handed on.
     pub fn authorize_miner(&mut self, user: &str, password: &str, wire: &mut Vec<u8>) {
         if !matches!(self.phase, Phase::Working) {
             return;
         }
+        self.knows_miners = true;
         let request = self.request_id();
         self.asides.push(request, Aside::Login(user.into(), LoginOf::Miner));
         request::authorize(wire, request, user, password);

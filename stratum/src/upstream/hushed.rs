@@ -1,25 +1,27 @@
-//! A pool's words without our password: some pools repeat what they refuse, and what they say is logged and shown.
+//! A pool's words without passwords: some pools repeat what they refuse, and what they say is logged and shown.
+//!
+//! Ours is struck out. Those of miners are not kept, so once a pool has been told one, nothing of its words is.
 
-use super::{Event, LoginOf, PoolError, Upstream};
+use super::{Event, PoolError, Upstream};
 use crate::message::PoolMisbehaved;
 
 /// Shorter ones are what miners send for want of one (`x`, `123`), and would be struck out of every second word.
 const SECRET_LEN_MIN: usize = 5;
 
 const IN_ITS_PLACE: &str = "(redacted)";
+const WITHHELD: &str = "(withheld: this pool was told passwords of miners)";
 
 // === impl Upstream ===
 
 impl<T> Upstream<T> {
-    /// Takes our password out of what these events say.
+    /// Takes passwords out of what these events say.
     pub(super) fn hush_events(&self, events: &mut [Event<T>]) {
         for event in events {
             match event {
                 Event::Message(text) | Event::Misbehaved(text) => self.hush(text),
-                // Whatever it says of a miner's login, it may repeat the miner's password.
-                Event::Login { user: _, of: LoginOf::Miner, outcome: Err(text) } => text.clear(),
-                Event::Login { user: _, of: LoginOf::Us, outcome: Err(text) } => self.hush(text),
-                Event::Reconnect { host: Some(host), .. } => self.hush(host),
+                Event::Login { user: _, of: _, outcome: Err(text) } => self.hush(text),
+                // Not just words: it is where the pool wants us.
+                Event::Reconnect { host: Some(host), .. } => self.strike(host),
                 Event::Job { .. }
                 | Event::Login { .. }
                 | Event::Ready(_)
@@ -48,6 +50,13 @@ impl<T> Upstream<T> {
     }
 
     fn hush(&self, text: &mut String) {
+        match self.knows_miners {
+            true => WITHHELD.clone_into(text),
+            false => self.strike(text),
+        }
+    }
+
+    fn strike(&self, text: &mut String) {
         let password = &*self.login.password;
         if password.len() >= SECRET_LEN_MIN && text.contains(password) {
             *text = text.replace(password, IN_ITS_PLACE);

@@ -57,6 +57,8 @@ struct Session {
     next_token: u32,
     last_request: u64,
     ready: bool,
+    /// A miner's password was asked about.
+    told: bool,
 }
 
 pub(crate) fn run(data: &[u8]) {
@@ -91,8 +93,16 @@ impl Session {
         let mut out = Outbox::default();
         let machine = Upstream::new(now, login, timeouts(), &mut out);
         let (ended, awaited) = (None, BTreeSet::new());
-        let mut session =
-            Self { machine, now, ended, awaited, next_token: 0, last_request: 0, ready: false };
+        let mut session = Self {
+            machine,
+            now,
+            ended,
+            awaited,
+            next_token: 0,
+            last_request: 0,
+            ready: false,
+            told: false,
+        };
         session.take(out, Ok(()));
         session
     }
@@ -210,7 +220,7 @@ impl Session {
         out.events.into_iter().for_each(|event| self.observe(event));
         if let Err(error) = result {
             let text = error.to_string();
-            short(&text);
+            self.short(&text);
             self.ended = Some(error);
         }
         assert_eq!(self.machine.outstanding(), self.awaited.len());
@@ -225,6 +235,7 @@ impl Session {
             let id = said.id.get().parse().expect("a number of ours");
             assert!(id > self.last_request, "{id} after {}", self.last_request);
             self.last_request = id;
+            self.told |= String::from_utf8_lossy(line).contains(MINERS_PASSWORD);
             assert_eq!(holds_secret(&String::from_utf8_lossy(line)), method == "mining.authorize");
         }
         // Until it is logged in, it has said one thing at most, and then waits.
@@ -243,21 +254,30 @@ impl Session {
             }
             Event::Login { user, of, outcome } => {
                 assert_eq!(of == LoginOf::Miner, &*user == "acct.m", "{user}");
-                outcome.err().iter().for_each(|text| short(text));
+                outcome.err().iter().for_each(|text| self.short(text));
             }
-            Event::Message(text) | Event::Misbehaved(text) => short(&text),
+            Event::Message(text) | Event::Misbehaved(text) => self.short(&text),
             Event::Ready(ready) => {
                 assert!(!std::mem::replace(&mut self.ready, true), "twice");
                 assert_eq!(ready.version_mask.0 & !0x1fff_e000, 0);
             }
             Event::Reconnect { host, wait, .. } => {
-                host.iter().for_each(|host| short(host));
+                // Where a pool wants us is no word of its own: a miner's password there has been made the name of a host.
+                let ours = |host: &String| host.len() > TEXT_MAX || host.contains(PASSWORD);
+                assert!(!host.as_ref().is_some_and(ours), "{host:?}");
                 assert!(wait <= Duration::from_secs(600));
             }
             Event::Verdict { token, .. } => {
                 assert!(self.awaited.remove(&token), "a second verdict on {token}");
             }
         }
+    }
+
+    /// A pool that was never told a miner's password has it from elsewhere.
+    fn short(&self, text: &str) {
+        assert!(text.len() <= TEXT_MAX, "{} bytes", text.len());
+        assert!(!text.contains(char::is_control) && !text.contains(PASSWORD), "{text:?}");
+        assert!(!self.told || !text.contains(MINERS_PASSWORD), "{text:?}");
     }
 
     fn end(self) {
@@ -269,11 +289,6 @@ impl Session {
 fn bounded(notify: &Notify) {
     assert!(notify.job_id.len() <= 64 && notify.branches.len() <= 24);
     assert!(notify.coinb1.len() <= 32 * 1024 && notify.coinb2.len() <= 32 * 1024);
-}
-
-fn short(text: &str) {
-    assert!(text.len() <= TEXT_MAX, "{} bytes", text.len());
-    assert!(!text.contains(char::is_control) && !holds_secret(text), "{text:?}");
 }
 
 fn holds_secret(text: &str) -> bool {
