@@ -30,10 +30,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
             "the bench needs two cores: one for the load, one for what is measured".to_owned()
         );
     }
-    let root = tools::relays().map_err(|lack| match lack {
-        Lack::Missing(missing) => format!("{}; {}", missing.why, missing.remedy),
-        Lack::Broken(why) => why,
-    })?;
+    let root = tools::relays().map_err(Lack::told)?;
     println!(
         "building what is shipped, and the driver (the first time takes a quarter of an hour, mostly dependencies)"
     );

@@ -105,10 +105,7 @@ fn missed(counted: &[(Budget, Count)]) -> Vec<String> {
 }
 
 fn count_all() -> Result<Vec<(Budget, Count)>, String> {
-    let valgrind = tools::counters().map_err(|lack| match lack {
-        Lack::Missing(missing) => format!("{}; {}", missing.why, missing.remedy),
-        Lack::Broken(why) => why,
-    })?;
+    let valgrind = tools::counters().map_err(Lack::told)?;
     build(PACKAGE, PACKAGE, PROFILE)?;
     let budget = root().join(BUDGET);
     let text = fs::read_to_string(&budget).map_err(|error| format!("{BUDGET}: {error}"))?;

@@ -55,6 +55,18 @@ enum Way {
     Look,
 }
 
+// === impl Lack ===
+
+impl Lack {
+    /// In words, with the remedy where there is one.
+    pub(crate) fn told(self) -> String {
+        match self {
+            Self::Missing(Missing { why, remedy }) => format!("{why}; {remedy}"),
+            Self::Broken(why) => why,
+        }
+    }
+}
+
 /// Runs `cargo xtask tools ARGUMENTS`.
 pub(crate) fn run(arguments: &[String]) -> Outcome {
     let mut stages = vec![Stage::Api, Stage::Node];
@@ -78,7 +90,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
             Ok(found) => variables.extend(found),
             Err(lack) => {
                 code = ExitCode::FAILURE;
-                tell(&lack, way);
+                tell(lack, way);
             }
         }
     }
@@ -106,11 +118,8 @@ pub(crate) fn provide(stage: Stage) -> Result<Vec<Variable>, Lack> {
 }
 
 /// What is printed to be evaluated must stay a program of the shell.
-fn tell(lack: &Lack, way: Way) {
-    let text = match lack {
-        Lack::Missing(Missing { why, remedy }) => format!("{why}; {remedy}"),
-        Lack::Broken(why) => why.clone(),
-    };
+fn tell(lack: Lack, way: Way) {
+    let text = lack.told();
     match way {
         Way::Build => println!("not there: {text}"),
         Way::Look => println!("echo 'not there: {}' >&2; false", text.replace('\'', "\"")),

@@ -43,10 +43,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
         return Ok(ExitCode::SUCCESS);
     }
     let (targets, time) = parse(arguments)?;
-    setup::provide(Tool::Cxx).map_err(|lack| match lack {
-        Lack::Missing(missing) => format!("{}; {}", missing.why, missing.remedy),
-        Lack::Broken(why) => why,
-    })?;
+    setup::provide(Tool::Cxx).map_err(Lack::told)?;
     for start in starts(&targets, time)? {
         let mut command = start.command();
         let shown = workspace::display(&command);

@@ -6,7 +6,7 @@
 use std::fs;
 use std::process::ExitCode;
 
-use super::setup::{self, Missing, Tool};
+use super::setup::{self, Tool};
 use super::{kubernetes, logs, print_tail, running, shown};
 use crate::Outcome;
 use crate::tools::{Lack, Stage};
@@ -29,11 +29,7 @@ const LINES: usize = 3;
 /// Runs `cargo xtask propagation ARGUMENTS`.
 pub(crate) fn run(arguments: &[String]) -> Outcome {
     let edits = parse(arguments)?;
-    let variables = match setup::provide(Tool::Kubernetes(Stage::Node)) {
-        Ok(variables) => variables,
-        Err(Lack::Broken(why)) => return Err(why),
-        Err(Lack::Missing(Missing { why, remedy })) => return Err(format!("{why}; {remedy}")),
-    };
+    let variables = setup::provide(Tool::Kubernetes(Stage::Node)).map_err(Lack::told)?;
     let log = logs()?.join(format!("{NAME}.log"));
     println!("{edits} edits; all output: {}", shown(&log).display());
     let starts = kubernetes::on_machines(TEST, &[(VARIABLE, &edits.to_string())]);
