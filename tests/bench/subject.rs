@@ -83,7 +83,10 @@ impl Subject {
         let mut command = Command::new("taskset");
         command.args(["-c", CORE, &program]).args(self.arguments()).arg(&file).env_clear();
         if !relays.is_empty() {
-            command.env("LD_LIBRARY_PATH", format!("{relays}/usr/lib/x86_64-linux-gnu"));
+            command.env(
+                "LD_LIBRARY_PATH",
+                format!("{relays}/usr/lib/{}-linux-gnu", std::env::consts::ARCH),
+            );
         }
         let child = command.stdout(Stdio::null()).stderr(log).kill_on_drop(true).spawn();
         let child = child.map_err(|error| format!("{}: {error}", self.name()))?;

@@ -2,19 +2,15 @@
 //!
 //! It knows nothing of what is measured: it sees to it that the relays are there and that the driver has a core of its own.
 
-use std::fs;
 use std::process::{Command, ExitCode};
 use std::thread::available_parallelism;
 
 use crate::tools::{self, Lack};
-use crate::workspace::{build, target_directory};
+use crate::workspace::{OPTIMISED, PROXY_BIN, build, output_directory, target_directory};
 use crate::{Outcome, help};
 
 /// The driver's package and its binary.
 const PACKAGE: &str = "loka-bench";
-
-/// Optimised, and built in a fraction of the time of what is shipped.
-const PROFILE: &str = "paid";
 
 /// The driver's core; whatever is measured has the first.
 const CORE: &str = "1";
@@ -35,14 +31,11 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
         "building what is shipped, and the driver (the first time takes a quarter of an hour, mostly dependencies)"
     );
     build("loka-proxy", "stratum-proxy", "release")?;
-    build(PACKAGE, PACKAGE, PROFILE)?;
-    let target = target_directory()?;
-    let results = target.join("bench");
-    fs::create_dir_all(&results)
-        .map_err(|error| format!("cannot make {}: {error}", results.display()))?;
+    build(PACKAGE, PACKAGE, OPTIMISED)?;
+    let (target, results) = (target_directory()?, output_directory("bench")?);
     let mut command = Command::new("taskset");
-    command.args(["-c", CORE]).arg(target.join(PROFILE).join(PACKAGE));
-    command.env("LOKA_PROXY_BIN", target.join("release").join("stratum-proxy"));
+    command.args(["-c", CORE]).arg(target.join(OPTIMISED).join(PACKAGE));
+    command.env(PROXY_BIN, target.join("release").join("stratum-proxy"));
     command.env("LOKA_RELAYS_ROOT", root);
     command.arg("--json").arg(results.join("bench.json")).args(arguments);
     let status = command.status().map_err(|error| format!("cannot start {PACKAGE}: {error}"))?;

@@ -9,14 +9,11 @@ use std::fs;
 use std::process::{Command, ExitCode};
 
 use crate::tools::{self, Lack};
-use crate::workspace::{build, root, stdout_of, target_directory};
+use crate::workspace::{OPTIMISED, build, output_directory, root, stdout_of, target_directory};
 use crate::{Outcome, help};
 
 /// The program's package and its binary; its arguments are a path and a number.
 const PACKAGE: &str = "loka-counts";
-
-/// Optimised, and built in a fraction of the time of what is shipped.
-const PROFILE: &str = "paid";
 
 /// Beside the program.
 const BUDGET: &str = "tests/counts/budget.json";
@@ -106,13 +103,11 @@ fn missed(counted: &[(Budget, Count)]) -> Vec<String> {
 
 fn count_all() -> Result<Vec<(Budget, Count)>, String> {
     let valgrind = tools::counters().map_err(Lack::told)?;
-    build(PACKAGE, PACKAGE, PROFILE)?;
+    build(PACKAGE, PACKAGE, OPTIMISED)?;
     let budget = root().join(BUDGET);
     let text = fs::read_to_string(&budget).map_err(|error| format!("{BUDGET}: {error}"))?;
     let budgets = budgets(&text).map_err(|error| format!("{BUDGET}: {error}"))?;
-    let target = target_directory()?;
-    let out = target.join("xtask-counts");
-    fs::create_dir_all(&out).map_err(|error| format!("{}: {error}", out.display()))?;
+    let (target, out) = (target_directory()?, output_directory("xtask-counts")?);
     let count = |path: &str, times: u64| {
         let file = out.join(format!("{path}-{times}"));
         let mut command = Command::new(valgrind.join("usr/bin/valgrind"));
@@ -120,7 +115,7 @@ fn count_all() -> Result<Vec<(Budget, Count)>, String> {
         command.args(["--tool=callgrind", "--compress-strings=no", "--compress-pos=no"]);
         command.arg(format!("--toggle-collect={COUNTED}"));
         command.arg(format!("--callgrind-out-file={}", file.display()));
-        command.arg(target.join(PROFILE).join(PACKAGE)).args([path, &times.to_string()]);
+        command.arg(target.join(OPTIMISED).join(PACKAGE)).args([path, &times.to_string()]);
         stdout_of(command)?;
         let text = fs::read_to_string(&file).map_err(|error| error.to_string())?;
         Ok::<Count, String>(read(&text))

@@ -2,7 +2,6 @@
 //!
 //! It knows nothing of what is measured: its own flags choose what to build, and everything is passed through.
 
-use std::fs;
 use std::process::ExitCode;
 
 use crate::workspace;
@@ -11,11 +10,8 @@ use crate::{Outcome, help};
 /// The experiment's package and its binary.
 pub(crate) const PACKAGE: &str = "loka-paid";
 
-/// How the experiment is told where the proxy is.
-const PROXY_BIN: &str = "LOKA_PROXY_BIN";
-
 /// A day takes minutes optimised, and an hour otherwise.
-const OPTIMISED: Build = Build { profile: "paid", directory: "paid" };
+const OPTIMISED: Build = Build { profile: workspace::OPTIMISED, directory: workspace::OPTIMISED };
 
 /// What the tests have built already.
 const DEV: Build = Build { profile: "dev", directory: "debug" };
@@ -38,13 +34,10 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
     if asks("--sockets") {
         build.make("loka-proxy", "stratum-proxy")?;
     }
-    let target = workspace::target_directory()?;
-    let results = target.join("paid-work");
-    let made = fs::create_dir_all(&results);
-    made.map_err(|error| format!("cannot make {}: {error}", results.display()))?;
-    let built = target.join(build.directory);
+    let results = workspace::output_directory("paid-work")?;
+    let built = workspace::target_directory()?.join(build.directory);
     let mut command = std::process::Command::new(built.join(PACKAGE));
-    command.env(PROXY_BIN, built.join("stratum-proxy"));
+    command.env(workspace::PROXY_BIN, built.join("stratum-proxy"));
     command.arg("--json").arg(results.join(format!("{name}.json")));
     command.arg("--svg").arg(results.join(format!("{name}.svg")));
     let status = command.args(arguments.iter().filter(|argument| *argument != "--dev")).status();

@@ -4,7 +4,7 @@
 
 use std::process::ExitCode;
 
-use crate::workspace::{self, cargo};
+use crate::workspace::{self, PROXY_BIN, cargo};
 use crate::{Outcome, help};
 
 const USAGE: &str = "usage: cargo xtask soak [--attack] [--minutes N] [--miners N] [--seed N]";
@@ -50,7 +50,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
     let mut command =
         cargo(["test", "--package", "loka-tests", "--test", "it", "--", kind.test, "--nocapture"]);
     let proxy = workspace::target_directory()?.join("debug").join("stratum-proxy");
-    command.env("LOKA_PROXY_BIN", proxy);
+    command.env(PROXY_BIN, proxy);
     for ((flag, variable, _), value) in kind.flags.iter().zip(values) {
         let value = if *flag == "--minutes" { value * 60 } else { value };
         command.env(variable, value.to_string());

@@ -78,10 +78,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
 
 /// The directory of the logs, made if it is not there.
 fn logs() -> Result<PathBuf, String> {
-    let logs = workspace::target_directory()?.join(LOGS);
-    fs::create_dir_all(&logs)
-        .map_err(|error| format!("cannot make {}: {error}", logs.display()))?;
-    Ok(logs)
+    workspace::output_directory(LOGS)
 }
 
 /// The steps of the levels in `only`, or with the names in it; all of them if it is empty.

@@ -1,6 +1,7 @@
 //! Where the workspace and its build products are, and how cargo is called.
 
 use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -15,6 +16,12 @@ pub(crate) const PACKAGES: [&str; 8] = [
     "loka-operator",
     "loka-tests",
 ];
+
+/// By which programs that start the proxy are told where it is.
+pub(crate) const PROXY_BIN: &str = "LOKA_PROXY_BIN";
+
+/// The profile of what measures: as fast as what is shipped, and built in a fraction of the time.
+pub(crate) const OPTIMISED: &str = "paid";
 
 /// The directory of the root manifest.
 pub(crate) fn root() -> PathBuf {
@@ -53,6 +60,14 @@ pub(crate) fn target_directory() -> Result<PathBuf, String> {
         .and_then(serde_json::Value::as_str)
         .map(PathBuf::from)
         .ok_or_else(|| "`cargo metadata` names no target_directory".to_owned())
+}
+
+/// A directory for what a command writes, below [`target_directory`]; made if it is not there.
+pub(crate) fn output_directory(name: &str) -> Result<PathBuf, String> {
+    let directory = target_directory()?.join(name);
+    let made = fs::create_dir_all(&directory);
+    made.map_err(|error| format!("cannot make {}: {error}", directory.display()))?;
+    Ok(directory)
 }
 
 /// The target that this machine builds for.

@@ -9,12 +9,10 @@ use std::time::Duration;
 
 use super::scratch::Scratch;
 use crate::test::running::run_within;
+use crate::workspace::PROXY_BIN;
 
 /// What is built anew for each bug.
 pub(super) const PROXY: &str = "stratum-proxy";
-
-/// By which the tests are told where it is.
-const PROXY_BIN: &str = "LOKA_PROXY_BIN";
 
 /// The test program, by the name of its target.
 const PROGRAM: &str = "it";

@@ -5,9 +5,10 @@
 use std::env;
 
 use super::setup::Tool;
-use super::steps::{PROXY_BIN, Start, Step, built_below, tests};
+use super::steps::{Start, Step, built_below, tests};
 use crate::tools::Stage;
 use crate::workspace;
+use crate::workspace::PROXY_BIN;
 
 /// What goes into images: package, binary, and the variable that names it to the tests. Built apart, for the features that
 /// they ship with.

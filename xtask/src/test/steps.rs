@@ -5,7 +5,7 @@ use std::process::Command;
 
 use super::setup::Tool;
 use super::{fuzz, kubernetes};
-use crate::workspace::{self, PACKAGES, cargo};
+use crate::workspace::{self, PACKAGES, PROXY_BIN, cargo};
 use crate::{bugs, codegen, counts, paid, soak, tidy};
 
 /// The levels, from the cheapest to the dearest.
@@ -14,8 +14,7 @@ pub(super) const LEVELS: [&str; 7] = ["house", "unit", "sim", "it", "demo", "api
 /// How long the demo runs as a test: enough for both moves between pools.
 const DEMO_DURATION: &str = "20s";
 
-/// Where the programs under test are, for the tests on real sockets.
-pub(super) const PROXY_BIN: &str = "LOKA_PROXY_BIN";
+/// Where the demo is, for the tests on real sockets.
 const DEMO_BIN: &str = "LOKA_DEMO_BIN";
 
 /// Clippy and rustdoc look at the same build of everything.
