@@ -10,10 +10,9 @@ use std::time::{Duration, Instant};
 
 use loka_stratum::difficulty::Difficulty;
 use loka_stratum::downstream::{
-    Downstream, HandOver, Input, Nameless, NoPool, Outbox, Registry, SessionToken, Terms, View,
+    Downstream, HandOver, Input, Outbox, Registry, SessionToken, Terms, View,
 };
 use loka_stratum::extranonce::{DEFAULT_QUARANTINE, IdPool, Layout, MinerId};
-use loka_stratum::firmware::Profiles;
 use loka_stratum::job::PoolContext;
 use loka_stratum::message::{ServerMessage, parse_client, parse_server};
 use loka_stratum::types::{Extranonce, JobSerial, LaneId, SourceId, UnixTime, VersionMask};
@@ -277,18 +276,10 @@ fn job_line() -> String {
 fn terms() -> Terms {
     let difficulty = |text| Difficulty::parse(text).expect("a difficulty");
     let easiest = difficulty(EASIEST);
-    Terms {
-        vardiff: VardiffSettings {
-            initial: easiest,
-            min: easiest,
-            max: easiest,
-            share_interval: Duration::from_secs(6),
-        },
-        handshake_timeout: Duration::from_secs(30),
-        idle_timeout: Duration::from_secs(600),
-        nameless: Nameless::Served,
-        no_pool: NoPool::Hold,
-        version_mask: VersionMask::ALL,
-        firmware: Profiles::shipped(),
-    }
+    Terms::generous(VardiffSettings {
+        initial: easiest,
+        min: easiest,
+        max: easiest,
+        share_interval: Duration::from_secs(6),
+    })
 }

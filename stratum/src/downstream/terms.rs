@@ -25,6 +25,25 @@ pub struct Terms {
     pub nameless: Nameless,
 }
 
+// === impl Terms ===
+
+impl Terms {
+    /// Nobody is hurried and all that is known is granted: what a machine is tried and measured with, where it is not about
+    /// its terms.
+    #[must_use]
+    pub fn generous(vardiff: VardiffSettings) -> Self {
+        Self {
+            vardiff,
+            handshake_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(600),
+            no_pool: NoPool::Hold,
+            version_mask: VersionMask::ALL,
+            firmware: Profiles::shipped(),
+            nameless: Nameless::Served,
+        }
+    }
+}
+
 /// What becomes of miners that have subscribed and not authorized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Nameless {

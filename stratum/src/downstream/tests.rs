@@ -287,20 +287,12 @@ impl Bench {
 }
 
 fn terms() -> Terms {
-    Terms {
-        vardiff: VardiffSettings {
-            initial: difficulty(INITIAL),
-            min: difficulty("1e-10"),
-            max: difficulty("1e15"),
-            share_interval: Duration::from_secs(6),
-        },
-        handshake_timeout: Duration::from_secs(30),
-        idle_timeout: Duration::from_secs(600),
-        nameless: Nameless::Served,
-        no_pool: NoPool::Hold,
-        version_mask: VersionMask::ALL,
-        firmware: Profiles::shipped(),
-    }
+    Terms::generous(VardiffSettings {
+        initial: difficulty(INITIAL),
+        min: difficulty("1e-10"),
+        max: difficulty("1e15"),
+        share_interval: Duration::from_secs(6),
+    })
 }
 
 fn context() -> PoolContext {

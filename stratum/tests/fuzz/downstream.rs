@@ -12,11 +12,10 @@ use std::time::{Duration, Instant};
 
 use loka_stratum::difficulty::Difficulty;
 use loka_stratum::downstream::{
-    ANSWERS_MAX, Close, Downstream, Event, Forward, HandOver, Input, Nameless, NoPool, Outbox,
-    Registry, Remains, Resumable, Resume, SessionToken, Terms, Ticket, View,
+    ANSWERS_MAX, Close, Downstream, Event, Forward, HandOver, Input, NoPool, Outbox, Registry,
+    Remains, Resumable, Resume, SessionToken, Terms, Ticket, View,
 };
 use loka_stratum::extranonce::{DEFAULT_QUARANTINE, IdPool, Layout, MinerId};
-use loka_stratum::firmware::Profiles;
 use loka_stratum::job::PoolContext;
 use loka_stratum::message::{
     ClientMessage, Malformed, Notify, ServerMessage, parse_client, parse_server,
@@ -484,18 +483,10 @@ fn source(pool: u8) -> SourceId {
 
 fn terms() -> Terms {
     let difficulty = |text| Difficulty::parse(text).expect("a difficulty");
-    Terms {
-        vardiff: VardiffSettings {
-            initial: difficulty("0.000000001"),
-            min: difficulty("1e-10"),
-            max: difficulty("1e15"),
-            share_interval: Duration::from_secs(6),
-        },
-        handshake_timeout: Duration::from_secs(30),
-        idle_timeout: Duration::from_secs(600),
-        nameless: Nameless::Served,
-        no_pool: NoPool::Hold,
-        version_mask: VersionMask::ALL,
-        firmware: Profiles::shipped(),
-    }
+    Terms::generous(VardiffSettings {
+        initial: difficulty("0.000000001"),
+        min: difficulty("1e-10"),
+        max: difficulty("1e15"),
+        share_interval: Duration::from_secs(6),
+    })
 }

@@ -4,10 +4,8 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use loka_stratum::difficulty::Difficulty;
-use loka_stratum::downstream::{Nameless, NoPool, Terms};
+use loka_stratum::downstream::Terms;
 use loka_stratum::extranonce::Layout;
-use loka_stratum::firmware::Profiles;
-use loka_stratum::types::VersionMask;
 use loka_stratum::vardiff::VardiffSettings;
 
 use crate::miner::{Habits, Handshake};
@@ -91,18 +89,10 @@ fn miner(rng: &mut Rng) -> Habits {
 /// So easy that a run costs some thousand hashes.
 fn terms() -> Terms {
     let difficulty = |text| Difficulty::parse(text).unwrap();
-    Terms {
-        vardiff: VardiffSettings {
-            initial: difficulty("1e-9"),
-            min: difficulty("2.5e-10"),
-            max: difficulty("1"),
-            share_interval: Duration::from_secs(3),
-        },
-        handshake_timeout: Duration::from_secs(30),
-        idle_timeout: Duration::from_secs(600),
-        nameless: Nameless::Served,
-        no_pool: NoPool::Hold,
-        version_mask: VersionMask::ALL,
-        firmware: Profiles::shipped(),
-    }
+    Terms::generous(VardiffSettings {
+        initial: difficulty("1e-9"),
+        min: difficulty("2.5e-10"),
+        max: difficulty("1"),
+        share_interval: Duration::from_secs(3),
+    })
 }
