@@ -88,9 +88,7 @@ impl PoolHandle {
             })
         })
     }
-}
 
-impl PoolHandle {
     /// Asks whether the pool lets a miner in; what it cannot be asked is unsaid.
     pub(crate) fn ask(&self, question: Question) {
         // A question that is dropped is answered.

@@ -29,6 +29,7 @@ use crate::tls::pool::Fault;
 use crate::transport::Transport;
 use crate::wire::{Greeting, Interest, Progress, Wire};
 
+mod logins;
 mod submits;
 
 /// The longest line of a pool: a notify with a coinbase of 16 KiB and 16 branches, with room.

@@ -3,19 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use loka_api::runtime_config::WorkerNames;
 use loka_stratum::downstream::HandOver;
 use loka_stratum::message::request::PoolSubmit;
 use loka_stratum::upstream::{PoolReject, Worth};
 use tokio::sync::oneshot;
 
 use super::{BATCH_MAX, Connection, End};
-use crate::policy::worker_name::{Miner, login};
+use crate::policy::worker_name::Miner;
 use crate::sink::ledger::{Lost, Unanswered};
 use crate::telemetry::PoolEvent;
 use crate::telemetry::reasons::{PoolDownReason, UnnamedReason, Verdict};
 use crate::telemetry::traces::ShareOutcome;
-use crate::upstream::asking::{Question, ToAsk, Word};
 use crate::upstream::held::give_up;
 use crate::upstream::names::{Under, Unnamed};
 use crate::upstream::{Handoff, InFlight, Time};
@@ -114,16 +112,11 @@ impl Connection<'_> {
     /// The further login that a share goes under. A new one is asked for; until the pool has said yes, the plain login
     /// serves.
     fn login_of(&mut self, handoff: &Handoff, wire: &mut Vec<u8>) -> Option<Arc<str>> {
-        let pool = Arc::clone(&self.pool);
-        let WorkerNames { template, logins_max } = pool.worker_names.as_ref()?;
         let (name, due) = (handoff.miner.as_deref()?, handoff.due.as_ref()?);
         let miner = Miner { name, listener: &due.row().key().listener };
-        let login = login(&pool.account, template, miner)?;
-        if *login == *pool.user {
-            return None;
-        }
+        let login = self.further_login(miner).filter(|login| *login != *self.pool.user)?;
         let now = self.now().instant;
-        let reason = match self.names.under(now, &login, usize::from(*logins_max)) {
+        let reason = match self.names.under(now, &login, self.further_logins_max()) {
             Under::Named(login) => return Some(login),
             Under::Ask(login) => {
                 self.machine.authorize(&login, wire);
@@ -136,57 +129,10 @@ impl Connection<'_> {
             Unnamed::Refused => UnnamedReason::Refused,
             Unnamed::TooMany => UnnamedReason::TooMany,
         };
-        let (route, pool) = (&*self.task.parts.route, pool.name.as_str());
+        let (route, pool) = (&*self.task.parts.route, self.pool.name.as_str());
         let login = login.as_str();
         self.task.parts.telemetry.emit(PoolEvent::Unnamed { route, pool, login, reason });
         None
-    }
-
-    /// Asks the pool for a miner, unless it has said.
-    pub(super) async fn asked(&mut self, question: Question) -> Result<(), End> {
-        let Question { name, listener, password, reply } = question;
-        let pool = Arc::clone(&self.pool);
-        // Where names are not told, or a name leaves nothing of itself, the work goes under the plain login.
-        let Some(WorkerNames { template, logins_max: _ }) = &pool.worker_names else {
-            return Ok(());
-        };
-        let miner = Miner { name: &name, listener: &listener };
-        let Some(login) = login(&pool.account, template, miner) else { return Ok(()) };
-        let asked = self.asking.ask(&login.into(), password, reply);
-        self.ask(asked).await
-    }
-
-    /// The pool's word on a miner.
-    pub(super) async fn miner_judged(&mut self, login: &str, is_let_in: bool) -> Result<(), End> {
-        let word = if is_let_in { Word::Yes } else { Word::No };
-        let max = self.pool.worker_names.as_ref().map_or(0, |names| names.logins_max);
-        if is_let_in {
-            self.names.let_in(self.now().instant, login, usize::from(max));
-        }
-        let next = self.asking.judged(login, word);
-        self.ask(next).await
-    }
-
-    async fn ask(&mut self, asked: Option<ToAsk>) -> Result<(), End> {
-        let Some(ToAsk { login, password }) = asked else { return Ok(()) };
-        let mut wire = Vec::new();
-        self.machine.authorize_miner(&login, &password, &mut wire);
-        self.write(&wire).await
-    }
-
-    /// The pool's word on a further login.
-    pub(super) fn login_judged(&mut self, login: &str, outcome: Result<(), String>) {
-        let Err(message) = outcome else {
-            self.names.granted(login);
-            return;
-        };
-        self.names.refused(login);
-        self.task.parts.telemetry.emit(PoolEvent::NameRefused {
-            route: &self.task.parts.route,
-            pool: &self.pool.name,
-            login,
-            message: &message,
-        });
     }
 
     /// What was written before the connection was lost goes to the session once more, now that the pool has given it back:
