@@ -13,6 +13,7 @@
     reason = "a measurement looks at clocks, says what it found on the terminal, and ends where it cannot go on"
 )]
 
+mod adapters;
 mod cpu;
 mod farm;
 mod lines;
@@ -31,7 +32,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use self::options::Options;
 use self::report::Played;
-use self::subject::Subject;
 
 fn main() -> ExitCode {
     let done = Options::parse(std::env::args().skip(1)).and_then(|options| {
@@ -48,8 +48,7 @@ fn main() -> ExitCode {
 }
 
 async fn run(options: &Options) -> Result<(), String> {
-    let subjects: Vec<Subject> =
-        Subject::ALL.into_iter().filter(|subject| options.wants(*subject)).collect();
+    let subjects = options.subjects()?;
     let mut rows = Vec::new();
     for scene in options.scenes() {
         if cpu::descriptors().is_some_and(|most| most < scene.descriptors()) {

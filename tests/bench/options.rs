@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::adapters::{ADAPTERS, Adapter};
 use crate::scenes::Scene;
 use crate::subject::Subject;
 
@@ -69,10 +70,23 @@ impl Options {
         SCENES.into_iter().filter(wanted)
     }
 
-    /// Ours always; the others where they are named, or all.
-    pub(crate) fn wants(&self, subject: Subject) -> bool {
-        subject == Subject::Loka
-            || self.against.is_empty()
-            || self.against.iter().any(|name| name == subject.name())
+    /// Ours always; the others where they are named, or all that are found. Whoever is named and is not there is an error.
+    pub(crate) fn subjects(&self) -> Result<Vec<Subject>, String> {
+        let found = Subject::all();
+        for name in &self.against {
+            if !found.iter().any(|subject| subject.name() == name) {
+                let known = ADAPTERS.iter().find(|adapter| adapter.name == name);
+                return Err(known.map_or_else(
+                    || format!("--against {name}: nobody of that name is known"),
+                    Adapter::lack,
+                ));
+            }
+        }
+        let wanted = |subject: &Subject| {
+            *subject == Subject::Loka
+                || self.against.is_empty()
+                || self.against.iter().any(|name| name == subject.name())
+        };
+        Ok(found.into_iter().filter(wanted).collect())
     }
 }
