@@ -56,7 +56,7 @@ async fn run(options: &Options) -> Result<(), String> {
             println!("\n{}: not run, it needs {needs} descriptors (ulimit -n)", scene.name());
             continue;
         }
-        let mut played = Played { scene: scene.name(), rounds: Vec::new() };
+        let mut played = Played { scene: scene.keys(), rounds: Vec::new() };
         for round in 0..options.rounds {
             let mut figures = Vec::new();
             for subject in &subjects {

@@ -4,13 +4,13 @@
 
 use serde::Serialize;
 
-use crate::scenes::Figure;
+use crate::scenes::{Figure, Keys};
 use crate::subject::Subject;
 
 /// All rounds of one scene.
 #[derive(Debug)]
 pub(crate) struct Played {
-    pub(crate) scene: String,
+    pub(crate) scene: Keys,
     /// Of each round, the figures of each subject, in the same order.
     pub(crate) rounds: Vec<Vec<(Subject, Vec<Figure>)>>,
 }
@@ -19,6 +19,8 @@ pub(crate) struct Played {
 #[derive(Debug, Serialize)]
 pub(crate) struct Row {
     scene: String,
+    #[serde(flatten)]
+    keys: Keys,
     what: &'static str,
     unit: &'static str,
     subject: &'static str,
@@ -47,7 +49,8 @@ impl Played {
                     continue;
                 }
                 rows.push(Row {
-                    scene: self.scene.clone(),
+                    scene: self.scene.name(),
+                    keys: self.scene.clone(),
                     what: figure.what,
                     unit: figure.unit,
                     subject: subject.name(),

@@ -37,6 +37,16 @@ pub(crate) enum Scene {
     Idle { miners: usize },
 }
 
+/// What a scene is, in words that the plots go by too.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Keys {
+    /// One word for all scenes of a kind.
+    pub(crate) kind: &'static str,
+    pub(crate) miners: usize,
+    /// What tells scenes of one kind and number apart, or nothing.
+    pub(crate) variant: String,
+}
+
 /// One subject before a pool of its own.
 struct Stage {
     subject: Subject,
@@ -47,14 +57,20 @@ struct Stage {
 // === impl Scene ===
 
 impl Scene {
-    pub(crate) fn name(self) -> String {
+    /// What its rows are told apart by.
+    pub(crate) fn keys(self) -> Keys {
+        let keys = |kind, miners, variant: &str| Keys { kind, miners, variant: variant.to_owned() };
         match self {
-            Self::Cost { miners, is_due: false, .. } => format!("cost, {miners} miners, none due"),
-            Self::Cost { miners, is_due: true, .. } => format!("cost, {miners} miners, all due"),
-            Self::Latency { miners, rate, .. } => format!("latency, {miners} miners, {rate}/s"),
-            Self::FanOut { miners, .. } => format!("fan-out, {miners} miners"),
-            Self::Idle { miners } => format!("idle, {miners} miners"),
+            Self::Cost { miners, is_due: false, .. } => keys("cost", miners, "none due"),
+            Self::Cost { miners, is_due: true, .. } => keys("cost", miners, "all due"),
+            Self::Latency { miners, rate, .. } => keys("latency", miners, &format!("{rate}/s")),
+            Self::FanOut { miners, .. } => keys("fan-out", miners, ""),
+            Self::Idle { miners } => keys("idle", miners, ""),
         }
+    }
+
+    pub(crate) fn name(self) -> String {
+        self.keys().name()
     }
 
     /// Descriptors that the driver needs: miners on one side, and their relayed connections on the other.
@@ -79,6 +95,19 @@ impl Scene {
             Self::FanOut { miners, jobs } => stage.fan_out(miners, jobs).await,
             Self::Idle { miners } => stage.idle(miners).await,
         }
+    }
+}
+
+// === impl Keys ===
+
+impl Keys {
+    pub(crate) fn name(&self) -> String {
+        let Self { kind, miners, variant } = self;
+        let mut name = format!("{kind}, {miners} miners");
+        if !variant.is_empty() {
+            name += &format!(", {variant}");
+        }
+        name
     }
 }
 

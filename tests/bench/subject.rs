@@ -129,17 +129,19 @@ impl Subject {
             Self::Direct => {
                 return Ok(Running { address: setting.pool, child: None, directory });
             }
-            Self::Loka => (include_str!("loka.yaml"), setting.proxy.to_string_lossy().into_owned()),
-            Self::HaProxy => (include_str!("haproxy.cfg"), format!("{relays}/usr/sbin/haproxy")),
-            Self::Nginx => (include_str!("nginx.conf"), format!("{relays}/usr/sbin/nginx")),
-            Self::Other(place) => (ADAPTERS[place].template, ADAPTERS[place].program()?),
+            Self::Loka => (include_str!("loka.yaml"), vec![setting.proxy.to_string_lossy().into()]),
+            Self::HaProxy => {
+                (include_str!("haproxy.cfg"), vec![format!("{relays}/usr/sbin/haproxy")])
+            }
+            Self::Nginx => (include_str!("nginx.conf"), vec![format!("{relays}/usr/sbin/nginx")]),
+            Self::Other(place) => (ADAPTERS[place].template, ADAPTERS[place].command()?),
         };
         fs::write(&file, fill(setting.template.unwrap_or(template)))
             .map_err(|error| error.to_string())?;
         let log = fs::File::create(directory.path().join("log"));
         let log = log.map_err(|error| error.to_string())?;
         let mut command = Command::new("taskset");
-        command.args(["-c", CORE, &program]).env_clear();
+        command.args(["-c", CORE]).args(program).env_clear();
         command.args(self.arguments(setting.admin).iter().map(|argument| fill(argument)));
         if !relays.is_empty() {
             command.env(
