@@ -19,6 +19,7 @@ mod farm;
 mod lines;
 mod miner;
 mod options;
+mod plots;
 mod pool;
 mod report;
 mod scenes;
@@ -48,6 +49,9 @@ fn main() -> ExitCode {
 }
 
 async fn run(options: &Options) -> Result<(), String> {
+    if !options.draw.is_empty() {
+        return plots::draw(&options.draw, options.into.as_deref().unwrap_or(Path::new(".")));
+    }
     let subjects = options.subjects()?;
     let mut rows = Vec::new();
     for scene in options.scenes() {
@@ -86,7 +90,7 @@ fn write(path: &Path, rows: &[report::Row]) -> Result<(), String> {
     std::fs::write(path, text + "\n")
         .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
     println!("\n{}", path.display());
-    Ok(())
+    plots::draw(&[path.to_owned()], path.parent().unwrap_or(Path::new(".")))
 }
 
 fn unix_now() -> u32 {

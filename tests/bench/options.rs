@@ -6,7 +6,7 @@ use crate::adapters::{ADAPTERS, Adapter};
 use crate::scenes::Scene;
 use crate::subject::Subject;
 
-const USAGE: &str = "arguments: [--only SCENE]... [--against NAME]... [--rounds N] [--json FILE]";
+const USAGE: &str = "arguments: [--only SCENE]... [--against NAME]... [--rounds N] [--json FILE], or --draw FILE... --into DIR";
 
 /// What was asked for.
 #[derive(Debug)]
@@ -14,6 +14,9 @@ pub(crate) struct Options {
     pub(crate) proxy: PathBuf,
     pub(crate) rounds: u32,
     pub(crate) json: Option<PathBuf>,
+    /// What was measured before and is to be drawn; nothing is measured then.
+    pub(crate) draw: Vec<PathBuf>,
+    pub(crate) into: Option<PathBuf>,
     only: Vec<String>,
     against: Vec<String>,
 }
@@ -37,9 +40,11 @@ impl Options {
     pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
         let proxy = std::env::var_os("LOKA_PROXY_BIN").map(PathBuf::from);
         let mut options = Self {
-            proxy: proxy.ok_or("LOKA_PROXY_BIN does not name the proxy")?,
+            proxy: proxy.unwrap_or_default(),
             rounds: 5,
             json: None,
+            draw: Vec::new(),
+            into: None,
             only: Vec::new(),
             against: Vec::new(),
         };
@@ -56,8 +61,13 @@ impl Options {
                         number.ok_or_else(|| format!("--rounds {text}: from 1 to 99"))?;
                 }
                 "--json" => options.json = Some(PathBuf::from(value()?)),
+                "--draw" => options.draw.push(PathBuf::from(value()?)),
+                "--into" => options.into = Some(PathBuf::from(value()?)),
                 unknown => return Err(format!("unknown argument {unknown}; {USAGE}")),
             }
+        }
+        if options.draw.is_empty() && options.proxy.as_os_str().is_empty() {
+            return Err("LOKA_PROXY_BIN does not name the proxy".to_owned());
         }
         Ok(options)
     }

@@ -112,3 +112,16 @@ pub(crate) fn table(rows: &[Row]) -> String {
     }
     text
 }
+
+/// 10,000.
+pub(crate) fn thousands(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
