@@ -26,7 +26,7 @@ pub(super) async fn play(
     shares: u32,
 ) -> Result<Vec<Figure>, String> {
     let stage = Stage::set(round, subject, Scenery::PLAIN).await?;
-    let mut farm = Farm::connect(&stage.running.door, miners).await?;
+    let mut farm = stage.farm(miners).await?;
     farm.stock_up(shares);
     let before = stage.usage();
     let submitted = farm.submit(Some(rate)).await.map_err(|it| stage.told(it))?;
@@ -70,7 +70,7 @@ async fn closed(
     miners: usize,
 ) -> Result<(Stage, Farm, f64), String> {
     let stage = Stage::set(round, subject, Scenery::PLAIN).await?;
-    let mut farm = Farm::connect(&stage.running.door, miners).await?;
+    let mut farm = stage.farm(miners).await?;
     farm.stock_up(TO_KNOW);
     let submitted = farm.submit(None).await.map_err(|it| stage.told(it))?;
     let rate = submitted.times.len() as f64 / submitted.wall.as_secs_f64();
