@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::adapters::{ADAPTERS, Adapter};
-use crate::scenes::Scene;
+use crate::scenes::{FanOut, Scene, Way};
 use crate::subject::Subject;
 
 const USAGE: &str = "arguments: [--only SCENE]... [--against NAME]... [--rounds N] [--json FILE], or --draw FILE... --into DIR";
@@ -12,7 +12,8 @@ const USAGE: &str = "arguments: [--only SCENE]... [--against NAME]... [--rounds 
 #[derive(Debug)]
 pub(crate) struct Options {
     pub(crate) proxy: PathBuf,
-    pub(crate) rounds: u32,
+    /// Of every scene; else each has its own number of them.
+    pub(crate) rounds: Option<u32>,
     pub(crate) json: Option<PathBuf>,
     /// What was measured before and is to be drawn; nothing is measured then.
     pub(crate) draw: Vec<PathBuf>,
@@ -22,17 +23,30 @@ pub(crate) struct Options {
 }
 
 /// All scenes, cheap ones first.
-const SCENES: [Scene; 9] = [
+const SCENES: [Scene; 15] = [
     Scene::Cost { miners: 256, shares: 200, is_due: false },
     Scene::Cost { miners: 256, shares: 200, is_due: true },
-    Scene::Cost { miners: 100, shares: 500, is_due: false },
-    Scene::Cost { miners: 5_000, shares: 10, is_due: false },
-    Scene::Latency { miners: 100, rate: 2_000.0, shares: 100 },
-    Scene::FanOut { miners: 1_000, jobs: 10 },
-    Scene::FanOut { miners: 5_000, jobs: 5 },
-    Scene::Idle { miners: 1_000 },
-    Scene::Idle { miners: 5_000 },
+    Scene::Threads { miners: 256, shares: 200 },
+    Scene::Latency { miners: 100, rate: 2_000.0, shares: 60 },
+    Scene::Loaded { miners: 100 },
+    fan_out(1_000, Way::Plain, None),
+    fan_out(1_000, Way::Plain, Some(POURING)),
+    fan_out(1_000, Way::Tls, None),
+    Scene::Idle { miners: &[1_000, 10_000, usize::MAX], way: Way::Plain },
+    Scene::Flat { miners: &[100, 1_000, 10_000], shares: 60_000 },
+    fan_out(10_000, Way::Plain, None),
+    fan_out(10_000, Way::Plain, Some(POURING)),
+    Scene::Storm { miners: 10_000 },
+    Scene::Idle { miners: &[1_000, 10_000], way: Way::Tls },
+    fan_out(10_000, Way::Tls, None),
 ];
+
+/// Shares a second, while a job goes out.
+const POURING: f64 = 5_000.0;
+
+const fn fan_out(miners: usize, way: Way, load: Option<f64>) -> Scene {
+    Scene::FanOut(FanOut { miners, jobs: if miners > 1_000 { 5 } else { 10 }, way, load })
+}
 
 // === impl Options ===
 
@@ -41,7 +55,7 @@ impl Options {
         let proxy = std::env::var_os("LOKA_PROXY_BIN").map(PathBuf::from);
         let mut options = Self {
             proxy: proxy.unwrap_or_default(),
-            rounds: 5,
+            rounds: None,
             json: None,
             draw: Vec::new(),
             into: None,
@@ -57,8 +71,8 @@ impl Options {
                 "--rounds" => {
                     let text = value()?;
                     let number = text.parse().ok().filter(|number| (1..=99).contains(number));
-                    options.rounds =
-                        number.ok_or_else(|| format!("--rounds {text}: from 1 to 99"))?;
+                    let number = number.ok_or_else(|| format!("--rounds {text}: from 1 to 99"));
+                    options.rounds = Some(number?);
                 }
                 "--json" => options.json = Some(PathBuf::from(value()?)),
                 "--draw" => options.draw.push(PathBuf::from(value()?)),

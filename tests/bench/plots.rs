@@ -126,8 +126,12 @@ pub(crate) fn draw(from: &[PathBuf], into: &Path) -> Result<(), String> {
     for file in from {
         let told = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
         let text = fs::read_to_string(file).map_err(|error| told(&error))?;
-        let more: Vec<Measured> = serde_json::from_str(&text).map_err(|error| told(&error))?;
-        rows.extend(more);
+        let more: Vec<serde_json::Value> =
+            serde_json::from_str(&text).map_err(|error| told(&error))?;
+        // What could not be measured is a row with a note and without a number.
+        for row in more.into_iter().filter(|row| !row["median"].is_null()) {
+            rows.push(serde_json::from_value(row).map_err(|error| told(&error))?);
+        }
     }
     fs::create_dir_all(into).map_err(|error| format!("{}: {error}", into.display()))?;
     for plot in &PLOTS {
@@ -168,7 +172,7 @@ impl Plot {
 
 impl Measured {
     fn scene(&self) -> String {
-        let miners = format!("{} miners", crate::report::thousands(self.miners));
+        let miners = format!("{} miners", crate::figure::thousands(self.miners));
         [miners.as_str(), self.variant.as_str()]
             .into_iter()
             .filter(|it| !it.is_empty())

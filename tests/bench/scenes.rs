@@ -4,37 +4,60 @@ mod cost;
 mod fan_out;
 mod idle;
 mod latency;
+mod storm;
 
 use std::path::Path;
 
 use serde::Serialize;
 
-use crate::pool::Pool;
+pub(crate) use self::fan_out::FanOut;
+use crate::cpu::{self, Usage};
+use crate::figure::{Figure, thousands};
+use crate::pool::apart::PoolApart;
 use crate::share::EASY;
-use crate::subject::{Running, Subject};
+use crate::subject::{CORE, Running, Setting, Subject};
+use crate::tls::Identity;
 
 /// A difficulty that no share of the bench meets.
 const HARD: f64 = 1.0;
 
-/// One number of one subject in one round. Smaller is better in all of them.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub(crate) struct Figure {
-    pub(crate) what: &'static str,
-    pub(crate) unit: &'static str,
-    pub(crate) value: f64,
-}
+/// Descriptors of a process that are not for miners. The proxy keeps 128 itself.
+const SPARE: usize = 200;
 
 /// One scene: what it is called, and whom it is for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Scene {
     /// CPU for a share, closed loop, one outstanding.
     Cost { miners: usize, shares: u32, is_due: bool },
+    /// The same by how many threads ours has.
+    Threads { miners: usize, shares: u32 },
+    /// The same by how many miners there are.
+    Flat { miners: &'static [usize], shares: u32 },
     /// Time from submit to answer at a fixed rate over all.
     Latency { miners: usize, rate: f64, shares: u32 },
+    /// Time from submit to answer under most of the load that is possible.
+    Loaded { miners: usize },
     /// Time from the pool's clean job to each miner's.
-    FanOut { miners: usize, jobs: u32 },
-    /// Memory of idle miners, and what it takes to connect them.
-    Idle { miners: usize },
+    FanOut(FanOut),
+    /// Memory of idle miners, and what it takes to connect them. More than there are descriptors for: as many as those.
+    Idle { miners: &'static [usize], way: Way },
+    /// All hang up and dial again at once.
+    Storm { miners: usize },
+}
+
+/// How miners come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    Plain,
+    Tls,
+}
+
+/// What all subjects of a round share.
+pub(crate) struct Round<'a> {
+    pub(crate) proxy: &'a Path,
+    pub(crate) identity: &'a Identity,
+    /// Shares a second that haproxy reaches in a closed loop, once it was measured in this round.
+    pub(crate) relayed: Option<f64>,
 }
 
 /// What a scene is, in words that the plots go by too.
@@ -50,60 +73,125 @@ pub(crate) struct Keys {
 /// One subject before a pool of its own.
 struct Stage {
     subject: Subject,
-    pool: Pool,
+    pool: PoolApart,
     running: Running,
+}
+
+/// How a stage is set.
+#[derive(Clone, Copy, Debug)]
+struct Scenery<'a> {
+    difficulty: f64,
+    way: Way,
+    threads: usize,
+    cores: &'a str,
 }
 
 // === impl Scene ===
 
 impl Scene {
-    /// What its rows are told apart by.
-    pub(crate) fn keys(self) -> Keys {
-        let keys = |kind, miners, variant: &str| Keys { kind, miners, variant: variant.to_owned() };
+    pub(crate) fn name(self) -> String {
         match self {
-            Self::Cost { miners, is_due: false, .. } => keys("cost", miners, "none due"),
-            Self::Cost { miners, is_due: true, .. } => keys("cost", miners, "all due"),
-            Self::Latency { miners, rate, .. } => keys("latency", miners, &format!("{rate}/s")),
-            Self::FanOut { miners, .. } => keys("fan-out", miners, ""),
-            Self::Idle { miners } => keys("idle", miners, ""),
+            Self::Threads { .. } => format!("{}, by threads", self.keys().name()),
+            Self::Flat { .. } => "cost by miners, none due".to_owned(),
+            Self::Idle { way, .. } => format!("idle{}", way.name()),
+            Self::Cost { .. }
+            | Self::Latency { .. }
+            | Self::Loaded { .. }
+            | Self::FanOut(_)
+            | Self::Storm { .. } => self.keys().name(),
         }
     }
 
-    pub(crate) fn name(self) -> String {
-        self.keys().name()
+    /// What its rows are told apart by. A figure of one of several numbers of miners has that.
+    pub(crate) fn keys(self) -> Keys {
+        let keys = |kind, miners, variant: String| Keys { kind, miners, variant };
+        match self {
+            Self::Cost { miners, is_due: true, .. } => keys("cost", miners, "all due".to_owned()),
+            Self::Cost { miners, is_due: false, .. } => keys("cost", miners, "none due".to_owned()),
+            Self::Threads { miners, .. } => keys("threads", miners, "none due".to_owned()),
+            Self::Flat { miners, .. } => keys("cost", largest(miners), "none due".to_owned()),
+            Self::Latency { miners, rate, .. } => keys("latency", miners, format!("{rate}/s")),
+            Self::Loaded { miners } => keys("latency", miners, "80 % load".to_owned()),
+            Self::FanOut(FanOut { miners, way, load, .. }) => {
+                let load = load.map(|rate| format!("under {rate} shares/s"));
+                let tls = (way == Way::Tls).then(|| "TLS".to_owned());
+                let words: Vec<String> = tls.into_iter().chain(load).collect();
+                keys("fan-out", miners, words.join(", "))
+            }
+            Self::Idle { miners, way } => {
+                let variant = if way == Way::Tls { "TLS" } else { "" };
+                keys("idle", largest(miners), variant.to_owned())
+            }
+            Self::Storm { miners } => keys("reconnect storm", miners, String::new()),
+        }
     }
 
-    /// Descriptors that the driver needs: miners on one side, and their relayed connections on the other.
-    pub(crate) const fn descriptors(self) -> usize {
-        let (Self::Cost { miners, .. }
-        | Self::Latency { miners, .. }
-        | Self::FanOut { miners, .. }
-        | Self::Idle { miners }) = self;
-        2 * miners + 100
+    /// How often it is played, unless it is said: what is dear or hardly moves less often.
+    pub(crate) const fn rounds(self) -> u32 {
+        match self {
+            Self::Cost { .. } | Self::Latency { .. } | Self::Loaded { .. } => 5,
+            Self::Threads { .. } | Self::Flat { .. } | Self::Idle { .. } | Self::Storm { .. } => 3,
+            Self::FanOut(FanOut { miners, .. }) => {
+                if miners > 1_000 {
+                    3
+                } else {
+                    5
+                }
+            }
+        }
+    }
+
+    /// Whether it is for this one.
+    pub(crate) fn is_for(self, subject: Subject) -> bool {
+        match self {
+            Self::Threads { .. } => subject == Subject::Loka,
+            // The pool speaks no TLS.
+            Self::FanOut(FanOut { way: Way::Tls, .. }) | Self::Idle { way: Way::Tls, .. } => {
+                subject.speaks_tls()
+            }
+            Self::Cost { .. }
+            | Self::Flat { .. }
+            | Self::Latency { .. }
+            | Self::Loaded { .. }
+            | Self::FanOut(_)
+            | Self::Idle { .. }
+            | Self::Storm { .. } => true,
+        }
     }
 
     /// Once through, with processes of its own.
-    pub(crate) async fn play(self, proxy: &Path, subject: Subject) -> Result<Vec<Figure>, String> {
-        let difficulty = if matches!(self, Self::Cost { is_due: true, .. }) { EASY } else { HARD };
-        // Who is on the pool itself has the pool's difficulty; it believes all.
-        let pool = Pool::start(difficulty).map_err(|error| error.to_string())?;
-        let running = subject.start(proxy, pool.address).await?;
-        let stage = Stage { subject, pool, running };
+    pub(crate) async fn play(
+        self,
+        round: &mut Round<'_>,
+        subject: Subject,
+    ) -> Result<Vec<Figure>, String> {
         match self {
-            Self::Cost { miners, shares, is_due } => stage.cost(miners, shares, is_due).await,
-            Self::Latency { miners, rate, shares } => stage.latency(miners, rate, shares).await,
-            Self::FanOut { miners, jobs } => stage.fan_out(miners, jobs).await,
-            Self::Idle { miners } => stage.idle(miners).await,
+            Self::Cost { miners, shares, is_due } => {
+                cost::play(round, subject, miners, shares, is_due).await
+            }
+            Self::Threads { miners, shares } => cost::by_threads(round, miners, shares).await,
+            Self::Flat { miners, shares } => cost::by_miners(round, subject, miners, shares).await,
+            Self::Latency { miners, rate, shares } => {
+                latency::play(round, subject, miners, rate, shares).await
+            }
+            Self::Loaded { miners } => latency::loaded(round, subject, miners).await,
+            Self::FanOut(scene) => fan_out::play(round, subject, scene).await,
+            Self::Idle { miners, way } => idle::play(round, subject, miners, way).await,
+            Self::Storm { miners } => storm::play(round, subject, miners).await,
         }
     }
+}
+
+fn largest(sizes: &[usize]) -> usize {
+    sizes.iter().copied().max().unwrap_or(0)
 }
 
 // === impl Keys ===
 
 impl Keys {
-    pub(crate) fn name(&self) -> String {
+    fn name(&self) -> String {
         let Self { kind, miners, variant } = self;
-        let mut name = format!("{kind}, {miners} miners");
+        let mut name = format!("{kind}, {} miners", thousands(*miners));
         if !variant.is_empty() {
             name += &format!(", {variant}");
         }
@@ -111,11 +199,84 @@ impl Keys {
     }
 }
 
-fn figure(what: &'static str, unit: &'static str, value: f64) -> Figure {
-    Figure { what, unit, value }
+// === impl Way ===
+
+impl Way {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "",
+            Self::Tls => ", TLS",
+        }
+    }
 }
 
-/// Of sorted times, in microseconds.
+// === impl Scenery ===
+
+impl Scenery<'_> {
+    const PLAIN: Self = Self { difficulty: HARD, way: Way::Plain, threads: 1, cores: CORE };
+}
+
+// === impl Stage ===
+
+impl Stage {
+    async fn set(
+        round: &Round<'_>,
+        subject: Subject,
+        scenery: Scenery<'_>,
+    ) -> Result<Self, String> {
+        let Scenery { difficulty, way, threads, cores } = scenery;
+        // Without anything between it is the pool that is measured, and it has the core for that. It believes all shares.
+        let place = (subject == Subject::Direct).then_some(cores);
+        let pool = PoolApart::start(difficulty, place).await?;
+        let identity = (way == Way::Tls).then_some(round.identity);
+        let marks = [("@MAXCONN@", (most(Subject::HaProxy) + 1).to_string())];
+        let plain = Setting::new(round.proxy, pool.address);
+        let setting = Setting { identity, threads, cores, marks: &marks, ..plain };
+        let running = subject.start(&setting).await?;
+        Ok(Self { subject, pool, running })
+    }
+
+    /// What was used so far: by the process that is measured, and without one by the pool.
+    fn usage(&self) -> Usage {
+        if self.subject == Subject::Direct { self.pool.usage() } else { self.running.usage() }
+    }
+
+    /// What the driver has used so far.
+    fn driver(&self) -> Usage {
+        let mut usage = cpu::own();
+        if self.subject != Subject::Direct {
+            usage.cpu += self.pool.usage().cpu;
+        }
+        usage
+    }
+
+    /// A problem, with the end of the log of what was measured.
+    fn told(&self, problem: String) -> String {
+        let log = self.running.log();
+        let lines: Vec<&str> = log.lines().rev().take(20).collect();
+        let tail: Vec<&str> = lines.into_iter().rev().collect();
+        if tail.is_empty() {
+            return problem;
+        }
+        format!("{problem}; the end of its log:\n{}", tail.join("\n"))
+    }
+}
+
+/// Miners that a subject and the driver have descriptors for: a relay needs two for each.
+fn most(subject: Subject) -> usize {
+    let own = cpu::descriptors().map_or(usize::MAX, |all| all.saturating_sub(SPARE));
+    if subject.relays() { own / 2 } else { own }
+}
+
+/// As many as are asked for or as there are descriptors for, and a note where those are fewer.
+fn fit(subject: Subject, miners: usize) -> (usize, Option<String>) {
+    let most = most(subject);
+    let short = most < miners;
+    let note = || format!("{} miners: no descriptors for more", thousands(most));
+    (miners.min(most), short.then(note))
+}
+
+/// Of sorted times in nanoseconds, in microseconds.
 fn quantile(times: &[u32], at: f64) -> f64 {
     let last = times.len().saturating_sub(1);
     let place = (last as f64 * at).round() as usize;

@@ -14,9 +14,11 @@ use tokio::time::{Instant, sleep};
 use crate::adapters::ADAPTERS;
 use crate::cpu::{Usage, usage};
 use crate::miner::Miner;
+use crate::socket::Door;
+use crate::tls::Identity;
 
 /// Its core; the driver's is another.
-const CORE: &str = "0";
+pub(crate) const CORE: &str = "0";
 
 /// Where the relays are installed, as the root of a file system. `cargo xtask bench` names it.
 const RELAYS: &str = "LOKA_RELAYS_ROOT";
@@ -44,7 +46,6 @@ pub(crate) enum Subject {
 }
 
 /// What a subject is started before, and by which configuration.
-#[derive(Debug)]
 pub(crate) struct Setting<'a> {
     pub(crate) proxy: &'a Path,
     pub(crate) pool: SocketAddr,
@@ -54,13 +55,60 @@ pub(crate) struct Setting<'a> {
     pub(crate) marks: &'a [(&'a str, String)],
     /// Where ours has its pages; anywhere.
     pub(crate) admin: Option<SocketAddr>,
+    /// Miners come in TLS, and are shown this.
+    pub(crate) identity: Option<&'a Identity>,
+    /// Ours has so many for its sessions; the others have one.
+    pub(crate) threads: usize,
+    /// Where all of it runs, as `taskset` has it.
+    pub(crate) cores: &'a str,
 }
 
 /// A subject that runs until it is dropped.
 pub(crate) struct Running {
-    pub(crate) address: SocketAddr,
+    /// Where miners come.
+    pub(crate) door: Door,
     child: Option<Child>,
     directory: TempDir,
+}
+
+// === impl Setting ===
+
+impl<'a> Setting<'a> {
+    /// In the clear, with one thread, on the core for what is measured.
+    pub(crate) fn new(proxy: &'a Path, pool: SocketAddr) -> Self {
+        Self {
+            proxy,
+            pool,
+            template: None,
+            marks: &[],
+            admin: None,
+            identity: None,
+            threads: 1,
+            cores: CORE,
+        }
+    }
+
+    /// A template, for this place and these ports. Lines that begin with `#tls` are for miners that come in TLS alone, those
+    /// with `#plain` for the others.
+    fn fill(&self, template: &str, port: u16, directory: &Path) -> String {
+        let (host, pool_port) = (self.pool.ip().to_string(), self.pool.port().to_string());
+        let (ours, theirs) =
+            if self.identity.is_some() { ("#tls ", "#plain ") } else { ("#plain ", "#tls ") };
+        let lines = template.lines().filter(|line| !line.trim_start().starts_with(theirs));
+        let text: String = lines.map(|line| line.replacen(ours, "", 1) + "\n").collect();
+        let known = text
+            .trim_end_matches('\n')
+            .replace("@PORT@", &port.to_string())
+            .replace("@POOL@", &self.pool.to_string())
+            .replace("@POOL_HOST@", &host)
+            .replace("@POOL_PORT@", &pool_port)
+            .replace("@RELAYS@", &relays())
+            .replace("@THREADS@", &self.threads.to_string())
+            .replace(FILE, &directory.join("config").to_string_lossy())
+            .replace("@DIRECTORY@", &directory.to_string_lossy());
+        let fill = |text: String, (mark, value): &(&str, String)| text.replace(mark, value);
+        self.marks.iter().fold(known, fill) + "\n"
+    }
 }
 
 // === impl Subject ===
@@ -96,38 +144,38 @@ impl Subject {
         }
     }
 
-    /// Starts it before this pool, and waits until a miner has work by it.
-    pub(crate) async fn start(self, proxy: &Path, pool: SocketAddr) -> Result<Running, String> {
-        let setting = Setting { proxy, pool, template: None, marks: &[], admin: None };
-        let running = self.launch(&setting).await?;
+    /// Whether miners can come in TLS.
+    pub(crate) fn speaks_tls(self) -> bool {
+        match self {
+            Self::Loka | Self::HaProxy | Self::Nginx => true,
+            Self::Direct | Self::Other(_) => false,
+        }
+    }
+
+    /// Whether each miner has a connection to the pool, or may have: what is not known is not asked for too much.
+    pub(crate) fn relays(self) -> bool {
+        match self {
+            Self::HaProxy | Self::Nginx | Self::Other(_) => true,
+            Self::Loka | Self::Direct => false,
+        }
+    }
+
+    /// Starts it, and waits until a miner has work by it.
+    pub(crate) async fn start(self, setting: &Setting<'_>) -> Result<Running, String> {
+        let running = self.launch(setting).await?;
         running.ready().await.map_err(|problem| format!("{}: {problem}", self.name()))?;
         Ok(running)
     }
 
     /// Starts it, and waits for nothing.
     pub(crate) async fn launch(self, setting: &Setting<'_>) -> Result<Running, String> {
-        let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
-        let port = free_port().await.map_err(|error| error.to_string())?;
-        let relays = std::env::var(RELAYS).unwrap_or_default();
-        let relays = relays.trim_end_matches('/');
-        let file = directory.path().join("config");
-        let fill = |template: &str| {
-            let (host, pool_port) =
-                (setting.pool.ip().to_string(), setting.pool.port().to_string());
-            let known = template
-                .replace("@PORT@", &port.to_string())
-                .replace("@POOL@", &setting.pool.to_string())
-                .replace("@POOL_HOST@", &host)
-                .replace("@POOL_PORT@", &pool_port)
-                .replace("@RELAYS@", relays)
-                .replace("@CONFIG@", &file.to_string_lossy())
-                .replace("@DIRECTORY@", &directory.path().to_string_lossy());
-            let fill = |text: String, (mark, value): &(&str, String)| text.replace(mark, value);
-            setting.marks.iter().fold(known, fill)
-        };
+        let told = |error: std::io::Error| error.to_string();
+        let directory = tempfile::tempdir().map_err(told)?;
+        let port = free_port().await.map_err(told)?;
+        let relays = relays();
         let (template, program) = match self {
             Self::Direct => {
-                return Ok(Running { address: setting.pool, child: None, directory });
+                return Ok(Running { door: setting.pool.into(), child: None, directory });
             }
             Self::Loka => (include_str!("loka.yaml"), vec![setting.proxy.to_string_lossy().into()]),
             Self::HaProxy => {
@@ -136,13 +184,15 @@ impl Subject {
             Self::Nginx => (include_str!("nginx.conf"), vec![format!("{relays}/usr/sbin/nginx")]),
             Self::Other(place) => (ADAPTERS[place].template, ADAPTERS[place].command()?),
         };
-        fs::write(&file, fill(setting.template.unwrap_or(template)))
-            .map_err(|error| error.to_string())?;
-        let log = fs::File::create(directory.path().join("log"));
-        let log = log.map_err(|error| error.to_string())?;
+        let fill = |text: &str| setting.fill(text, port, directory.path());
+        let template = setting.template.unwrap_or(template);
+        fs::write(directory.path().join("config"), fill(template)).map_err(told)?;
+        setting.identity.map_or(Ok(()), |it| it.write(directory.path())).map_err(told)?;
+        let log = fs::File::create(directory.path().join("log")).map_err(told)?;
         let mut command = Command::new("taskset");
-        command.args(["-c", CORE]).args(program).env_clear();
-        command.args(self.arguments(setting.admin).iter().map(|argument| fill(argument)));
+        command.args(["-c", setting.cores]).args(program).env_clear();
+        let arguments = self.arguments(setting.admin);
+        command.args(arguments.iter().map(|argument| fill(argument).trim_end().to_owned()));
         if !relays.is_empty() {
             command.env(
                 "LD_LIBRARY_PATH",
@@ -156,18 +206,22 @@ impl Subject {
         let child = command.stdout(Stdio::null()).stderr(log).kill_on_drop(true).spawn();
         let child = child.map_err(|error| format!("{}: {error}", self.name()))?;
         let address = SocketAddr::from(([127, 0, 0, 1], port));
-        Ok(Running { address, child: Some(child), directory })
+        let door = Door { address, trust: setting.identity.map(Identity::trust) };
+        Ok(Running { door, child: Some(child), directory })
     }
 
     /// As in a template.
     fn arguments(self, admin: Option<SocketAddr>) -> Vec<String> {
-        let words = |text: &[&str]| text.iter().map(|word| (*word).to_owned()).collect();
+        let words =
+            |text: &[&str]| -> Vec<String> { text.iter().map(|word| (*word).to_owned()).collect() };
         match self {
             Self::Direct => Vec::new(),
             Self::Loka => {
                 let admin = admin.unwrap_or(ANYWHERE).to_string();
-                let (bind, threads) = ("127.0.0.1", "1");
-                words(&["run", "--admin", &admin, "--bind", bind, "--threads", threads, "-f", FILE])
+                let mut all = words(&["run", "--admin", &admin, "--bind", "127.0.0.1"]);
+                all.extend(words(&["--threads", "@THREADS@", "--secrets-dir", "@DIRECTORY@"]));
+                all.extend(words(&["-f", FILE]));
+                all
             }
             Self::HaProxy => words(&["-db", "-f", FILE]),
             Self::Nginx => words(&["-c", FILE]),
@@ -193,20 +247,29 @@ impl Running {
         self.directory.path().join("config")
     }
 
+    /// What it said on standard error so far.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
+    }
+
     /// Waits until a miner has work by it.
     pub(crate) async fn ready(&self) -> Result<(), String> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            match Miner::connect(self.address, 0).await {
+            match Miner::connect(&self.door, 0).await {
                 Ok(_) => return Ok(()),
                 Err(problem) if Instant::now() > deadline => {
-                    let log = fs::read_to_string(self.directory.path().join("log"));
-                    return Err(format!("{problem}\n{}", log.unwrap_or_default()));
+                    return Err(format!("{problem}\n{}", self.log()));
                 }
                 Err(_) => sleep(LOOK_AGAIN).await,
             }
         }
     }
+}
+
+/// Where the relays are, as the root of a file system.
+fn relays() -> String {
+    std::env::var(RELAYS).unwrap_or_default().trim_end_matches('/').to_owned()
 }
 
 pub(crate) async fn free_port() -> std::io::Result<u16> {

@@ -51,7 +51,7 @@ pub(super) fn draw(title: &str, unit: &str, lines: &[Line]) -> String {
     for miners in counts {
         // Numbers that stand too close are left out; their dots are not.
         if x(miners) > free {
-            let text = crate::report::thousands(miners);
+            let text = crate::figure::thousands(miners);
             canvas.text((x(miners), floor + 18.0), Anchor::Middle, Voice::Quiet, &text);
             free = x(miners) + 44.0;
         }

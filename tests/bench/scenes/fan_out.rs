@@ -2,26 +2,86 @@
 
 use std::time::Duration;
 
-use super::{Figure, Stage, figure};
+use tokio::time::sleep;
+
+use super::{Round, Scenery, Stage, Way, fit};
 use crate::farm::Farm;
+use crate::farm::load::Load;
+use crate::figure::{Figure, figure};
+use crate::subject::Subject;
+
+/// Miners that shares pour from; they are there beside those that are looked at.
+const POURING: usize = 100;
+
+/// Between two jobs while shares pour in, so that they do again.
+const SETTLE: Duration = Duration::from_millis(200);
+
+/// A load that was kept to less than this part was not.
+const KEPT: f64 = 0.9;
+
+/// So many jobs, one after the other.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct FanOut {
+    pub(crate) miners: usize,
+    pub(crate) jobs: u32,
+    pub(crate) way: Way,
+    /// Shares a second that pour in meanwhile.
+    pub(crate) load: Option<f64>,
+}
+
+pub(super) async fn play(
+    round: &Round<'_>,
+    subject: Subject,
+    scene: FanOut,
+) -> Result<Vec<Figure>, String> {
+    let FanOut { miners, jobs, way, load } = scene;
+    let beside = load.map_or(0, |_| POURING);
+    let (all, note) = fit(subject, miners + beside);
+    let mut stage = Stage::set(round, subject, Scenery { way, ..Scenery::PLAIN }).await?;
+    let figures = stage.fan_out(all - beside, jobs, load).await;
+    let figures = figures.map_err(|it| stage.told(it))?;
+    Ok(figures.into_iter().map(|it| it.noted(note.clone())).collect())
+}
+
+// === impl Stage ===
 
 impl Stage {
-    /// So many jobs, one after the other.
-    pub(super) async fn fan_out(&self, miners: usize, jobs: u32) -> Result<Vec<Figure>, String> {
-        let mut farm = Farm::connect(self.running.address, miners).await?;
-        let before = self.running.usage();
+    async fn fan_out(
+        &mut self,
+        miners: usize,
+        jobs: u32,
+        load: Option<f64>,
+    ) -> Result<Vec<Figure>, String> {
+        let mut farm = Farm::connect(&self.running.door, miners).await?;
+        let pouring = match load {
+            Some(rate) => Some(Load::start(&self.running.door, POURING, rate).await?),
+            None => None,
+        };
+        let before = self.usage();
         let (mut mean, mut last) = (0.0, 0.0);
         for _ in 0..jobs {
-            let times = farm.next_job(|| self.pool.announce()).await?;
+            if pouring.is_some() {
+                sleep(SETTLE).await;
+            }
+            let times = farm.next_job(self.pool.announce()).await?;
             mean += times.iter().map(Duration::as_secs_f64).sum::<f64>() / miners as f64;
             last += times.last().map_or(0.0, Duration::as_secs_f64);
         }
-        let used = self.running.usage().cpu - before.cpu;
+        let used = (self.usage().cpu - before.cpu) as f64;
         let jobs = f64::from(jobs);
-        Ok(vec![
-            figure("mean", "ms", mean / jobs * 1e3),
-            figure("last", "ms", last / jobs * 1e3),
-            figure("cpu per job", "µs", used as f64 / jobs / miners as f64 / 1e3),
-        ])
+        let mut figures =
+            vec![figure("mean", "ms", mean / jobs * 1e3), figure("last", "ms", last / jobs * 1e3)];
+        match (load, pouring.map(Load::end).transpose()?) {
+            (Some(wanted), Some(poured)) => {
+                let short = (poured.accepted < wanted * KEPT).then_some("the load was not held");
+                let refused = poured.refused * 100.0;
+                figures.push(
+                    figure("shares beside", "/s", poured.accepted).more_is_better().noted(short),
+                );
+                figures.push(figure("of them stale", "%", refused).neither_is_better());
+            }
+            _ => figures.push(figure("cpu per miner", "µs", used / jobs / miners as f64 / 1e3)),
+        }
+        Ok(figures)
     }
 }
