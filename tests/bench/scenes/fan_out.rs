@@ -73,8 +73,13 @@ impl Stage {
         }
         let used = (self.usage().cpu - before.cpu) as f64;
         let jobs = f64::from(jobs);
-        let mut figures =
-            vec![figure("mean", "ms", mean / jobs * 1e3), figure("last", "ms", last / jobs * 1e3)];
+        let busy = driver / last;
+        let limit = (busy > BUSY).then_some("the driver was the limit: it reads no faster");
+        let mut figures = vec![
+            figure("mean", "ms", mean / jobs * 1e3).noted(limit),
+            figure("last", "ms", last / jobs * 1e3).noted(limit),
+            figure("driver's utilisation", "", busy).neither_is_better(),
+        ];
         match (load, pouring.map(Load::end).transpose()?) {
             (Some(wanted), Some(poured)) => {
                 let short = (poured.accepted < wanted * KEPT).then_some("the load was not held");

@@ -14,13 +14,9 @@ const PLACEHOLDER: &str = concat!("//! place", "holder");
 const WRITTEN: [&str; 7] = [".rs", ".toml", ".yaml", ".yml", ".sh", ".json", "Dockerfile"];
 
 /// Tests that may wait in real time, and why.
-const MAY_SLEEP: [(&str, &str); 12] = [
+const MAY_SLEEP: [(&str, &str); 11] = [
     ("tests/bench/farm/storm.rs", "a miner that was sent away tries again, up to a deadline"),
     ("tests/bench/pacer.rs", "what it sends has its time"),
-    (
-        "tests/bench/pool.rs",
-        "waits for shares that another process has on its way, up to a deadline",
-    ),
     (
         "tests/bench/pool/apart.rs",
         "waits for shares that another process has on its way, up to a deadline",
