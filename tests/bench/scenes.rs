@@ -244,6 +244,13 @@ impl Stage {
         Farm::connect(&self.running.door, miners).await.map_err(|problem| self.told(problem))
     }
 
+    /// The pool has so many shares where they reach it: none were due, so ours hands none on.
+    async fn has(&mut self, shares: u64) -> Result<(), String> {
+        let due = if self.subject.judges() { 0 } else { shares };
+        let has = self.pool.has(due).await;
+        has.map_err(|problem| self.told(problem))
+    }
+
     /// What was used so far: by the process that is measured, and without one by the pool.
     fn usage(&self) -> Usage {
         if self.subject == Subject::Direct { self.pool.usage() } else { self.running.usage() }
