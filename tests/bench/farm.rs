@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::cpu;
 use crate::miner::Miner;
 use crate::pacer;
 use crate::socket::Door;
@@ -21,6 +22,14 @@ const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Miners that are logged in.
 pub(crate) struct Farm(Vec<Miner>);
+
+/// What came of a job that was announced.
+pub(crate) struct Heard {
+    /// Until each miner had it, in order of length.
+    pub(crate) times: Vec<Duration>,
+    /// Nanoseconds that this process used until the last had it.
+    pub(crate) used: u64,
+}
 
 /// What came of a farm's submits.
 pub(crate) struct Submitted {
@@ -104,13 +113,14 @@ impl Farm {
     pub(crate) async fn next_job(
         &mut self,
         announce: impl Future<Output = Result<Instant, String>>,
-    ) -> Result<Vec<Duration>, String> {
+    ) -> Result<Heard, String> {
         let mut hearing = JoinSet::new();
         for mut miner in self.0.drain(..) {
             hearing.spawn(async move { miner.next_job().await.map(|at| (miner, at)) });
         }
         // They are all waiting by then.
         tokio::task::yield_now().await;
+        let before = cpu::own().cpu;
         let announced = announce.await?;
         let heard = async {
             let mut times = Vec::with_capacity(hearing.len());
@@ -119,8 +129,9 @@ impl Farm {
                 self.0.push(miner);
                 times.push(at.saturating_duration_since(announced));
             }
+            let used = cpu::own().cpu.saturating_sub(before);
             times.sort_unstable();
-            Ok(times)
+            Ok(Heard { times, used })
         };
         timeout(PATIENCE, heard).await.map_err(|_| "a miner without the job")?
     }

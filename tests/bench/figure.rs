@@ -14,6 +14,8 @@ pub(crate) struct Figure {
     pub(crate) better: Better,
     /// How many miners it is of, where a scene has several numbers of them.
     pub(crate) miners: Option<usize>,
+    /// Whether it is also told by how much it is more than without anything between.
+    pub(crate) is_added_to: bool,
     /// What limits it, or what it does not say.
     pub(crate) note: Option<String>,
 }
@@ -36,6 +38,7 @@ pub(crate) fn figure(what: impl Into<Cow<'static, str>>, unit: &'static str, val
         value: Some(value),
         better: Better::Less,
         miners: None,
+        is_added_to: false,
         note: None,
     }
 }
@@ -46,8 +49,7 @@ pub(crate) fn lacking(
     unit: &'static str,
     why: impl Into<String>,
 ) -> Figure {
-    let note = Some(why.into());
-    Figure { what: what.into(), unit, value: None, better: Better::Less, miners: None, note }
+    Figure { value: None, note: Some(why.into()), ..figure(what, unit, 0.0) }
 }
 
 // === impl Figure ===
@@ -59,6 +61,11 @@ impl Figure {
 
     pub(crate) fn neither_is_better(self) -> Self {
         Self { better: Better::Neither, ..self }
+    }
+
+    /// What is between adds to it.
+    pub(crate) fn added_to(self) -> Self {
+        Self { is_added_to: true, ..self }
     }
 
     /// With this note beside what notes it has.

@@ -95,7 +95,7 @@ async fn run(options: &Options) -> Result<(), String> {
                     }
                 }
             }
-            played.rounds.push(figures);
+            played.rounds.push(report::with_added(&figures));
         }
         show("");
         let new = played.rows();

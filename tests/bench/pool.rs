@@ -6,12 +6,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
 
 use crate::lines::Lines;
 use crate::share;
@@ -20,10 +18,6 @@ pub(crate) mod apart;
 
 /// Of everything that is on its way to it at once.
 const BACKLOG: u32 = 8192;
-
-/// For shares that are on their way.
-const PATIENCE: Duration = Duration::from_secs(5);
-const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// A pool that runs until it is dropped.
 pub(crate) struct Pool {
@@ -76,24 +70,6 @@ impl Pool {
         self.state.shares.load(Ordering::Relaxed)
     }
 
-    /// Waits until so many shares came; more are as wrong as fewer.
-    pub(crate) async fn has(&self, shares: u64) -> Result<(), String> {
-        let came = || self.shares();
-        let deadline = Instant::now() + PATIENCE;
-        while came() < shares && Instant::now() < deadline {
-            sleep(LOOK_AGAIN).await;
-        }
-        if came() == shares {
-            return Ok(());
-        }
-        Err(format!("the pool has {} shares, and {shares} were due", came()))
-    }
-
-    /// Sends a new clean job to every connection, and tells to how many it could not be written at once.
-    pub(crate) fn announce(&self) -> usize {
-        self.send(&self.next_job())
-    }
-
     /// Makes a new clean job, which whoever comes from now on is given.
     fn next_job(&self) -> Arc<str> {
         let number = self.state.jobs.fetch_add(1, Ordering::Relaxed) + 1;
@@ -102,6 +78,7 @@ impl Pool {
         line
     }
 
+    /// Writes a job to every connection, and tells to how many it could not be written at once.
     fn send(&self, line: &str) -> usize {
         let mut connections = self.state.connections.lock().expect("no panic");
         let before = connections.len();

@@ -104,7 +104,9 @@ impl Played {
             (theirs > 0.0).then_some(ours / theirs)
         };
         let ratios: Vec<f64> = self.rounds.iter().filter_map(ratio).collect();
-        let is_pair = subject != Subject::Loka;
+        let of_ours = self.rounds.first().and_then(|round| find(round, kind, Subject::Loka));
+        let is_pair = subject != Subject::Loka
+            && of_ours.is_some_and(|figure| figure.better != Better::Neither);
         is_pair.then(|| spread(&ratios)).flatten().map(|(_, median, _)| median)
     }
 }
@@ -115,6 +117,21 @@ impl<'a> Kind<'a> {
     fn of(figure: &'a Figure) -> Self {
         Self { what: &figure.what, miners: figure.miners }
     }
+}
+
+/// The same round, and beside each figure that this is told of what a subject adds to that without anything between.
+pub(crate) fn with_added(round: &[(Subject, Vec<Figure>)]) -> Vec<(Subject, Vec<Figure>)> {
+    let added = |subject: Subject, figure: &Figure| {
+        let direct = find(round, Kind::of(figure), Subject::Direct)?.value?;
+        let value = figure.value.filter(|_| figure.is_added_to && subject != Subject::Direct)?;
+        let what = format!("added {}", figure.what).into();
+        Some(Figure { what, value: Some(value - direct), is_added_to: false, ..figure.clone() })
+    };
+    let all = |(subject, figures): &(Subject, Vec<Figure>)| {
+        let more = figures.iter().filter_map(|figure| added(*subject, figure));
+        (*subject, figures.iter().cloned().chain(more).collect())
+    };
+    round.iter().map(all).collect()
 }
 
 fn find<'a>(
@@ -151,7 +168,7 @@ pub(crate) fn table(rows: &[Row]) -> String {
         if row.scene != scene {
             scene = &row.scene;
             text += &format!(
-                "\n{scene}\n  {:34} {:8} {:>10} {:>23} {:>11}\n",
+                "\n{scene}\n  {:38} {:8} {:>10} {:>23} {:>11}\n",
                 "", "", "median", "least … most", "ours/theirs"
             );
         }
@@ -176,6 +193,6 @@ fn line(row: &Row) -> String {
     };
     let what = format!("{miners}{} {}{sign}", row.what, row.unit);
     let note = row.note.as_deref().map_or_else(String::new, |note| format!("  {note}"));
-    let line = format!("  {what:34} {:8} {median:>10} {range:>23} {ratio:>11}{note}", row.subject);
+    let line = format!("  {what:38} {:8} {median:>10} {range:>23} {ratio:>11}{note}", row.subject);
     format!("{}\n", line.trim_end())
 }

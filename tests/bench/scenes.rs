@@ -16,6 +16,7 @@ use serde::Serialize;
 
 pub(crate) use self::fan_out::FanOut;
 use crate::cpu::{self, Usage};
+use crate::farm::Farm;
 use crate::figure::{Figure, thousands};
 use crate::pool::apart::PoolApart;
 use crate::share::EASY;
@@ -27,6 +28,9 @@ const HARD: f64 = 1.0;
 
 /// Descriptors of a process that are not for miners. The proxy keeps 128 itself.
 const SPARE: usize = 200;
+
+/// Of a log, where something went wrong.
+const LAST_LINES: usize = 20;
 
 /// One scene: what it is called, and whom it is for.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -260,6 +264,10 @@ impl Stage {
         Ok(Self { subject, pool, running })
     }
 
+    async fn farm(&self, miners: usize) -> Result<Farm, String> {
+        Farm::connect(&self.running.door, miners).await.map_err(|problem| self.told(problem))
+    }
+
     /// What was used so far: by the process that is measured, and without one by the pool.
     fn usage(&self) -> Usage {
         if self.subject == Subject::Direct { self.pool.usage() } else { self.running.usage() }
@@ -277,8 +285,10 @@ impl Stage {
     /// A problem, with the end of the log of what was measured.
     fn told(&self, problem: String) -> String {
         let log = self.running.log();
-        let lines: Vec<&str> = log.lines().rev().take(20).collect();
-        let tail: Vec<&str> = lines.into_iter().rev().collect();
+        // The farm that has been given up is gone by now.
+        let said = log.lines().filter(|line| !line.contains("\"miner_left\""));
+        let lines: Vec<&str> = said.collect();
+        let tail = &lines[lines.len().saturating_sub(LAST_LINES)..];
         if tail.is_empty() {
             return problem;
         }

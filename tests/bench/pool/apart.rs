@@ -11,7 +11,7 @@ use tokio::net::unix::pipe;
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::{sleep, timeout};
 
-use super::{LOOK_AGAIN, PATIENCE, Pool};
+use super::Pool;
 use crate::cpu::{Usage, usage};
 use crate::lines::Lines;
 
@@ -20,6 +20,10 @@ pub(crate) const ARGUMENT: &str = "pool";
 
 const COUNT: &str = "count";
 const ANNOUNCE: &str = "announce";
+
+/// For shares that are on their way.
+const PATIENCE: Duration = Duration::from_secs(5);
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// A pool that runs until it is dropped.
 pub(crate) struct PoolApart {

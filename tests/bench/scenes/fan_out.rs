@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::{Round, Scenery, Stage, Way, fit};
-use crate::farm::Farm;
 use crate::farm::load::Load;
+use crate::farm::{Farm, Heard};
 use crate::figure::{Figure, figure};
 use crate::subject::Subject;
 
@@ -15,6 +15,9 @@ const POURING: usize = 100;
 
 /// Between two jobs while shares pour in, so that they do again.
 const SETTLE: Duration = Duration::from_millis(200);
+
+/// A driver that is so busy from the job until the last miner has it is what is measured.
+const BUSY: f64 = 0.9;
 
 /// A load that was kept to less than this part was not.
 const KEPT: f64 = 0.9;
@@ -58,19 +61,25 @@ impl Stage {
             None => None,
         };
         let before = self.usage();
-        let (mut mean, mut last) = (0.0, 0.0);
+        let (mut mean, mut last, mut driver) = (0.0, 0.0, 0.0);
         for _ in 0..jobs {
             if pouring.is_some() {
                 sleep(SETTLE).await;
             }
-            let times = farm.next_job(self.pool.announce()).await?;
+            let Heard { times, used } = farm.next_job(self.pool.announce()).await?;
             mean += times.iter().map(Duration::as_secs_f64).sum::<f64>() / miners as f64;
             last += times.last().map_or(0.0, Duration::as_secs_f64);
+            driver += used as f64 / 1e9;
         }
         let used = (self.usage().cpu - before.cpu) as f64;
         let jobs = f64::from(jobs);
-        let mut figures =
-            vec![figure("mean", "ms", mean / jobs * 1e3), figure("last", "ms", last / jobs * 1e3)];
+        let busy = driver / last;
+        let limit = (busy > BUSY).then_some("the driver was the limit: it reads no faster");
+        let mut figures = vec![
+            figure("mean", "ms", mean / jobs * 1e3).noted(limit),
+            figure("last", "ms", last / jobs * 1e3).noted(limit),
+            figure("driver's utilisation", "", busy).neither_is_better(),
+        ];
         match (load, pouring.map(Load::end).transpose()?) {
             (Some(wanted), Some(poured)) => {
                 let short = (poured.accepted < wanted * KEPT).then_some("the load was not held");

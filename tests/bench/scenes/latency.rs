@@ -2,7 +2,7 @@
 
 use super::{Round, Scenery, Stage, quantile};
 use crate::farm::{Farm, Submitted};
-use crate::figure::{Figure, figure};
+use crate::figure::{Better, Figure, figure};
 use crate::subject::Subject;
 
 /// Shares of each miner that show what a closed loop reaches.
@@ -26,12 +26,12 @@ pub(super) async fn play(
     shares: u32,
 ) -> Result<Vec<Figure>, String> {
     let stage = Stage::set(round, subject, Scenery::PLAIN).await?;
-    let mut farm = Farm::connect(&stage.running.door, miners).await?;
+    let mut farm = stage.farm(miners).await?;
     farm.stock_up(shares);
     let before = stage.usage();
     let submitted = farm.submit(Some(rate)).await.map_err(|it| stage.told(it))?;
     let used = stage.usage().cpu - before.cpu;
-    let mut figures = quantiles(&submitted, rate);
+    let mut figures = added(quantiles(&submitted, rate));
     let count = submitted.times.len() as f64;
     figures.push(figure("cpu per share", "µs", used as f64 / count / 1e3));
     Ok(figures)
@@ -54,11 +54,12 @@ pub(super) async fn loaded(
         let rate = reached * MOST;
         farm.stock_up((rate * SECONDS / miners as f64) as u32);
         let submitted = farm.submit(Some(rate)).await.map_err(|it| stage.told(it))?;
-        let each = quantiles(&submitted, rate).into_iter();
-        figures.extend(each.map(|it| match whose {
-            Some(whose) => it.of(whose),
-            None => it,
-        }));
+        let each = quantiles(&submitted, rate);
+        match whose {
+            // At the same load for all.
+            Some(whose) => figures.extend(added(each).into_iter().map(|it| it.of(whose))),
+            None => figures.extend(each),
+        }
     }
     Ok(figures)
 }
@@ -70,7 +71,7 @@ async fn closed(
     miners: usize,
 ) -> Result<(Stage, Farm, f64), String> {
     let stage = Stage::set(round, subject, Scenery::PLAIN).await?;
-    let mut farm = Farm::connect(&stage.running.door, miners).await?;
+    let mut farm = stage.farm(miners).await?;
     farm.stock_up(TO_KNOW);
     let submitted = farm.submit(None).await.map_err(|it| stage.told(it))?;
     let rate = submitted.times.len() as f64 / submitted.wall.as_secs_f64();
@@ -88,4 +89,10 @@ fn quantiles(submitted: &Submitted, wanted: f64) -> Vec<Figure> {
         at("p99.9", 0.999),
         figure("rate", "/s", rate).neither_is_better().noted(late),
     ]
+}
+
+/// Beside each time that of the way without anything between counts.
+fn added(figures: Vec<Figure>) -> Vec<Figure> {
+    let is_time = |it: &Figure| it.better == Better::Less;
+    figures.into_iter().map(|it| if is_time(&it) { it.added_to() } else { it }).collect()
 }
