@@ -11,6 +11,7 @@ use crate::pacer;
 use crate::socket::Door;
 
 pub(crate) mod load;
+pub(crate) mod moves;
 pub(crate) mod storm;
 
 /// Handshakes that are under way at once.
@@ -43,6 +44,15 @@ pub(crate) struct Submitted {
 impl Farm {
     /// So many miners log in.
     pub(crate) async fn connect(to: &Door, miners: usize) -> Result<Self, String> {
+        Self::connect_as(to, miners, |number| format!("acct.rig{number}")).await
+    }
+
+    /// The same by names.
+    pub(crate) async fn connect_as(
+        to: &Door,
+        miners: usize,
+        name: impl Fn(usize) -> String,
+    ) -> Result<Self, String> {
         let mut farm = Vec::with_capacity(miners);
         let mut joining = JoinSet::new();
         for number in 0..miners {
@@ -51,8 +61,8 @@ impl Farm {
             {
                 farm.push(joined.map_err(|error| error.to_string())??);
             }
-            let to = to.clone();
-            joining.spawn(async move { Miner::connect(&to, number).await });
+            let (to, name) = (to.clone(), name(number));
+            joining.spawn(async move { Miner::connect_as(&to, name).await });
         }
         while let Some(joined) = joining.join_next().await {
             farm.push(joined.map_err(|error| error.to_string())??);

@@ -8,7 +8,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::timeout;
 
 use crate::lines::Lines;
-use crate::share::Work;
+use crate::share::{Block, Work};
 use crate::socket::{Door, Socket};
 
 /// A handshake or an answer that takes longer is none.
@@ -52,15 +52,27 @@ pub(crate) struct Listening {
 impl Miner {
     /// Connects from an address of its own, and logs in.
     pub(crate) async fn connect(to: &Door, number: usize) -> Result<Self, String> {
-        timeout(PATIENCE, Self::log_in(to, number))
-            .await
-            .map_err(|_| format!("miner {number}: no job in time"))?
+        Self::connect_as(to, format!("acct.rig{number}")).await
     }
 
-    async fn log_in(to: &Door, number: usize) -> Result<Self, String> {
-        let told = |error: io::Error| format!("miner {number}: {error}");
+    /// The same by a name.
+    pub(crate) async fn connect_as(to: &Door, user: String) -> Result<Self, String> {
+        let late = format!("{user}: no job in time");
+        timeout(PATIENCE, Self::log_in(to, user)).await.map_err(|_| late)?
+    }
+
+    pub(crate) fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// The block that its job is on.
+    pub(crate) fn block(&self) -> Block {
+        self.work.block()
+    }
+
+    async fn log_in(to: &Door, user: String) -> Result<Self, String> {
+        let told = |error: io::Error| format!("{user}: {error}");
         let mut socket = Socket::dial(to).await.map_err(told)?;
-        let user = format!("acct.rig{number}");
         let hello = format!(
             "{{\"id\":1,\"method\":\"mining.subscribe\",\"params\":[\"bench/1\"]}}\n\
              {{\"id\":2,\"method\":\"mining.authorize\",\"params\":[\"{user}\",\"x\"]}}\n"
@@ -82,7 +94,7 @@ impl Miner {
                 }
             }
             if lines.fill(&mut socket).await.map_err(told)? == 0 {
-                return Err(format!("miner {number} was sent away"));
+                return Err(format!("{user} was sent away"));
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::adapters::{ADAPTERS, Adapter};
-use crate::scenes::{FanOut, Scene, Way};
+use crate::scenes::{Death, FanOut, Scene, Way};
 use crate::subject::Subject;
 
 const USAGE: &str = "arguments: [--only SCENE]... [--against NAME]... [--rounds N] [--json FILE], or --draw FILE... --into DIR";
@@ -23,7 +23,7 @@ pub(crate) struct Options {
 }
 
 /// All scenes, cheap ones first.
-const SCENES: [Scene; 15] = [
+const SCENES: [Scene; 18] = [
     Scene::Cost { miners: 256, shares: 200, is_due: false },
     Scene::Cost { miners: 256, shares: 200, is_due: true },
     Scene::Threads { miners: 256, shares: 200 },
@@ -39,6 +39,9 @@ const SCENES: [Scene; 15] = [
     Scene::Storm { miners: 10_000 },
     Scene::Idle { miners: &[1_000, 10_000], way: Way::Tls },
     fan_out(10_000, Way::Tls, None),
+    Scene::Failover { miners: 1_000, death: Death::Ends },
+    Scene::Failover { miners: 1_000, death: Death::FallsSilent },
+    Scene::Many { miners: 10_000 },
 ];
 
 /// Shares a second, while a job goes out.

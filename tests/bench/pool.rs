@@ -42,6 +42,11 @@ struct State {
 impl Pool {
     /// Gives everybody work of this difficulty.
     pub(crate) fn start(difficulty: f64) -> io::Result<Self> {
+        Self::start_at(difficulty, 1)
+    }
+
+    /// The same, with this as its first job: pools that begin with different ones are on different blocks.
+    pub(crate) fn start_at(difficulty: f64, job: u32) -> io::Result<Self> {
         let socket = tokio::net::TcpSocket::new_v4()?;
         socket.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
         let listener = socket.listen(BACKLOG)?;
@@ -50,8 +55,8 @@ impl Pool {
             difficulty,
             shares: AtomicU64::new(0),
             sessions: AtomicU32::new(0),
-            jobs: AtomicU32::new(1),
-            job: Mutex::new(share::notify(1, true).into()),
+            jobs: AtomicU32::new(job),
+            job: Mutex::new(share::notify(job, true).into()),
             connections: Mutex::default(),
             accepted: AtomicU32::new(0),
         });

@@ -1,10 +1,14 @@
 //! What is measured of each subject, and how.
 
 mod cost;
+mod failover;
 mod fan_out;
 mod idle;
 mod latency;
+mod many;
 mod storm;
+
+pub(crate) use self::failover::Death;
 
 use std::path::Path;
 
@@ -47,6 +51,10 @@ pub(crate) enum Scene {
     Idle { miners: &'static [usize], way: Way },
     /// All hang up and dial again at once.
     Storm { miners: usize },
+    /// The pool that is mined on dies, and there is another.
+    Failover { miners: usize, death: Death },
+    /// One process with many routes and pools.
+    Many { miners: usize },
 }
 
 /// How miners come.
@@ -102,7 +110,9 @@ impl Scene {
             | Self::Latency { .. }
             | Self::Loaded { .. }
             | Self::FanOut(_)
-            | Self::Storm { .. } => self.keys().name(),
+            | Self::Storm { .. }
+            | Self::Failover { .. }
+            | Self::Many { .. } => self.keys().name(),
         }
     }
 
@@ -127,13 +137,22 @@ impl Scene {
                 keys("idle", largest(miners), variant.to_owned())
             }
             Self::Storm { miners } => keys("reconnect storm", miners, String::new()),
+            Self::Failover { miners, death } => keys("failover", miners, death.name().to_owned()),
+            Self::Many { miners } => {
+                let variant = format!("{} routes, {} pools", many::ROUTES, many::POOLS);
+                keys("many", miners, variant)
+            }
         }
     }
 
     /// How often it is played, unless it is said: what is dear or hardly moves less often.
     pub(crate) const fn rounds(self) -> u32 {
         match self {
-            Self::Cost { .. } | Self::Latency { .. } | Self::Loaded { .. } => 5,
+            Self::Cost { .. }
+            | Self::Latency { .. }
+            | Self::Loaded { .. }
+            | Self::Failover { .. } => 5,
+            Self::Many { .. } => 3,
             Self::Threads { .. } | Self::Flat { .. } | Self::Idle { .. } | Self::Storm { .. } => 3,
             Self::FanOut(FanOut { miners, .. }) => {
                 if miners > 1_000 {
@@ -148,7 +167,10 @@ impl Scene {
     /// Whether it is for this one.
     pub(crate) fn is_for(self, subject: Subject) -> bool {
         match self {
-            Self::Threads { .. } => subject == Subject::Loka,
+            Self::Threads { .. } | Self::Many { .. } => subject == Subject::Loka,
+            // No relay looks for a pool that says nothing: there the miners' own patience decides, of minutes.
+            Self::Failover { death: Death::FallsSilent, .. } => subject == Subject::Loka,
+            Self::Failover { death: Death::Ends, .. } => !matches!(subject, Subject::Other(_)),
             // The pool speaks no TLS.
             Self::FanOut(FanOut { way: Way::Tls, .. }) | Self::Idle { way: Way::Tls, .. } => {
                 subject.speaks_tls()
@@ -182,6 +204,8 @@ impl Scene {
             Self::FanOut(scene) => fan_out::play(round, subject, scene).await,
             Self::Idle { miners, way } => idle::play(round, subject, miners, way).await,
             Self::Storm { miners } => storm::play(round, subject, miners).await,
+            Self::Failover { miners, death } => failover::play(round, subject, miners, death).await,
+            Self::Many { miners } => many::play(round, miners).await,
         }
     }
 }

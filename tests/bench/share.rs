@@ -27,9 +27,19 @@ pub(crate) struct Work {
     header: [u8; 80],
 }
 
+/// Which block a job follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Block([u8; 32]);
+
 // === impl Work ===
 
 impl Work {
+    pub(crate) fn block(&self) -> Block {
+        let mut block = [0; 32];
+        block.copy_from_slice(&self.header[4..36]);
+        Block(block)
+    }
+
     /// From what `mining.subscribe` was answered with, and the `params` of a `mining.notify`.
     pub(crate) fn of(subscribed: &Value, params: &Value) -> Result<Self, String> {
         let size = subscribed[2].as_u64().and_then(|size| usize::try_from(size).ok());

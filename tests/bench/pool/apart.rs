@@ -59,6 +59,10 @@ impl PoolApart {
         Ok(pool)
     }
 
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// What it has used so far.
     pub(crate) fn usage(&self) -> Usage {
         self.child.id().map(usage).unwrap_or_default()
