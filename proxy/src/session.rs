@@ -33,6 +33,7 @@ mod switch;
 mod time;
 mod under_way;
 mod visitors;
+mod wakes;
 mod weight;
 
 pub(crate) use self::card::{Card, Facts, Numbers, SessionId, Sessions};

@@ -2,21 +2,17 @@
 
 use std::cell::RefCell;
 use std::future::poll_fn;
-use std::io;
-use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use loka_stratum::downstream::{
     Close, Downstream, Event, Forward, HandOver, Input, Outbox, Registry as _, Remains,
-    SessionToken, Ticket, View,
+    SessionToken, View,
 };
 use loka_stratum::types::LaneId;
 use loka_stratum::work::Now;
 use tokio::sync::watch;
-use tokio::sync::watch::error::RecvError;
-use tokio::time::{Sleep, sleep_until, timeout};
+use tokio::time::timeout;
 
 use super::card::{Listed, Summons};
 use super::passage::Held;
@@ -24,6 +20,7 @@ use super::shared::Shared;
 use super::switch::{Asked, Former};
 use super::time::Spending;
 use super::under_way::UnderWay;
+use super::wakes::Wake;
 use super::{Feed, Generation, Peer, SessionContext, close_reason};
 use crate::pipeline::{Outcome, Pipeline};
 use crate::policy::visitors::Visit;
@@ -32,8 +29,7 @@ use crate::telemetry::MinerEvent;
 use crate::telemetry::reasons::{CloseReason, Offence};
 use crate::telemetry::traces::ConnectionTrace;
 use crate::transport::Transport;
-use crate::upstream::at;
-use crate::wire::{Interest, Progress, Wire};
+use crate::wire::{Progress, Wire};
 
 /// A miner that leaves this much unread is not listening.
 const UNSENT_BYTES_MAX: usize = 256 * 1024;
@@ -108,24 +104,13 @@ pub(super) enum Pause {
     Held(Box<Held>),
 }
 
-/// What woke a session.
-enum Wake {
-    Summoned(Summons),
-    Feed(Result<(), RecvError>),
-    HandedOver(Ticket, HandOver),
-    /// What a held message waits for is there.
-    Ripe,
-    Io(io::Result<Progress>),
-    Timer,
-}
-
 /// Whether a session goes on.
 pub(super) type Verdict = Result<(), CloseReason>;
 
 // === impl Pause ===
 
 impl Pause {
-    fn until(&self) -> Option<Instant> {
+    pub(super) fn until(&self) -> Option<Instant> {
         match self {
             Self::No => None,
             Self::TooFast { until } => Some(*until),
@@ -192,102 +177,13 @@ impl Session {
         self.end(reason);
     }
 
-    /// What wakes it is registered when it has to be, and not at every wake: to register and to deregister costs more than
-    /// most of what a wake does.
-    async fn serve(&mut self) -> CloseReason {
-        poll_fn(|cx| {
-            self.card.listens(cx.waker());
-            Poll::Ready(())
-        })
-        .await;
-        let mut alarm = pin!(sleep_until(at(self.opened)));
-        let mut source = self.feed.clone();
-        loop {
-            if let Err(reason) = self.serve_by(&mut source, alarm.as_mut()).await {
-                return reason;
-            }
-            if std::mem::take(&mut self.is_moved) {
-                source = self.feed.clone();
-            }
-        }
-    }
-
-    /// Until the source has said something, or the session has another.
-    async fn serve_by(
-        &mut self,
-        source: &mut watch::Receiver<Arc<Feed>>,
-        mut alarm: Pin<&mut Sleep>,
-    ) -> Verdict {
-        let mut changed = pin!(source.changed());
-        loop {
-            let wake = self.wait(changed.as_mut(), alarm.as_mut()).await;
-            let is_fed = matches!(wake, Wake::Feed(_));
-            self.step(wake)?;
-            if is_fed || self.is_moved {
-                return Ok(());
-            }
-        }
-    }
-
-    async fn wait(
-        &mut self,
-        mut changed: Pin<&mut impl Future<Output = Result<(), RecvError>>>,
-        mut alarm: Pin<&mut Sleep>,
-    ) -> Wake {
-        if self.lines_pending && self.may_read() {
-            // More lines than one wake handles: others first, then on.
-            tokio::task::yield_now().await;
-            return Wake::Timer;
-        }
-        self.set(alarm.as_mut());
-        let interest = match self.may_read() {
-            true => Interest::ReadWrite,
-            false => Interest::Write,
-        };
-        let Self { wire, pause, under_way, card, pipeline, .. } = self;
-        let is_held = matches!(pause, Pause::Held(_));
-        poll_fn(|cx| {
-            // Whoever wants this session's place stands still; then work, then what a miner waits for.
-            if let Some(summons) = card.summons() {
-                return Poll::Ready(Wake::Summoned(summons));
-            }
-            if let Poll::Ready(fed) = changed.as_mut().poll(cx) {
-                return Poll::Ready(Wake::Feed(fed));
-            }
-            if let Poll::Ready((ticket, result)) = under_way.poll(cx) {
-                return Poll::Ready(Wake::HandedOver(ticket, result));
-            }
-            if is_held && pipeline.poll(cx).is_ready() {
-                return Poll::Ready(Wake::Ripe);
-            }
-            if let Poll::Ready(progress) = wire.poll(cx, interest) {
-                return Poll::Ready(Wake::Io(progress));
-            }
-            alarm.as_mut().poll(cx).map(|()| Wake::Timer)
-        })
-        .await
-    }
-
-    /// Sets the alarm to when something is due. One that is set to an earlier time stays: it rings once for nothing, which is
-    /// cheaper than to set it later with each share.
-    fn set(&self, alarm: Pin<&mut Sleep>) {
-        let terms_timer = self.machine.poll_timeout(&self.feed.borrow().terms);
-        let pauses = [self.pause.until(), self.under_way.until()];
-        let timers = [terms_timer, self.unread_until()].into_iter().chain(pauses);
-        let far = || self.opened + Duration::from_secs(86_400 * 365);
-        let due = at(timers.flatten().min().unwrap_or_else(far));
-        if alarm.is_elapsed() || due < alarm.deadline() {
-            alarm.reset(due);
-        }
-    }
-
     pub(super) fn may_read(&self) -> bool {
         let is_free = matches!(self.pause, Pause::No);
         self.machine.accepts_lines() && self.under_way.lets_read() && is_free
     }
 
     /// One wake, without waiting: everything in it happens at once or not at all.
-    fn step(&mut self, wake: Wake) -> Verdict {
+    pub(super) fn step(&mut self, wake: Wake) -> Verdict {
         OUTBOX.with_borrow_mut(|out| {
             let verdict = self.step_into(wake, out);
             let sent = self.wire.send(&out.wire);
@@ -318,7 +214,7 @@ impl Session {
         Ok(())
     }
 
-    fn unread_until(&self) -> Option<Instant> {
+    pub(super) fn unread_until(&self) -> Option<Instant> {
         let since = self.unread_since.checked_sub(1)?;
         Some(self.opened + Duration::from_secs((since + UNREAD_SECONDS_MAX).into()))
     }
