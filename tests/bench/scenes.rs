@@ -103,7 +103,7 @@ struct Scenery<'a> {
 impl Scene {
     pub(crate) fn name(self) -> String {
         match self {
-            Self::Threads { .. } => format!("{}, by threads", self.keys().name()),
+            Self::Threads { miners, .. } => format!("cost by threads, {miners} miners, none due"),
             Self::Flat { .. } => "cost by miners, none due".to_owned(),
             Self::Idle { way, .. } => format!("idle{}", way.name()),
             Self::Cost { .. }
