@@ -41,8 +41,10 @@ struct Plot {
     file: &'static str,
     title: &'static str,
     kind: &'static str,
-    /// The figures that it shows; of lines the first alone.
+    /// The figures that it shows, with all that follows them behind a comma; of lines the first alone.
     whats: &'static [&'static str],
+    /// Those of so many miners alone.
+    miners: Option<usize>,
     shape: Shape,
 }
 
@@ -55,12 +57,13 @@ enum Shape {
     ByMiners,
 }
 
-const PLOTS: [Plot; 8] = [
+const PLOTS: [Plot; 10] = [
     Plot {
         file: "cost.svg",
         title: "CPU for a share (median of the rounds; the line from the least to the most)",
         kind: "cost",
         whats: &["cpu per share"],
+        miners: Some(256),
         shape: Shape::BySubject,
     },
     Plot {
@@ -68,6 +71,7 @@ const PLOTS: [Plot; 8] = [
         title: "CPU for a share, by the number of connections",
         kind: "cost",
         whats: &["cpu per share"],
+        miners: None,
         shape: Shape::ByMiners,
     },
     Plot {
@@ -75,6 +79,7 @@ const PLOTS: [Plot; 8] = [
         title: "From submit to answer",
         kind: "latency",
         whats: &["p50", "p99"],
+        miners: None,
         shape: Shape::BySubject,
     },
     Plot {
@@ -82,6 +87,7 @@ const PLOTS: [Plot; 8] = [
         title: "From the pool's clean job to the miners'",
         kind: "fan-out",
         whats: &["mean", "last"],
+        miners: None,
         shape: Shape::BySubject,
     },
     Plot {
@@ -89,6 +95,7 @@ const PLOTS: [Plot; 8] = [
         title: "Resident memory for a miner that is logged in and silent",
         kind: "idle",
         whats: &["memory per miner"],
+        miners: None,
         shape: Shape::ByMiners,
     },
     Plot {
@@ -96,6 +103,7 @@ const PLOTS: [Plot; 8] = [
         title: "CPU to connect a miner and log it in",
         kind: "idle",
         whats: &["cpu per set-up"],
+        miners: None,
         shape: Shape::BySubject,
     },
     Plot {
@@ -103,6 +111,7 @@ const PLOTS: [Plot; 8] = [
         title: "From the pool's end to work of the next pool",
         kind: "failover",
         whats: &["mean", "last"],
+        miners: None,
         shape: Shape::BySubject,
     },
     Plot {
@@ -114,11 +123,26 @@ const PLOTS: [Plot; 8] = [
             "every route",
             "one route moved",
             "all routes moved",
-            "slowest answer, nothing changes",
-            "slowest answer, one route moves",
-            "slowest answer, all routes move",
+            "slowest answer",
         ],
+        miners: None,
         shape: Shape::ByFigure,
+    },
+    Plot {
+        file: "threads.svg",
+        title: "CPU for a share, by threads",
+        kind: "threads",
+        whats: &["cpu per share"],
+        miners: None,
+        shape: Shape::ByFigure,
+    },
+    Plot {
+        file: "storm.svg",
+        title: "All miners dial again at once: from its SYN to a miner's work",
+        kind: "reconnect storm",
+        whats: &["hashing"],
+        miners: None,
+        shape: Shape::BySubject,
     },
 ];
 
@@ -149,7 +173,15 @@ pub(crate) fn draw(from: &[PathBuf], into: &Path) -> Result<(), String> {
 
 impl Plot {
     fn picture(&self, rows: &[Measured]) -> Option<String> {
-        let wanted = |row: &&Measured| row.kind == self.kind && self.whats.contains(&&*row.what);
+        let is_shown = |what: &str| {
+            let rest = self.whats.iter().find_map(|shown| what.strip_prefix(shown));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(", "))
+        };
+        let wanted = |row: &&Measured| {
+            row.kind == self.kind
+                && self.miners.is_none_or(|miners| row.miners == miners)
+                && is_shown(&row.what)
+        };
         let rows: Vec<&Measured> = rows.iter().filter(wanted).collect();
         match self.shape {
             Shape::BySubject => {
