@@ -22,7 +22,7 @@ use crate::extranonce::{Bank, MinerId, Sharing};
 use crate::message::Notify;
 use crate::types::{Extranonce, JobSerial, NTime, Nonce, SourceId, UnixTime, Version, VersionMask};
 
-use coinbase::CoinbasePrefix;
+use coinbase::Coinbase;
 use lines::NotifyLines;
 
 pub use header::Header;
@@ -58,7 +58,7 @@ pub struct Job {
     /// The time that the pool gave it. A repeat has a later one in `notify`; the pool judges a
     /// share by this one.
     pub pool_ntime: NTime,
-    prefix: CoinbasePrefix,
+    coinbase: Coinbase,
     lines: NotifyLines,
 }
 
@@ -134,7 +134,7 @@ impl Job {
         let Notify { job_id, coinb1, coinb2, branches, .. } = &self.notify;
         let branches = size_of_val::<[[u8; 32]]>(branches);
         let parts = job_id.len() + coinb1.len() + coinb2.len() + branches;
-        size_of::<Self>() + parts + self.lines.bytes()
+        size_of::<Self>() + parts + self.coinbase.bytes() + self.lines.bytes()
     }
 
     /// Makes a pool's notify into a job of ours.
@@ -159,7 +159,7 @@ impl Job {
             version_mask: pool.version_mask,
             received_at: pool.received_at,
             pool_ntime: notify.ntime,
-            prefix: CoinbasePrefix::new(&notify.coinb1),
+            coinbase: Coinbase::new(&notify.coinb1, pool.extranonce2_size, &notify.coinb2),
             lines: NotifyLines::default(),
             notify,
         }
@@ -182,7 +182,7 @@ impl Job {
             version_mask: self.version_mask,
             received_at: self.received_at,
             pool_ntime: self.pool_ntime,
-            prefix: self.prefix.clone(),
+            coinbase: self.coinbase.clone(),
             lines: NotifyLines::default(),
         }
     }
@@ -210,12 +210,13 @@ impl Job {
         self.lines.line(self, mask.intersect(self.version_mask), clean, pad)
     }
 
-    /// The root of the merkle tree with a miner's coinbase in it.
+    /// The root of the merkle tree with a miner's coinbase in it: `extranonce2` is all that the pool leaves, as
+    /// [`pool_extranonce2`] fills it.
+    ///
+    /// [`pool_extranonce2`]: crate::extranonce::pool_extranonce2
     #[must_use]
-    pub fn merkle_root(&self, miner: MinerId, extranonce2: &[u8]) -> [u8; 32] {
-        let head = miner.head(self.extranonce2_size).unwrap_or(Extranonce::EMPTY);
-        let txid = self.prefix.txid([head.as_bytes(), extranonce2, &self.notify.coinb2]);
-        merkle::root(txid, &self.notify.branches)
+    pub fn merkle_root(&self, extranonce2: &Extranonce) -> [u8; 32] {
+        merkle::root(self.coinbase.txid(extranonce2.as_bytes()), &self.notify.branches)
     }
 
     /// The header of this job with what a miner fills in.

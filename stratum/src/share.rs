@@ -208,7 +208,8 @@ fn work_out(
     version: Version,
 ) -> Option<VerifiedShare> {
     let Submit { ntime, nonce, .. } = *claim.submit;
-    let root = job.merkle_root(claim.miner, extranonce2);
+    let extranonce2 = pool_extranonce2(job.extranonce2_size, claim.miner, extranonce2)?;
+    let root = job.merkle_root(&extranonce2);
     let hash = job.header(root, version, ntime, nonce).hash();
     Some(VerifiedShare {
         job: Arc::clone(job),
@@ -217,7 +218,7 @@ fn work_out(
         version,
         ntime,
         nonce,
-        extranonce2: pool_extranonce2(job.extranonce2_size, claim.miner, extranonce2)?,
+        extranonce2,
     })
 }
 

@@ -103,7 +103,7 @@ struct Scenery<'a> {
 impl Scene {
     pub(crate) fn name(self) -> String {
         match self {
-            Self::Threads { .. } => format!("{}, by threads", self.keys().name()),
+            Self::Threads { miners, .. } => format!("cost by threads, {miners} miners, none due"),
             Self::Flat { .. } => "cost by miners, none due".to_owned(),
             Self::Idle { way, .. } => format!("idle{}", way.name()),
             Self::Cost { .. }
@@ -266,6 +266,13 @@ impl Stage {
 
     async fn farm(&self, miners: usize) -> Result<Farm, String> {
         Farm::connect(&self.running.door, miners).await.map_err(|problem| self.told(problem))
+    }
+
+    /// The pool has so many shares where they reach it: none were due, so ours hands none on.
+    async fn has(&mut self, shares: u64) -> Result<(), String> {
+        let due = if self.subject.judges() { 0 } else { shares };
+        let has = self.pool.has(due).await;
+        has.map_err(|problem| self.told(problem))
     }
 
     /// What was used so far: by the process that is measured, and without one by the pool.

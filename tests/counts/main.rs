@@ -1,7 +1,16 @@
 //! One path of the core, so many times over: `loka-counts PATH TIMES`. `cargo xtask counts` runs it under callgrind, twice with
 //! different numbers, and holds the difference against `budget.json`. Only what is in [`measured`] is counted.
+//!
+//! `loka-counts verification TIMES` runs without a counter, and prints [`ratio`].
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a measurement that cannot go on says so")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a measurement says what it found, or why it cannot go on"
+)]
+
+mod ratio;
 
 use std::hint::black_box;
 use std::ops::Range;
@@ -38,7 +47,10 @@ fn main() {
         "submit-due" => submit(times, EASIEST),
         "job" => job(times),
         "notify" => notify(times),
-        other => panic!("no path `{other}`: parse, submit, submit-due, job or notify"),
+        "verification" => println!("{:.3}", ratio::verification(times)),
+        other => {
+            panic!("no path `{other}`: parse, submit, submit-due, job, notify or verification")
+        }
     }
 }
 

@@ -20,6 +20,7 @@ mod degradation;
 mod doors;
 mod environment;
 mod hostile_pool;
+mod idle_heap;
 mod kept;
 mod live_changes;
 mod live_fields;

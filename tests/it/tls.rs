@@ -17,10 +17,10 @@ use super::tls_dial::{FROM_1_2, NAME, TlsDial};
 use loka_tests::rig::{Pools, RATE, miners_by};
 
 /// What the listener says of TLS.
-const TLS: &str = "      tls: { secretRef: { name: miners } }\n";
+pub(crate) const TLS: &str = "      tls: { secretRef: { name: miners } }\n";
 
 /// A certificate of its own issuer.
-struct Pair {
+pub(crate) struct Pair {
     certificate: rcgen::Certificate,
     key: KeyPair,
 }
@@ -28,7 +28,7 @@ struct Pair {
 // === impl Pair ===
 
 impl Pair {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let key = KeyPair::generate().expect("a key");
         let params = CertificateParams::new([NAME.to_owned()]).expect("a name");
         Self { certificate: params.self_signed(&key).expect("a certificate"), key }
@@ -46,7 +46,7 @@ impl Pair {
     }
 
     /// The documents of a listener that shows this certificate.
-    fn shown_by(&self, documents: &Documents) -> String {
+    pub(crate) fn shown_by(&self, documents: &Documents) -> String {
         format!("{}{}", documents.text(), self.secret(self))
     }
 
@@ -57,7 +57,7 @@ impl Pair {
 }
 
 /// A miner that trusts these.
-fn dial_of(port: u16, trusted: &[&Pair]) -> TlsDial {
+pub(crate) fn dial_of(port: u16, trusted: &[&Pair]) -> TlsDial {
     let trusted: String = trusted.iter().map(|pair| pair.certificate.pem()).collect();
     TlsDial::new(port, &trusted, FROM_1_2)
 }

@@ -374,8 +374,7 @@ impl Scene {
         let extranonce2 = hex::decode(extranonce2).unwrap();
         let (version, ntime) = (verified.header_version(), verified.ntime());
         let theirs = job.header(&extranonce2, version.0, ntime.0, verified.nonce().0).unwrap();
-        let own = extranonce2.len() - usize::from(self.layout.miner_len());
-        let root = self.job.merkle_root(self.id, &extranonce2[own..]);
+        let root = self.job.merkle_root(&Extranonce::from_bytes(&extranonce2).unwrap());
         let ours = self.job.header(root, version, ntime, verified.nonce());
         assert_eq!(ours.to_bytes().as_slice(), serialize(&theirs), "{told}");
         assert_eq!(ours.hash(), verified.hash(), "{told}");

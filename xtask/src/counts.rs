@@ -2,7 +2,8 @@
 //! else the machine does; held against a budget.
 //!
 //! Callgrind knows no SHA instructions: under it the compression function is the portable one, of which only the number of
-//! calls says anything. It is counted apart.
+//! calls says anything. It is counted apart. How much longer a verification takes than its compressions alone is measured
+//! besides, by the machine's own instructions: a ratio within one run.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -31,6 +32,19 @@ const OF_EACH_BLOCK: &str = "sha2::sha256::soft::to_u32s";
 
 /// Budgets above what is counted by more than this part have room for a mistake.
 const SLACK: f64 = 0.2;
+
+/// In the budget, what a verification's time may be of that of its compressions, in percent.
+const VERIFICATION: &str = "verification";
+const PERCENT: &str = "percent";
+
+/// The median is of so many pairs.
+const PAIRS: &str = "400";
+
+/// Across crates as what is shipped; callgrind needs the names of functions that this profile puts into one another.
+const SHIPPED: &str = "release";
+
+/// By path, and by what is bounded.
+type Bounds = BTreeMap<String, BTreeMap<String, u64>>;
 
 /// What one may cost.
 #[derive(Debug)]
@@ -66,14 +80,49 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
         let Count { instructions: counted, compressions: compressed } = one;
         println!("{path:12} {counted:>12} {instructions:>8} {compressed:>13} {compressions:>8}");
     }
-    let problems = missed(&counted);
+    let mut problems = missed(&counted);
+    let (ratio, budget) = verification()?;
+    println!(
+        "a verification takes {ratio:.2} times as long as its compressions; budget {budget:.2}"
+    );
+    problems.extend(slow(ratio, budget));
     problems.iter().for_each(|problem| println!("{problem}"));
     Ok(if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// The budgets that are missed.
 pub(crate) fn problems() -> Result<Vec<String>, String> {
-    count_all().map(|counted| missed(&counted))
+    let mut problems = count_all().map(|counted| missed(&counted))?;
+    let (ratio, budget) = verification()?;
+    problems.extend(slow(ratio, budget));
+    Ok(problems)
+}
+
+/// How much longer it takes than its compressions alone, and what is allowed.
+fn verification() -> Result<(f64, f64), String> {
+    build(PACKAGE, PACKAGE, SHIPPED)?;
+    let mut command = Command::new(target_directory()?.join(SHIPPED).join(PACKAGE));
+    command.args([VERIFICATION, PAIRS]);
+    let told = stdout_of(command)?;
+    let ratio = told.trim().parse().map_err(|_| format!("{PACKAGE} told no ratio: {told}"))?;
+    let percent = read_budgets()?.get(VERIFICATION).and_then(|bounds| bounds.get(PERCENT).copied());
+    let percent = percent.ok_or_else(|| format!("{BUDGET}: {VERIFICATION} has no {PERCENT}"))?;
+    Ok((ratio, percent as f64 / 100.0))
+}
+
+fn slow(ratio: f64, budget: f64) -> Option<String> {
+    (ratio > budget).then(|| {
+        format!(
+            "a verification takes {ratio:.2} times as long as its compressions, and the budget is {budget:.2}; \
+             find what it does besides"
+        )
+    })
+}
+
+fn read_budgets() -> Result<Bounds, String> {
+    let budget = root().join(BUDGET);
+    let text = fs::read_to_string(&budget).map_err(|error| format!("{BUDGET}: {error}"))?;
+    serde_json::from_str(&text).map_err(|error| format!("{BUDGET}: {error}"))
 }
 
 fn missed(counted: &[(Budget, Count)]) -> Vec<String> {
@@ -104,9 +153,7 @@ fn missed(counted: &[(Budget, Count)]) -> Vec<String> {
 fn count_all() -> Result<Vec<(Budget, Count)>, String> {
     let valgrind = tools::counters().map_err(Lack::told)?;
     build(PACKAGE, PACKAGE, OPTIMISED)?;
-    let budget = root().join(BUDGET);
-    let text = fs::read_to_string(&budget).map_err(|error| format!("{BUDGET}: {error}"))?;
-    let budgets = budgets(&text).map_err(|error| format!("{BUDGET}: {error}"))?;
+    let budgets = budgets(read_budgets()?).map_err(|error| format!("{BUDGET}: {error}"))?;
     let (target, out) = (target_directory()?, output_directory("xtask-counts")?);
     let count = |path: &str, times: u64| {
         let file = out.join(format!("{path}-{times}"));
@@ -132,17 +179,15 @@ fn count_all() -> Result<Vec<(Budget, Count)>, String> {
     budgets.into_iter().map(one).collect()
 }
 
-/// Of each path, by what is bounded.
-fn budgets(text: &str) -> Result<Vec<Budget>, String> {
-    let read: BTreeMap<String, BTreeMap<String, u64>> =
-        serde_json::from_str(text).map_err(|error| error.to_string())?;
+/// Of each path that is counted.
+fn budgets(read: Bounds) -> Result<Vec<Budget>, String> {
     let budget = |(path, bounds): (String, BTreeMap<String, u64>)| {
         let of =
             |what: &str| bounds.get(what).copied().ok_or_else(|| format!("{path} has no {what}"));
         let (instructions, compressions) = (of("instructions")?, of("compressions")?);
         Ok(Budget { path, instructions, compressions })
     };
-    read.into_iter().map(budget).collect()
+    read.into_iter().filter(|(path, _)| path != VERIFICATION).map(budget).collect()
 }
 
 /// Callgrind's own format: after `fn=` the function's own costs, one line each; after `calls=` one line with the cost of those
@@ -182,6 +227,12 @@ mod tests {
                     fn=sha2::sha256::compress256\n0 40\ncfn=sha2::sha256::soft::to_u32s\ncalls=5 0\n0 860\n\n\
                     fn=sha2::sha256::soft::to_u32s\n0 860\n\ntotals: 912\n";
         assert_eq!(read(text), Count { instructions: 12, compressions: 5 });
+    }
+
+    #[test]
+    fn a_verification_may_be_as_slow_as_its_budget() {
+        assert_eq!(slow(1.3, 1.3), None);
+        assert!(slow(1.31, 1.3).unwrap().contains("1.31 times as long"));
     }
 
     #[test]

@@ -34,7 +34,17 @@ cargo xtask COMMAND: needs nothing installed but Rust (and a C compiler, for the
 
   counts
       Instructions of the core's paths outside of SHA-256's compression function, and how often that is called, for one
-      more submit, job and so on, by callgrind; fails when a budget (tests/counts/budget.json) is missed.
+      more submit, job and so on, by callgrind; and how much longer a share's verification takes than its compressions
+      alone. Fails when a budget (tests/counts/budget.json) is missed.
+
+  heap [--release]
+      What the heap of the proxy grows by for each idle miner, plain and over TLS, by what is allocated and where, by
+      valgrind's DHAT; fails when a budget (tests/it/idle_heap.json) is missed. A step of `test`.
+      --release  as shipped, and against no budget
+
+  flamegraph [SCENE]
+      Where the proxy's time goes, as shipped, in a scene of the bench (by default its closed loop of 256 miners, no share
+      due): a picture for a browser in target/flamegraph/. Needs Linux; fetches perf. See `bench` for the scenes.
 
   fuzz [frame|message|downstream|upstream]... [--for TIME]
       What peers may send, by libFuzzer: builds stratum/fuzz (needs a C++ compiler) and gives each target ten minutes, or

@@ -10,6 +10,8 @@ mod bugs;
 mod codegen;
 mod counts;
 mod demo;
+mod flamegraph;
+mod heap;
 mod help;
 mod paid;
 mod soak;
@@ -44,7 +46,9 @@ fn dispatch(arguments: &[String]) -> Outcome {
         "codegen" => codegen::run(rest),
         "counts" => counts::run(rest),
         "demo" => demo::run(rest),
+        "flamegraph" => flamegraph::run(rest),
         "fuzz" => test::fuzz::run(rest),
+        "heap" => heap::run(rest),
         "paid" => paid::run(rest),
         "propagation" => test::propagation::run(rest),
         "soak" => soak::run(rest),

@@ -27,6 +27,9 @@ const ASSETS: &str = "KUBEBUILDER_ASSETS";
 /// A cluster that is there already: no machine of ours is started.
 const KUBECONFIG: &str = "LOKA_KUBECONFIG";
 
+/// By which tests find valgrind: the root of the file system that has it.
+pub(crate) const VALGRIND: &str = "LOKA_VALGRIND_ROOT";
+
 /// Which tests the programs are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
@@ -110,6 +113,11 @@ pub(crate) fn relays() -> Result<PathBuf, Lack> {
 /// The root of the file system that has valgrind.
 pub(crate) fn counters() -> Result<PathBuf, Lack> {
     packages::provide(&packages::COUNTERS, Way::Build)
+}
+
+/// The root of the file system that has perf.
+pub(crate) fn profiler() -> Result<PathBuf, Lack> {
+    packages::provide(&packages::PROFILER, Way::Build)
 }
 
 /// Makes sure that all programs for these tests are there.

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::difficulty::ShareHash;
-use crate::extranonce::Layout;
+use crate::extranonce::{Layout, pool_extranonce2};
 use crate::fixtures::{difficulty, known_share, origin};
 use crate::job::{Clean, Job, PoolContext};
 use crate::message::Notify;
@@ -246,7 +246,8 @@ impl Bench {
     fn mine(&self, job: &Job, bits: Option<u32>, wanted: impl Fn(&ShareHash) -> bool) -> String {
         let id = self.machine.miner_id().unwrap();
         let extranonce2 = vec![0; usize::from(id.layout().miner_len())];
-        let root = job.merkle_root(id, &extranonce2);
+        let whole = pool_extranonce2(job.extranonce2_size, id, &extranonce2).unwrap();
+        let root = job.merkle_root(&whole);
         let version = match bits {
             Some(bits) => job.notify.version.rolled(job.version_mask, bits),
             None => job.notify.version,

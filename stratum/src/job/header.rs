@@ -26,18 +26,14 @@ impl Header {
     /// The header as it is hashed.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; 80] {
+        let Self { version, prev_hash, merkle_root, ntime, nbits, nonce } = self;
         let mut bytes = [0; 80];
-        let fields: [&[u8]; 6] = [
-            &self.version.0.to_le_bytes(),
-            &self.prev_hash.header_bytes(),
-            &self.merkle_root,
-            &self.ntime.0.to_le_bytes(),
-            &self.nbits.0.to_le_bytes(),
-            &self.nonce.0.to_le_bytes(),
-        ];
-        for (byte, field) in bytes.iter_mut().zip(fields.into_iter().flatten()) {
-            *byte = *field;
-        }
+        put(&mut bytes, 0, version.0.to_le_bytes());
+        put(&mut bytes, 4, prev_hash.header_bytes());
+        put(&mut bytes, 36, *merkle_root);
+        put(&mut bytes, 68, ntime.0.to_le_bytes());
+        put(&mut bytes, 72, nbits.0.to_le_bytes());
+        put(&mut bytes, 76, nonce.0.to_le_bytes());
         bytes
     }
 
@@ -45,5 +41,12 @@ impl Header {
     #[must_use]
     pub fn hash(&self) -> ShareHash {
         ShareHash::from_bytes(sha256d(&self.to_bytes()))
+    }
+}
+
+/// By lengths that are known when this is compiled, which makes each a move or two.
+fn put<const LEN: usize>(bytes: &mut [u8; 80], at: usize, field: [u8; LEN]) {
+    if let Some(place) = bytes.get_mut(at..at + LEN) {
+        place.copy_from_slice(&field);
     }
 }

@@ -63,10 +63,11 @@ fn merkle_trees_of_every_depth_fold_to_their_root() {
     let depths: Vec<usize> = cases.cases.iter().map(|case| case.branches.len()).collect();
     assert!((1..=16).all(|depth| depths.contains(&depth)), "{depths:?}");
     for case in cases.cases {
-        let rest = [&case.extranonce1, &case.extranonce2, &case.coinb2];
-        let rest = rest.map(|text| hex::decode(text).unwrap());
-        let prefix = CoinbasePrefix::new(&hex::decode(&case.coinb1).unwrap());
-        let txid = prefix.txid([&rest[0], &rest[1], &rest[2]]);
+        let bytes = |text: &str| hex::decode(text).unwrap();
+        let coinb1 = [bytes(&case.coinb1), bytes(&case.extranonce1)].concat();
+        let extranonce2 = bytes(&case.extranonce2);
+        let size = u8::try_from(extranonce2.len()).unwrap();
+        let txid = Coinbase::new(&coinb1, size, &bytes(&case.coinb2)).txid(&extranonce2);
         assert_eq!(hex::encode(&txid), case.txid);
         let branches: Vec<[u8; 32]> = case.branches.iter().map(|branch| hash32(branch)).collect();
         assert_eq!(hex::encode(&merkle::root(txid, &branches)), case.root);
@@ -191,8 +192,8 @@ fn a_repeat_differs_in_id_and_time_only() {
         (repeat.source, repeat.pool_difficulty, repeat.version_mask, repeat.extranonce2_size),
         (job.source, job.pool_difficulty, job.version_mask, job.extranonce2_size)
     );
-    let id = miner();
-    assert_eq!(repeat.merkle_root(id, &[1, 2, 3, 4]), job.merkle_root(id, &[1, 2, 3, 4]));
+    let extranonce2 = Extranonce::from_bytes(&[1, 2, 3, 4, 5, 6, 7, 8]).unwrap();
+    assert_eq!(repeat.merkle_root(&extranonce2), job.merkle_root(&extranonce2));
 }
 
 // --- the table

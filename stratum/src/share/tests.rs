@@ -31,8 +31,7 @@ fn known_shares_have_their_header_and_hash() {
                 judge(&case).unwrap_or_else(|refusal| panic!("{}: {refusal:?}", share.name));
             assert_eq!(verified.hash(), share.hash(), "{}", share.name);
             let job = verified.job();
-            let extranonce2 = hex::decode(&case.submit.extranonce2).unwrap();
-            let root = job.merkle_root(case.claim().miner, &extranonce2);
+            let root = job.merkle_root(verified.extranonce2_for_pool());
             let header =
                 job.header(root, verified.header_version(), verified.ntime(), verified.nonce());
             assert_eq!(hex::encode(&header.to_bytes()), share.header, "{}", share.name);

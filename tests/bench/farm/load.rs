@@ -27,9 +27,9 @@ struct Tally {
 /// What came of it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Poured {
-    /// A second.
-    pub(crate) accepted: f64,
-    /// Part of all: what was on its way when a new job came is stale.
+    /// Shares that were answered, a second.
+    pub(crate) answered: f64,
+    /// Part of them: what was on its way when a new job came is stale.
     pub(crate) refused: f64,
 }
 
@@ -57,7 +57,7 @@ impl Load {
         let count = |count: &AtomicU64| count.load(Ordering::Relaxed) as f64;
         let (accepted, refused) = (count(&self.tally.accepted), count(&self.tally.refused));
         Ok(Poured {
-            accepted: accepted / self.since.elapsed().as_secs_f64(),
+            answered: (accepted + refused) / self.since.elapsed().as_secs_f64(),
             refused: refused / (accepted + refused).max(1.0),
         })
     }

@@ -82,10 +82,10 @@ impl Stage {
         ];
         match (load, pouring.map(Load::end).transpose()?) {
             (Some(wanted), Some(poured)) => {
-                let short = (poured.accepted < wanted * KEPT).then_some("the load was not held");
+                let short = (poured.answered < wanted * KEPT).then_some("the load was not held");
                 let refused = poured.refused * 100.0;
                 figures.push(
-                    figure("shares beside", "/s", poured.accepted).more_is_better().noted(short),
+                    figure("shares beside", "/s", poured.answered).more_is_better().noted(short),
                 );
                 figures.push(figure("of them stale", "%", refused).neither_is_better());
             }

@@ -25,7 +25,7 @@ pub(super) async fn play(
     rate: f64,
     shares: u32,
 ) -> Result<Vec<Figure>, String> {
-    let stage = Stage::set(round, subject, Scenery::PLAIN).await?;
+    let mut stage = Stage::set(round, subject, Scenery::PLAIN).await?;
     let mut farm = stage.farm(miners).await?;
     farm.stock_up(shares);
     let before = stage.usage();
@@ -33,6 +33,7 @@ pub(super) async fn play(
     let used = stage.usage().cpu - before.cpu;
     let mut figures = added(quantiles(&submitted, rate));
     let count = submitted.times.len() as f64;
+    stage.has(submitted.times.len() as u64).await?;
     figures.push(figure("cpu per share", "µs", used as f64 / count / 1e3));
     Ok(figures)
 }
@@ -48,12 +49,13 @@ pub(super) async fn loaded(
         None => closed(round, Subject::HaProxy, miners).await?.2,
     };
     round.relayed = Some(relayed);
-    let (stage, mut farm, reached) = closed(round, subject, miners).await?;
-    let mut figures = Vec::new();
+    let (mut stage, mut farm, reached) = closed(round, subject, miners).await?;
+    let (mut figures, mut shares) = (Vec::new(), miners * TO_KNOW as usize);
     for (reached, whose) in [(reached, None), (relayed, Some("at haproxy's"))] {
         let rate = reached * MOST;
         farm.stock_up((rate * SECONDS / miners as f64) as u32);
         let submitted = farm.submit(Some(rate)).await.map_err(|it| stage.told(it))?;
+        shares += submitted.times.len();
         let each = quantiles(&submitted, rate);
         match whose {
             // At the same load for all.
@@ -61,6 +63,7 @@ pub(super) async fn loaded(
             None => figures.extend(each),
         }
     }
+    stage.has(shares as u64).await?;
     Ok(figures)
 }
 

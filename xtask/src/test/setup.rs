@@ -33,7 +33,10 @@ pub(super) fn provide(tool: Tool) -> Result<Vec<Variable>, Lack> {
     let standing = match tool {
         Tool::Advisories => return tools::deny::provide_advisories(),
         Tool::CargoDeny => return tools::deny::provide(),
-        Tool::Counters => return tools::counters().map(|_| Vec::new()),
+        Tool::Counters => {
+            let root = tools::counters()?;
+            return Ok(vec![(tools::VALGRIND, root.to_string_lossy().into_owned())]);
+        }
         Tool::Kubernetes(stage) => return tools::provide(stage),
         Tool::Rustfmt => component("fmt", "rustfmt"),
         Tool::Clippy => component("clippy", "clippy"),

@@ -6,7 +6,7 @@ use std::process::Command;
 use super::setup::Tool;
 use super::{fuzz, kubernetes};
 use crate::workspace::{self, PACKAGES, PROXY_BIN, cargo};
-use crate::{bugs, codegen, counts, paid, soak, tidy};
+use crate::{bugs, codegen, counts, heap, paid, soak, tidy};
 
 /// The levels, from the cheapest to the dearest.
 pub(super) const LEVELS: [&str; 7] = ["house", "unit", "sim", "it", "demo", "api", "node"];
@@ -225,15 +225,21 @@ fn real() -> Vec<Step> {
     };
     let sockets = ["test", "--package", "loka-tests", "--test", "it"];
     // By themselves: hundreds of miners would slow down whatever runs beside them.
-    let alone = |kind: &soak::Kind| test_start_with(&sockets, &[kind.test]).with(PROXY_BIN, &proxy);
-    let (soak, attack) = (alone(&soak::TROUBLE), alone(&soak::ATTACK));
-    let skipped = ["--skip", soak::TROUBLE.test, "--skip", soak::ATTACK.test];
+    let alone = |test: &str| test_start_with(&sockets, &[test]).with(PROXY_BIN, &proxy);
+    let (soak, attack) = (alone(soak::TROUBLE.test), alone(soak::ATTACK.test));
+    let heap = build().into_iter().chain([alone(heap::TESTS)]).collect();
+    let skipped =
+        ["--skip", soak::TROUBLE.test, "--skip", soak::ATTACK.test, "--skip", heap::TESTS];
     let sockets = test_start_with(&sockets, &skipped);
     let sockets = sockets.with(PROXY_BIN, &proxy).with(DEMO_BIN, &demo);
     let samples = workspace::root().join("deploy/samples").to_string_lossy().into_owned();
     let show = ["--proxy", &proxy, "--samples", &samples, "--duration", DEMO_DURATION, "--json"];
     vec![
         tests("it", "it", "real sockets", build().into_iter().chain([sockets]).collect()),
+        Step {
+            needs: Some(Tool::Counters),
+            ..tests("it", "heap", "the heap of an idle miner, against its budget", heap)
+        },
         tests("it", "soak", "a minute of trouble for two thousand miners", vec![soak]),
         tests("it", "attack", "a minute of strangers around five hundred miners", vec![attack]),
         Step {

@@ -1,5 +1,5 @@
 //! What is needed from a distribution: containerd, runc, network plugins and nft for the machines of a test's cluster; the
-//! relays that the bench measures beside the proxy; what counts instructions.
+//! relays that the bench measures beside the proxy; what counts instructions and looks at heaps; what looks where time goes.
 //!
 //! Where they are installed they are used. Else, on Debian and its descendants, the packages are unpacked into the cache,
 //! and nothing of the owner's is touched.
@@ -45,6 +45,14 @@ pub(super) const COUNTERS: Set = Set {
     packages: &["valgrind"],
     remedy: "install valgrind",
     are_installed: || works("valgrind", &["--version"]),
+};
+
+/// Of the flame graph.
+pub(super) const PROFILER: Set = Set {
+    name: "perf",
+    packages: &["linux-perf"],
+    remedy: "install perf (Debian: linux-perf; Ubuntu: linux-tools of your kernel)",
+    are_installed: || works("perf", &["--version"]),
 };
 
 /// Whether this machine can make others out of itself.

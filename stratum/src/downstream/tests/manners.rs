@@ -31,7 +31,8 @@ fn a_share_in_other_letters_is_the_same_share() {
     let job = bench.current();
     let own = difficulty(INITIAL).target();
     let extranonce2 = [0xab, 0xcd, 0xef, 0xab];
-    let root = job.merkle_root(bench.machine.miner_id().unwrap(), &extranonce2);
+    let id = bench.machine.miner_id().unwrap();
+    let root = job.merkle_root(&pool_extranonce2(job.extranonce2_size, id, &extranonce2).unwrap());
     let header = |nonce| job.header(root, job.notify.version, job.notify.ntime, Nonce(nonce));
     let good = |nonce: &u32| {
         let hash = header(*nonce).hash();
