@@ -50,11 +50,11 @@ struct Plot {
 
 enum Shape {
     /// A panel for each scene and figure, a bar for each subject.
-    BySubject,
+    Subjects,
     /// A panel for each scene and subject, a bar for each figure.
-    ByFigure,
+    Figures,
     /// A line for each subject and variant, by the number of miners.
-    ByMiners,
+    Lines,
 }
 
 const PLOTS: [Plot; 10] = [
@@ -64,7 +64,7 @@ const PLOTS: [Plot; 10] = [
         kind: "cost",
         whats: &["cpu per share"],
         miners: Some(256),
-        shape: Shape::BySubject,
+        shape: Shape::Subjects,
     },
     Plot {
         file: "cost-by-miners.svg",
@@ -72,7 +72,7 @@ const PLOTS: [Plot; 10] = [
         kind: "cost",
         whats: &["cpu per share"],
         miners: None,
-        shape: Shape::ByMiners,
+        shape: Shape::Lines,
     },
     Plot {
         file: "latency.svg",
@@ -80,7 +80,7 @@ const PLOTS: [Plot; 10] = [
         kind: "latency",
         whats: &["p50", "p99"],
         miners: None,
-        shape: Shape::BySubject,
+        shape: Shape::Subjects,
     },
     Plot {
         file: "fan-out.svg",
@@ -88,7 +88,7 @@ const PLOTS: [Plot; 10] = [
         kind: "fan-out",
         whats: &["mean", "last"],
         miners: None,
-        shape: Shape::BySubject,
+        shape: Shape::Subjects,
     },
     Plot {
         file: "memory.svg",
@@ -96,7 +96,7 @@ const PLOTS: [Plot; 10] = [
         kind: "idle",
         whats: &["memory per miner"],
         miners: None,
-        shape: Shape::ByMiners,
+        shape: Shape::Lines,
     },
     Plot {
         file: "set-up.svg",
@@ -104,7 +104,7 @@ const PLOTS: [Plot; 10] = [
         kind: "idle",
         whats: &["cpu per set-up"],
         miners: None,
-        shape: Shape::BySubject,
+        shape: Shape::Subjects,
     },
     Plot {
         file: "failover.svg",
@@ -112,7 +112,7 @@ const PLOTS: [Plot; 10] = [
         kind: "failover",
         whats: &["mean", "last"],
         miners: None,
-        shape: Shape::BySubject,
+        shape: Shape::Subjects,
     },
     Plot {
         file: "many-routes.svg",
@@ -126,7 +126,7 @@ const PLOTS: [Plot; 10] = [
             "slowest answer",
         ],
         miners: None,
-        shape: Shape::ByFigure,
+        shape: Shape::Figures,
     },
     Plot {
         file: "threads.svg",
@@ -134,7 +134,7 @@ const PLOTS: [Plot; 10] = [
         kind: "threads",
         whats: &["cpu per share"],
         miners: None,
-        shape: Shape::ByFigure,
+        shape: Shape::Figures,
     },
     Plot {
         file: "storm.svg",
@@ -142,7 +142,7 @@ const PLOTS: [Plot; 10] = [
         kind: "reconnect storm",
         whats: &["hashing"],
         miners: None,
-        shape: Shape::BySubject,
+        shape: Shape::Subjects,
     },
 ];
 
@@ -184,16 +184,16 @@ impl Plot {
         };
         let rows: Vec<&Measured> = rows.iter().filter(wanted).collect();
         match self.shape {
-            Shape::BySubject => {
+            Shape::Subjects => {
                 let panels = panels(&rows, |row| (row.title(), &row.unit, row.subject.clone()));
                 (!panels.is_empty()).then(|| bars::draw(self.title, &panels))
             }
-            Shape::ByFigure => {
+            Shape::Figures => {
                 let title = |row: &Measured| format!("{}, {}", row.subject, row.scene());
                 let panels = panels(&rows, |row| (title(row), &row.unit, row.what.clone()));
                 (!panels.is_empty()).then(|| bars::draw(self.title, &panels))
             }
-            Shape::ByMiners => {
+            Shape::Lines => {
                 let lines = lines(&rows);
                 let unit = rows.first().map(|row| row.unit.as_str()).unwrap_or_default();
                 (!lines.is_empty()).then(|| lines::draw(self.title, unit, &lines))
