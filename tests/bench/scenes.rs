@@ -11,8 +11,10 @@ mod storm;
 pub(crate) use self::failover::Death;
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde::Serialize;
+use tokio::time::sleep;
 
 pub(crate) use self::fan_out::FanOut;
 use crate::cpu::{self, Usage};
@@ -25,6 +27,9 @@ use crate::tls::Identity;
 
 /// A difficulty that no share of the bench meets.
 const HARD: f64 = 1.0;
+
+/// Until another proxy is on the pool.
+const LOGGED_IN: Duration = Duration::from_secs(3);
 
 /// Descriptors of a process that are not for miners. The proxy keeps 128 itself.
 const SPARE: usize = 200;
@@ -255,12 +260,18 @@ impl Stage {
         let Scenery { difficulty, way, threads, cores } = scenery;
         // Without anything between it is the pool that is measured, and it has the core for that. It believes all shares.
         let place = (subject == Subject::Direct).then_some(cores);
-        let pool = PoolApart::start(difficulty, place).await?;
+        let mut pool = PoolApart::start(difficulty, place).await?;
         let identity = (way == Way::Tls).then_some(round.identity);
         let marks = [("@MAXCONN@", (most(Subject::HaProxy) + 1).to_string())];
         let plain = Setting::new(round.proxy, pool.address);
         let setting = Setting { identity, threads, cores, marks: &marks, ..plain };
-        let running = subject.start(&setting).await?;
+        let running = subject.launch(&setting).await?;
+        if matches!(subject, Subject::Other(_)) {
+            // ckproxy looks at what came with the answer to its login when the pool says something more.
+            sleep(LOGGED_IN).await;
+            pool.announce().await?;
+        }
+        running.ready().await.map_err(|problem| format!("{}: {problem}", subject.name()))?;
         Ok(Self { subject, pool, running })
     }
 
