@@ -37,6 +37,9 @@ const SPARE: usize = 200;
 /// Of a log, where something went wrong.
 const LAST_LINES: usize = 20;
 
+/// What stands in lines about miners that come and go.
+const USUAL: [&str; 2] = ["\"miner_left\"", "miner subscribed and authorized"];
+
 /// One scene: what it is called, and whom it is for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Scene {
@@ -303,8 +306,9 @@ impl Stage {
     /// A problem, with the end of the log of what was measured.
     fn told(&self, problem: String) -> String {
         let log = self.running.log();
-        // The farm that has been given up is gone by now.
-        let said = log.lines().filter(|line| !line.contains("\"miner_left\""));
+        // Who came, and that the farm which has been given up is gone, says nothing.
+        let is_said = |line: &&str| USUAL.iter().all(|usual| !line.contains(usual));
+        let said = log.lines().filter(is_said);
         let lines: Vec<&str> = said.collect();
         let tail = &lines[lines.len().saturating_sub(LAST_LINES)..];
         if tail.is_empty() {
