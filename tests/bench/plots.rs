@@ -14,6 +14,7 @@ use serde::Deserialize;
 
 use self::bars::Panel;
 use self::lines::Line;
+use crate::figure::thousands;
 
 /// A row of bench.json.
 #[derive(Clone, Debug, Deserialize)]
@@ -206,7 +207,7 @@ impl Plot {
 
 impl Measured {
     fn scene(&self) -> String {
-        let miners = format!("{} miners", crate::figure::thousands(self.miners));
+        let miners = format!("{} miners", thousands(self.miners));
         [miners.as_str(), self.variant.as_str()]
             .into_iter()
             .filter(|it| !it.is_empty())
@@ -270,6 +271,9 @@ fn colour(subject: &str) -> &'static str {
 
 /// With three digits that say something.
 fn number(value: f64) -> String {
+    if value >= 1000.0 {
+        return thousands(value.round() as usize);
+    }
     let digits = match value.abs() {
         0.0 | 100.0.. => 0,
         10.0.. => 1,
