@@ -91,7 +91,7 @@ async fn run(options: &Options) -> Result<(), String> {
                         show("");
                         let problem = format!("{}, {}: {problem}", scene.name(), subject.name());
                         eprintln!("error: {problem}");
-                        failed.push(problem);
+                        failed.push(format!("{}, {}", scene.name(), subject.name()));
                     }
                 }
             }
@@ -106,7 +106,7 @@ async fn run(options: &Options) -> Result<(), String> {
     if failed.is_empty() {
         return Ok(());
     }
-    Err(format!("{} plays failed, and are missing above: see there", failed.len()))
+    Err(format!("what failed is missing above: {}", failed.join("; ")))
 }
 
 /// What is being done, on a line of its own that the next takes the place of; nothing where nobody looks.

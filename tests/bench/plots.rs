@@ -14,6 +14,7 @@ use serde::Deserialize;
 
 use self::bars::Panel;
 use self::lines::Line;
+use crate::figure::thousands;
 
 /// A row of bench.json.
 #[derive(Clone, Debug, Deserialize)]
@@ -41,69 +42,78 @@ struct Plot {
     file: &'static str,
     title: &'static str,
     kind: &'static str,
-    /// The figures that it shows; of lines the first alone.
+    /// The figures that it shows, with all that follows them behind a comma; of lines the first alone.
     whats: &'static [&'static str],
+    /// Those of so many miners alone.
+    miners: Option<usize>,
     shape: Shape,
 }
 
 enum Shape {
     /// A panel for each scene and figure, a bar for each subject.
-    BySubject,
+    Subjects,
     /// A panel for each scene and subject, a bar for each figure.
-    ByFigure,
+    Figures,
     /// A line for each subject and variant, by the number of miners.
-    ByMiners,
+    Lines,
 }
 
-const PLOTS: [Plot; 8] = [
+const PLOTS: [Plot; 10] = [
     Plot {
         file: "cost.svg",
         title: "CPU for a share (median of the rounds; the line from the least to the most)",
         kind: "cost",
         whats: &["cpu per share"],
-        shape: Shape::BySubject,
+        miners: Some(256),
+        shape: Shape::Subjects,
     },
     Plot {
         file: "cost-by-miners.svg",
         title: "CPU for a share, by the number of connections",
         kind: "cost",
         whats: &["cpu per share"],
-        shape: Shape::ByMiners,
+        miners: None,
+        shape: Shape::Lines,
     },
     Plot {
         file: "latency.svg",
         title: "From submit to answer",
         kind: "latency",
         whats: &["p50", "p99"],
-        shape: Shape::BySubject,
+        miners: None,
+        shape: Shape::Subjects,
     },
     Plot {
         file: "fan-out.svg",
         title: "From the pool's clean job to the miners'",
         kind: "fan-out",
         whats: &["mean", "last"],
-        shape: Shape::BySubject,
+        miners: None,
+        shape: Shape::Subjects,
     },
     Plot {
         file: "memory.svg",
         title: "Resident memory for a miner that is logged in and silent",
         kind: "idle",
         whats: &["memory per miner"],
-        shape: Shape::ByMiners,
+        miners: None,
+        shape: Shape::Lines,
     },
     Plot {
         file: "set-up.svg",
         title: "CPU to connect a miner and log it in",
         kind: "idle",
         whats: &["cpu per set-up"],
-        shape: Shape::BySubject,
+        miners: None,
+        shape: Shape::Subjects,
     },
     Plot {
         file: "failover.svg",
         title: "From the pool's end to work of the next pool",
         kind: "failover",
         whats: &["mean", "last"],
-        shape: Shape::BySubject,
+        miners: None,
+        shape: Shape::Subjects,
     },
     Plot {
         file: "many-routes.svg",
@@ -114,11 +124,26 @@ const PLOTS: [Plot; 8] = [
             "every route",
             "one route moved",
             "all routes moved",
-            "slowest answer, nothing changes",
-            "slowest answer, one route moves",
-            "slowest answer, all routes move",
+            "slowest answer",
         ],
-        shape: Shape::ByFigure,
+        miners: None,
+        shape: Shape::Figures,
+    },
+    Plot {
+        file: "threads.svg",
+        title: "CPU for a share, by threads",
+        kind: "threads",
+        whats: &["cpu per share"],
+        miners: None,
+        shape: Shape::Figures,
+    },
+    Plot {
+        file: "storm.svg",
+        title: "All miners dial again at once: from its SYN to a miner's work",
+        kind: "reconnect storm",
+        whats: &["hashing"],
+        miners: None,
+        shape: Shape::Subjects,
     },
 ];
 
@@ -149,19 +174,27 @@ pub(crate) fn draw(from: &[PathBuf], into: &Path) -> Result<(), String> {
 
 impl Plot {
     fn picture(&self, rows: &[Measured]) -> Option<String> {
-        let wanted = |row: &&Measured| row.kind == self.kind && self.whats.contains(&&*row.what);
+        let is_shown = |what: &str| {
+            let rest = self.whats.iter().find_map(|shown| what.strip_prefix(shown));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(", "))
+        };
+        let wanted = |row: &&Measured| {
+            row.kind == self.kind
+                && self.miners.is_none_or(|miners| row.miners == miners)
+                && is_shown(&row.what)
+        };
         let rows: Vec<&Measured> = rows.iter().filter(wanted).collect();
         match self.shape {
-            Shape::BySubject => {
+            Shape::Subjects => {
                 let panels = panels(&rows, |row| (row.title(), &row.unit, row.subject.clone()));
                 (!panels.is_empty()).then(|| bars::draw(self.title, &panels))
             }
-            Shape::ByFigure => {
+            Shape::Figures => {
                 let title = |row: &Measured| format!("{}, {}", row.subject, row.scene());
                 let panels = panels(&rows, |row| (title(row), &row.unit, row.what.clone()));
                 (!panels.is_empty()).then(|| bars::draw(self.title, &panels))
             }
-            Shape::ByMiners => {
+            Shape::Lines => {
                 let lines = lines(&rows);
                 let unit = rows.first().map(|row| row.unit.as_str()).unwrap_or_default();
                 (!lines.is_empty()).then(|| lines::draw(self.title, unit, &lines))
@@ -174,7 +207,7 @@ impl Plot {
 
 impl Measured {
     fn scene(&self) -> String {
-        let miners = format!("{} miners", crate::figure::thousands(self.miners));
+        let miners = format!("{} miners", thousands(self.miners));
         [miners.as_str(), self.variant.as_str()]
             .into_iter()
             .filter(|it| !it.is_empty())
@@ -238,6 +271,9 @@ fn colour(subject: &str) -> &'static str {
 
 /// With three digits that say something.
 fn number(value: f64) -> String {
+    if value >= 1000.0 {
+        return thousands(value.round() as usize);
+    }
     let digits = match value.abs() {
         0.0 | 100.0.. => 0,
         10.0.. => 1,

@@ -11,8 +11,10 @@ mod storm;
 pub(crate) use self::failover::Death;
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde::Serialize;
+use tokio::time::sleep;
 
 pub(crate) use self::fan_out::FanOut;
 use crate::cpu::{self, Usage};
@@ -26,11 +28,17 @@ use crate::tls::Identity;
 /// A difficulty that no share of the bench meets.
 const HARD: f64 = 1.0;
 
+/// Until another proxy is on the pool.
+const LOGGED_IN: Duration = Duration::from_secs(3);
+
 /// Descriptors of a process that are not for miners. The proxy keeps 128 itself.
 const SPARE: usize = 200;
 
 /// Of a log, where something went wrong.
 const LAST_LINES: usize = 20;
+
+/// What stands in lines about miners that come and go.
+const USUAL: [&str; 2] = ["\"miner_left\"", "miner subscribed and authorized"];
 
 /// One scene: what it is called, and whom it is for.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -103,7 +111,7 @@ struct Scenery<'a> {
 impl Scene {
     pub(crate) fn name(self) -> String {
         match self {
-            Self::Threads { .. } => format!("{}, by threads", self.keys().name()),
+            Self::Threads { miners, .. } => format!("cost by threads, {miners} miners, none due"),
             Self::Flat { .. } => "cost by miners, none due".to_owned(),
             Self::Idle { way, .. } => format!("idle{}", way.name()),
             Self::Cost { .. }
@@ -255,12 +263,18 @@ impl Stage {
         let Scenery { difficulty, way, threads, cores } = scenery;
         // Without anything between it is the pool that is measured, and it has the core for that. It believes all shares.
         let place = (subject == Subject::Direct).then_some(cores);
-        let pool = PoolApart::start(difficulty, place).await?;
+        let mut pool = PoolApart::start(difficulty, place).await?;
         let identity = (way == Way::Tls).then_some(round.identity);
         let marks = [("@MAXCONN@", (most(Subject::HaProxy) + 1).to_string())];
         let plain = Setting::new(round.proxy, pool.address);
         let setting = Setting { identity, threads, cores, marks: &marks, ..plain };
-        let running = subject.start(&setting).await?;
+        let running = subject.launch(&setting).await?;
+        if matches!(subject, Subject::Other(_)) {
+            // ckproxy looks at what came with the answer to its login when the pool says something more.
+            sleep(LOGGED_IN).await;
+            pool.announce().await?;
+        }
+        running.ready().await.map_err(|problem| format!("{}: {problem}", subject.name()))?;
         Ok(Self { subject, pool, running })
     }
 
@@ -292,8 +306,9 @@ impl Stage {
     /// A problem, with the end of the log of what was measured.
     fn told(&self, problem: String) -> String {
         let log = self.running.log();
-        // The farm that has been given up is gone by now.
-        let said = log.lines().filter(|line| !line.contains("\"miner_left\""));
+        // Who came, and that the farm which has been given up is gone, says nothing.
+        let is_said = |line: &&str| USUAL.iter().all(|usual| !line.contains(usual));
+        let said = log.lines().filter(is_said);
         let lines: Vec<&str> = said.collect();
         let tail = &lines[lines.len().saturating_sub(LAST_LINES)..];
         if tail.is_empty() {

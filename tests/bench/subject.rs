@@ -9,7 +9,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::adapters::ADAPTERS;
 use crate::cpu::{Usage, usage};
@@ -32,6 +32,9 @@ const ANYWHERE: SocketAddr =
 /// Until it listens and its pool has work.
 const PATIENCE: Duration = Duration::from_secs(20);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// Who came too early may be left without an answer for ever, as by ckproxy.
+const TRY: Duration = Duration::from_secs(3);
 
 /// One of the rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -256,7 +259,8 @@ impl Running {
     pub(crate) async fn ready(&self) -> Result<(), String> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            match Miner::connect(&self.door, 0).await {
+            let tried = timeout(TRY, Miner::connect(&self.door, 0)).await;
+            match tried.unwrap_or_else(|_| Err("no job in time".to_owned())) {
                 Ok(_) => return Ok(()),
                 Err(problem) if Instant::now() > deadline => {
                     return Err(format!("{problem}\n{}", self.log()));

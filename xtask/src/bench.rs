@@ -7,7 +7,7 @@ use std::process::{Command, ExitCode};
 use std::thread::available_parallelism;
 
 use crate::tools::{self, Lack};
-use crate::workspace::{OPTIMISED, PROXY_BIN, build, output_directory, target_directory};
+use crate::workspace::{OPTIMISED, PROXY_BIN, build, output_directory, root, target_directory};
 use crate::{Outcome, help};
 
 /// The driver's package and its binary.
@@ -22,11 +22,17 @@ pub(crate) struct Built {
     driver: PathBuf,
 }
 
+/// Where the plots of the docs are.
+const DOCS: &str = "docs/performance";
+
 /// Runs `cargo xtask bench ARGUMENTS`.
 pub(crate) fn run(arguments: &[String]) -> Outcome {
     if arguments.iter().any(|argument| argument == "--help" || argument == "-h") {
         println!("{}", help::TEXT);
         return Ok(ExitCode::SUCCESS);
+    }
+    if arguments == ["--docs"] {
+        return draw();
     }
     let root = tools::relays().map_err(Lack::told)?;
     let built = build_all()?;
@@ -53,6 +59,16 @@ pub(crate) fn build_all() -> Result<Built, String> {
     let target = target_directory()?;
     let proxy = target.join("release").join("stratum-proxy");
     Ok(Built { proxy, driver: target.join(OPTIMISED).join(PACKAGE) })
+}
+
+/// Draws the plots of the docs out of what was measured last.
+fn draw() -> Outcome {
+    build(PACKAGE, PACKAGE, OPTIMISED)?;
+    let mut command = Command::new(target_directory()?.join(OPTIMISED).join(PACKAGE));
+    command.arg("--draw").arg(output_directory("bench")?.join("bench.json"));
+    command.arg("--into").arg(root().join(DOCS));
+    let status = command.status().map_err(|error| format!("cannot start {PACKAGE}: {error}"))?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 // === impl Built ===

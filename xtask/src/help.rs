@@ -26,11 +26,13 @@ cargo xtask COMMAND: needs nothing installed but Rust (and a C compiler, for the
       --only NAME  only those with this in their name; may be repeated
       --list       prints them, and tries none
 
-  bench [--only SCENE]... [--against NAME]... [--rounds N] [--json FILE]
+  bench [--only SCENE]... [--against NAME]... [--rounds N] [--json FILE] | --docs
       The proxy as it is shipped beside haproxy, nginx and no proxy at all (docs/performance.md): CPU, latency, fan-out and
       memory, in turn, with the ratios of each round. Needs two cores; fetches the relays. Results: target/bench/.
-      --only SCENE    only scenes with this in their name (cost, latency, fan-out, idle); may be repeated
-      --against NAME  only beside these (direct, haproxy, nginx); may be repeated
+      --only SCENE    only scenes with this in their name (cost, latency, fan-out, idle, failover, many); may be repeated
+      --against NAME  only beside these (direct, haproxy, nginx, or what is found on the PATH: ckproxy, slush, stratehm);
+                      may be repeated
+      --docs          measures nothing, and draws the plots of docs/performance/ out of what was measured last
 
   counts
       Instructions of the core's paths outside of SHA-256's compression function, and how often that is called, for one

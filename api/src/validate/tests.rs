@@ -127,6 +127,25 @@ fn a_list_without_end_is_refused_for_its_length_only() {
     assert_eq!(problems[0].message, "has 30000 items and may have at most 16");
 }
 
+/// A process for the customers of a host: each has a route of its own, and a rule that leads to it.
+#[test]
+fn routes_and_rules_may_be_512_each() {
+    let many = |count: u32| {
+        let route =
+            |i: u32| json!({"name": format!("r{i}"), "pools": [{"poolRef": {"name": "p"}}]});
+        let rule = |i: u32| json!({"name": format!("r{i}"), "workers": [format!("c{i}.*")], "routeRef": {"name": format!("r{i}")}});
+        let mut document = cases(Kind::StratumProxy)["base"].clone();
+        document["spec"]["routes"] = (0..count).map(route).collect();
+        document["spec"]["rules"] = (0..count).map(rule).collect();
+        document["spec"]["listeners"] = json!([{"name": "v1", "port": 3333}]);
+        validate(&RawDocument::from_object("t.yaml", document))
+    };
+    assert!(many(512).is_ok());
+    let problems = many(513).unwrap_err();
+    let messages: Vec<&str> = problems.iter().map(|it| it.message.as_str()).collect();
+    assert!(messages.contains(&"has 513 items and may have at most 512"), "{messages:?}");
+}
+
 #[test]
 fn of_problems_without_end_the_first_hundred_are_told() {
     let long = "x".repeat(100_000);

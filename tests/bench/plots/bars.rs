@@ -31,9 +31,12 @@ pub(super) fn draw(title: &str, panels: &[Panel]) -> String {
         HEAD + most as f64 * STEP + FOOT
     });
     let heights: Vec<f64> = heights.collect();
-    let mut canvas = Canvas::new(WIDTH, TOP + heights.iter().sum::<f64>());
-    canvas.text((MARGIN, 26.0), Anchor::Start, Voice::Title, title);
     let width = (WIDTH - MARGIN * (COLUMNS as f64 + 1.0)) / COLUMNS as f64;
+    let columns = panels.len().min(COLUMNS) as f64;
+    // Wide enough for its title.
+    let wide = (MARGIN + columns * (width + MARGIN)).max(title.chars().count() as f64 * 9.0);
+    let mut canvas = Canvas::new(wide, TOP + heights.iter().sum::<f64>());
+    canvas.text((MARGIN, 26.0), Anchor::Start, Voice::Title, title);
     let mut top = TOP;
     for (row, height) in panels.chunks(COLUMNS).zip(heights) {
         for (column, panel) in row.iter().enumerate() {

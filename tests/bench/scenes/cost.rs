@@ -88,9 +88,10 @@ pub(super) async fn by_miners(
     shares: u32,
 ) -> Result<Vec<Figure>, String> {
     let mut figures = Vec::new();
-    let mut costs = Vec::new();
+    let (mut costs, mut fewer) = (Vec::new(), None);
     for wanted in sizes {
         let (miners, note) = fit(subject, *wanted);
+        fewer.clone_from(&note);
         let mut stage = Stage::set(round, subject, Scenery::PLAIN).await?;
         let each = (shares as usize / miners).max(1) as u32;
         let cost = stage.cost(miners, each, false).await.map_err(|it| stage.told(it))?;
@@ -102,7 +103,7 @@ pub(super) async fn by_miners(
         (sizes.iter().zip(&costs).next(), sizes.iter().zip(&costs).next_back())
     {
         let what = format!("cpu, {} to {}", thousands(*many), thousands(*few));
-        figures.push(figure(what, "", last.cpu / first.cpu));
+        figures.push(figure(what, "", last.cpu / first.cpu).noted(fewer));
     }
     Ok(figures)
 }
