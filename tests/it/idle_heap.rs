@@ -42,21 +42,35 @@ const TOLD: usize = 24;
 /// No pool is to send a job while miners log in.
 const NEVER: Duration = Duration::from_secs(24 * 3600);
 
-/// Names of functions that say nothing of what is allocated.
-const DULL: [&str; 12] = [
-    "alloc::",
+/// How functions begin that say nothing of what is allocated: of the allocator, of collections, and of what makes them.
+const DULL: [&str; 23] = [
     "<alloc::",
-    "core::",
     "<core::",
-    "std::",
+    "UnknownInlinedFun",
+    "__r",
+    "alloc::",
+    "alloc ",
+    "alloc_impl",
+    "allocate ",
+    "calloc",
+    "core::",
+    "do_alloc",
+    "exchange_malloc",
+    "finish_grow",
+    "from ",
+    "from_iter",
     "hashbrown::",
     "malloc",
-    "calloc",
-    "realloc",
     "memalign",
+    "new",
     "posix_memalign",
-    "__r",
+    "realloc",
+    "std::",
+    "{closure#",
 ];
+
+/// Letters of a type that are shown.
+const SHOWN: usize = 60;
 
 /// What DHAT writes: places where memory was allocated, and what they are called.
 #[derive(Deserialize)]
@@ -243,24 +257,41 @@ fn read(file: &Path) -> Kinds {
     kinds
 }
 
-/// The innermost function that is not of the allocator or a collection, and the innermost of ours.
+/// What is allocated, where its name is known; the innermost function that says something, and the innermost with a path.
 fn kind<'a>(frames: impl Iterator<Item = &'a str>) -> String {
     // `0x1234: function (file:line)`
     let name = |frame: &'a str| frame.split_once(": ").map_or(frame, |(_, name)| name);
     let frames: Vec<&str> = frames.map(name).collect();
-    let first = frames
-        .iter()
-        .find(|name| !name.contains("library/") && !DULL.iter().any(|dull| name.starts_with(dull)));
-    let ours = frames.iter().find(|name| name.contains("loka_"));
-    let told: Vec<String> = match (first, ours) {
-        (Some(first), Some(ours)) if first != ours => vec![short(first), short(ours)],
-        (first, ours) => first.or(ours).map(|name| short(name)).into_iter().collect(),
+    let what = frames.iter().find_map(|name| name.strip_prefix("new<"));
+    let what = what.and_then(|name| name.rsplit_once("> ")).map(|(name, _)| bare(name));
+    let says = |name: &&&str| {
+        !name.contains("library/") && !DULL.iter().any(|dull| name.starts_with(dull))
     };
-    told.join(" < ")
+    let first = frames.iter().find(says).map(|name| without_types(name));
+    let whole = frames.iter().filter(says).map(|name| without_types(name));
+    let whole = whole
+        .skip_while(|name| !name.contains("::"))
+        .next()
+        .filter(|it| Some(it) != first.as_ref());
+    let what: Option<String> = what.map(|name| name.chars().take(SHOWN).collect());
+    what.into_iter().chain(first).chain(whole).collect::<Vec<_>>().join(" < ")
 }
 
-/// Without what stands between angle brackets.
-fn short(name: &str) -> String {
+/// A type without the modules that it is in.
+fn bare(name: &str) -> String {
+    let words = name.split_inclusive(|letter: char| !letter.is_alphanumeric() && letter != '_');
+    let mut out = String::new();
+    for word in words {
+        let is_module = word.ends_with(':') && word.starts_with(|it: char| it.is_lowercase());
+        if !is_module && word != ":" {
+            out.push_str(word);
+        }
+    }
+    out
+}
+
+/// A function without what stands between angle brackets.
+fn without_types(name: &str) -> String {
     let mut depth = 0_u32;
     let mut out = String::new();
     for letter in name.chars() {
@@ -271,5 +302,5 @@ fn short(name: &str) -> String {
             _ => {}
         }
     }
-    out
+    out.replace("::::", "::")
 }
