@@ -298,11 +298,12 @@ impl ListenerTask {
             Some(_) => Header::Required,
             None => Header::None,
         };
+        let given = Box::new((open, parts));
         if header == Header::None && tls.is_none() {
-            self.seams.tasks.spawn_at(place, entrance::serve(open, parts));
+            self.seams.tasks.spawn_at(place, entrance::serve(given));
         } else {
-            let way = Way { header, tls, accepted };
-            self.seams.tasks.spawn_at(place, entrance::serve_by(way, open, parts));
+            let way = Box::new(Way { header, tls, accepted });
+            self.seams.tasks.spawn_at(place, entrance::serve_by(way, given));
         }
     }
 

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream, ToSocketAddrs, lookup_host};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, ToSocketAddrs, lookup_host};
 
 /// A connection, whatever carries it.
 pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -69,6 +69,10 @@ pub struct Tcp;
 
 struct TcpAccept(TcpListener);
 
+/// Connections that wait to be accepted. After a power cut a farm comes back at once, and who finds no place here tries again
+/// after a second, then after three. The kernel allows no more than `net.core.somaxconn`, which is 4,096 as it comes.
+const BACKLOG: u32 = 16_384;
+
 // === impl Tcp ===
 
 impl Dial for Tcp {
@@ -99,8 +103,14 @@ async fn connected(to: impl ToSocketAddrs) -> io::Result<TcpStream> {
 impl Bind for Tcp {
     fn bind(&self, address: SocketAddr) -> Boxed<'_, io::Result<Box<dyn Accept>>> {
         Box::pin(async move {
-            let listener = TcpListener::bind(address).await?;
-            Ok(Box::new(TcpAccept(listener)) as Box<dyn Accept>)
+            let socket = match address {
+                SocketAddr::V4(_) => TcpSocket::new_v4()?,
+                SocketAddr::V6(_) => TcpSocket::new_v6()?,
+            };
+            // Of the connections of a process before this one some may not be over yet.
+            socket.set_reuseaddr(true)?;
+            socket.bind(address)?;
+            Ok(Box::new(TcpAccept(socket.listen(BACKLOG)?)) as Box<dyn Accept>)
         })
     }
 }

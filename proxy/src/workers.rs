@@ -6,10 +6,13 @@
 use std::future::Future;
 use std::io;
 use std::num::NonZeroUsize;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 
+use pin_project_lite::pin_project;
 use tokio::runtime::{Builder, Handle};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -54,8 +57,17 @@ struct Worker {
 /// A session's place on a worker; given back when dropped.
 #[derive(Debug)]
 pub(crate) struct Place {
-    workers: Workers,
+    sessions: Arc<[Worker]>,
     index: usize,
+}
+
+pin_project! {
+    /// A task at its place. By hand: an async block that awaits what it was given stores it twice.
+    struct Placed<F> {
+        #[pin]
+        task: F,
+        place: Place,
+    }
 }
 
 // === impl Tasks ===
@@ -69,11 +81,7 @@ impl Tasks {
     /// Runs `task` on the thread of `place`, and gives the place back when it ends.
     pub(crate) fn spawn_at(&self, place: Place, task: impl Future<Output = ()> + Send + 'static) {
         let runtime = place.runtime().clone();
-        let placed = async move {
-            task.await;
-            drop(place);
-        };
-        self.0.spawn_on(placed, &runtime);
+        self.0.spawn_on(Placed { task, place }, &runtime);
     }
 
     /// Waits for the end of every task.
@@ -148,7 +156,7 @@ impl Workers {
         let sessions = |worker: &Worker| worker.sessions.load(Ordering::Relaxed);
         let fewest = self.sessions.iter().enumerate().min_by_key(|(_, worker)| sessions(worker));
         let index = fewest.map_or(0, |(index, _)| index);
-        let place = Place { workers: self.clone(), index };
+        let place = Place { sessions: Arc::clone(&self.sessions), index };
         place.worker().sessions.fetch_add(1, Ordering::Relaxed);
         place
     }
@@ -167,11 +175,19 @@ impl Place {
             clippy::indexing_slicing,
             reason = "`place` took the index from the same slice, which never shrinks"
         )]
-        &self.workers.sessions[self.index]
+        &self.sessions[self.index]
     }
 
     fn runtime(&self) -> &Handle {
         &self.worker().runtime
+    }
+}
+
+impl<F: Future> Future for Placed<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.project().task.poll(cx)
     }
 }
 

@@ -7,6 +7,7 @@ mod authorize;
 mod client;
 mod configure;
 mod notify;
+mod plain;
 mod pool_reply;
 pub mod request;
 mod server;

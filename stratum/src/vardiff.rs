@@ -62,8 +62,15 @@ impl VardiffSettings {
     /// `wanted` within the bounds and not above the pool's difficulty, which wins over a minimum.
     #[must_use]
     pub fn bounded(&self, wanted: Difficulty, ceiling: Difficulty) -> Difficulty {
-        let max = self.max.min(ceiling);
-        wanted.max(self.min).min(max)
+        wanted.max(self.min).min(self.most(ceiling))
+    }
+
+    fn most(&self, ceiling: Difficulty) -> Difficulty {
+        self.max.min(ceiling)
+    }
+
+    fn least(&self, ceiling: Difficulty) -> Difficulty {
+        self.min.min(self.most(ceiling))
     }
 
     fn silence(&self) -> Duration {
@@ -111,7 +118,7 @@ impl Vardiff {
         current: Difficulty,
         ceiling: Difficulty,
     ) -> Option<Difficulty> {
-        let wanted = self.wanted(settings, now, current).unwrap_or(current);
+        let wanted = self.wanted(settings, now, current, ceiling).unwrap_or(current);
         let bounded = settings.bounded(wanted, ceiling);
         if bounded == current {
             return None;
@@ -138,9 +145,10 @@ impl Vardiff {
         &self,
         settings: &VardiffSettings,
         now: Instant,
-        current: Difficulty,
+        at: Difficulty,
+        ceiling: Difficulty,
     ) -> Option<Difficulty> {
-        let current = current.as_f64();
+        let current = at.as_f64();
         let fitting = self.work_per_second(now) * settings.share_interval.as_secs_f64();
         let ratio = fitting / current;
         let settled = now.saturating_duration_since(self.changed);
@@ -149,19 +157,26 @@ impl Vardiff {
             && (ratio >= FLOOD || ratio > BAND && settled >= PACE);
         let too_slow = self.shares_since_change > 0 && ratio < BAND.recip() && settled >= overdue;
         let silent_since = self.last_share.max(self.changed);
-        let wanted = if too_fast || too_slow {
-            fitting
-        } else if now.saturating_duration_since(silent_since) >= settings.silence() {
-            current / 2.0
-        } else {
-            return None;
+        let silent = now.saturating_duration_since(silent_since) >= settings.silence();
+        // Nothing to work out for a miner that is at its bound already, as all are where the difficulty is fixed.
+        let is_bound = match (too_fast, too_slow || silent) {
+            (true, _) => at >= settings.most(ceiling),
+            (false, true) => at <= settings.least(ceiling),
+            (false, false) => true,
         };
+        if is_bound {
+            return None;
+        }
+        let wanted = if too_fast || too_slow { fitting } else { current / 2.0 };
         Some(Difficulty::from_f64(wanted).map_or(settings.min, Difficulty::rounded_down))
     }
 
     fn decay(&self, now: Instant) -> f64 {
-        let age = now.saturating_duration_since(self.last_share).as_secs_f64();
-        (-age / MEMORY.as_secs_f64()).exp()
+        match now.saturating_duration_since(self.last_share) {
+            // Just after a share, which is when it is mostly asked.
+            Duration::ZERO => 1.0,
+            age => (-age.as_secs_f64() / MEMORY.as_secs_f64()).exp(),
+        }
     }
 }
 

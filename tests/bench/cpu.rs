@@ -5,6 +5,9 @@ use std::fs;
 /// Of a page, which is what `statm` counts in.
 const PAGE: u64 = 4096;
 
+/// The driver's core.
+const DRIVER: usize = 1;
+
 /// A process tree at a moment.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Usage {
@@ -20,6 +23,12 @@ pub(crate) fn usage(pid: u32) -> Usage {
         cpu: sum.cpu + cpu(pid),
         resident: sum.resident + resident(pid),
     })
+}
+
+/// Of this process alone.
+pub(crate) fn own() -> Usage {
+    let pid = std::process::id();
+    Usage { cpu: cpu(pid), resident: resident(pid) }
 }
 
 fn family(pid: u32) -> Vec<u32> {
@@ -50,4 +59,15 @@ pub(crate) fn descriptors() -> Option<usize> {
     let text = fs::read_to_string("/proc/self/limits").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("Max open files"))?;
     line.split_whitespace().next()?.parse().ok()
+}
+
+/// Those for what is measured: all that are there but the driver's, which `cargo xtask bench` has put on the second.
+pub(crate) fn cores() -> Vec<usize> {
+    let text = fs::read_to_string("/sys/devices/system/cpu/online").unwrap_or_default();
+    let range = |part: &str| {
+        let (from, to) = part.split_once('-').unwrap_or((part, part));
+        Some(from.parse::<usize>().ok()?..=to.parse::<usize>().ok()?)
+    };
+    let all = text.trim().split(',').filter_map(range).flatten();
+    all.filter(|core| *core != DRIVER).collect()
 }

@@ -1,8 +1,12 @@
 //! Lines of a socket, whole.
 
+use std::future::poll_fn;
 use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::task::ready;
 
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, ReadBuf};
 
 /// More than the longest line of the bench.
 const BYTES: usize = 8192;
@@ -17,25 +21,29 @@ pub(crate) struct Lines {
 // === impl Lines ===
 
 impl Lines {
-    /// Waits for bytes; how many came.
-    pub(crate) async fn fill(&mut self, stream: &TcpStream) -> io::Result<usize> {
+    /// Waits for bytes; how many came. They are read by way of the stack, and with one call: a read that does not fill what
+    /// it was given has emptied the socket.
+    pub(crate) async fn fill(
+        &mut self,
+        socket: &mut (impl AsyncRead + Unpin),
+    ) -> io::Result<usize> {
         self.buffer.drain(..self.from);
         self.from = 0;
-        if self.buffer.is_empty() {
-            self.buffer = Vec::new();
-        }
-        let mut chunk = [0; BYTES];
-        loop {
-            match stream.try_read(&mut chunk) {
-                Ok(count) => {
-                    self.buffer.extend_from_slice(&chunk[..count]);
-                    return Ok(count);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    stream.readable().await?
-                }
-                Err(error) => return Err(error),
-            }
+        let buffer = &mut self.buffer;
+        poll_fn(|context| {
+            let mut chunk = [MaybeUninit::uninit(); BYTES];
+            let mut chunk = ReadBuf::uninit(&mut chunk);
+            ready!(Pin::new(&mut *socket).poll_read(context, &mut chunk))?;
+            buffer.extend_from_slice(chunk.filled());
+            Ok(chunk.filled().len()).into()
+        })
+        .await
+    }
+
+    /// Gives its memory back; only where everything was looked at.
+    pub(crate) fn rest(&mut self) {
+        if self.from == self.buffer.len() {
+            *self = Self::default();
         }
     }
 

@@ -1,129 +1,142 @@
-//! A miner: logs in, has shares in stock, and submits them one at a time.
+//! A miner: logs in, finds shares, and submits them one at a time.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::io;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tokio::net::{TcpSocket, TcpStream};
-use tokio::time::{sleep_until, timeout};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::time::timeout;
 
 use crate::lines::Lines;
-use crate::pool::write;
-use crate::share::Work;
+use crate::share::{Block, Work};
+use crate::socket::{Door, Socket};
 
 /// A handshake or an answer that takes longer is none.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One of the farm's.
 pub(crate) struct Miner {
-    stream: TcpStream,
+    socket: Socket,
     lines: Lines,
     user: String,
     work: Work,
     extranonce2: u64,
-    /// The lines of its shares, one after the other, and where each ends.
-    stock: String,
+    stock: Stock,
+}
+
+/// The lines of shares, one after the other, and where each ends.
+#[derive(Default)]
+pub(crate) struct Stock {
+    text: String,
     ends: Vec<usize>,
 }
 
-/// When a miner submits.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Pace {
-    /// As soon as the share before is answered.
-    Closed,
-    /// The first after `first`, then every so often, or as soon after it as the one before is answered.
-    Every { first: Duration, period: Duration },
+/// What a miner is told.
+pub(crate) enum Told {
+    Job,
+    Accepted,
+    Refused(String),
+}
+
+/// A miner whose shares are sent by somebody else.
+pub(crate) struct Listening {
+    from: OwnedReadHalf,
+    lines: Lines,
+    user: String,
+    work: Work,
+    extranonce2: u64,
 }
 
 // === impl Miner ===
 
 impl Miner {
     /// Connects from an address of its own, and logs in.
-    pub(crate) async fn connect(to: SocketAddr, number: usize) -> Result<Self, String> {
-        timeout(PATIENCE, Self::log_in(to, number))
-            .await
-            .map_err(|_| "no job in time".to_owned())?
+    pub(crate) async fn connect(to: &Door, number: usize) -> Result<Self, String> {
+        Self::connect_as(to, format!("acct.rig{number}")).await
     }
 
-    async fn log_in(to: SocketAddr, number: usize) -> Result<Self, String> {
-        let told = |error: std::io::Error| format!("miner {number}: {error}");
-        let stream = dial(to, number).await.map_err(told)?;
-        stream.set_nodelay(true).map_err(told)?;
-        let user = format!("acct.rig{number}");
+    /// The same by a name.
+    pub(crate) async fn connect_as(to: &Door, user: String) -> Result<Self, String> {
+        let late = format!("{user}: no job in time");
+        timeout(PATIENCE, Self::log_in(to, user)).await.map_err(|_| late)?
+    }
+
+    pub(crate) fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// The block that its job is on.
+    pub(crate) fn block(&self) -> Block {
+        self.work.block()
+    }
+
+    async fn log_in(to: &Door, user: String) -> Result<Self, String> {
+        let told = |error: io::Error| format!("{user}: {error}");
+        let mut socket = Socket::dial(to).await.map_err(told)?;
         let hello = format!(
             "{{\"id\":1,\"method\":\"mining.subscribe\",\"params\":[\"bench/1\"]}}\n\
              {{\"id\":2,\"method\":\"mining.authorize\",\"params\":[\"{user}\",\"x\"]}}\n"
         );
-        write(&stream, hello.as_bytes()).await.map_err(told)?;
+        socket.send(hello.as_bytes()).await.map_err(told)?;
         let mut lines = Lines::default();
         let mut subscribed = Value::Null;
         loop {
             while let Some(line) = lines.next() {
-                let value: Value = serde_json::from_str(line).map_err(|error| error.to_string())?;
+                let mut value: Value =
+                    serde_json::from_str(line).map_err(|error| error.to_string())?;
                 if value["id"] == 1 {
-                    subscribed = value["result"].clone();
+                    subscribed = value["result"].take();
                 } else if value["method"] == "mining.notify" {
                     let work = Work::of(&subscribed, &value["params"])?;
-                    let (stock, ends) = (String::new(), Vec::new());
-                    return Ok(Self { stream, lines, user, work, extranonce2: 0, stock, ends });
+                    lines.rest();
+                    let stock = Stock::default();
+                    return Ok(Self { socket, lines, user, work, extranonce2: 0, stock });
                 }
             }
-            if lines.fill(&stream).await.map_err(told)? == 0 {
-                return Err(format!("miner {number} was sent away"));
+            if lines.fill(&mut socket).await.map_err(told)? == 0 {
+                return Err(format!("{user} was sent away"));
             }
         }
     }
 
     /// Finds so many shares, each under an extranonce2 of its own.
     pub(crate) fn stock_up(&mut self, shares: u32) {
-        self.stock.clear();
-        self.ends.clear();
+        self.stock.text.clear();
+        self.stock.ends.clear();
         for id in 0..shares {
             self.extranonce2 += 1;
-            self.work.line(10 + id, &self.user, self.extranonce2, &mut self.stock);
-            self.ends.push(self.stock.len());
+            self.work.line(10 + id, &self.user, self.extranonce2, &mut self.stock.text);
+            self.stock.ends.push(self.stock.text.len());
         }
     }
 
     /// Submits its stock, each share when the one before was answered; how long each took, in nanoseconds.
-    pub(crate) async fn submit(
-        mut self,
-        start: Instant,
-        pace: Pace,
-    ) -> Result<(Self, Vec<u32>), String> {
-        let mut times = Vec::with_capacity(self.ends.len());
-        let (mut from, ends) = (0, std::mem::take(&mut self.ends));
-        let mut due = start;
-        for (number, end) in ends.into_iter().enumerate() {
-            if let Pace::Every { first, period } = pace {
-                due = if number == 0 { start + first } else { due + period };
-                if due > Instant::now() {
-                    sleep_until(due.into()).await;
-                }
-            }
+    pub(crate) async fn submit(mut self) -> Result<(Self, Vec<u32>), String> {
+        let stock = std::mem::take(&mut self.stock);
+        let mut times = Vec::with_capacity(stock.shares());
+        for number in 0..stock.shares() {
             let sent = Instant::now();
-            let line = self.stock.get(from..end).unwrap_or_default();
-            write(&self.stream, line.as_bytes()).await.map_err(|error| error.to_string())?;
-            from = end;
-            timeout(PATIENCE, self.answered()).await.map_err(|_| "a share without an answer")??;
+            self.socket.send(stock.share(number)).await.map_err(|error| error.to_string())?;
+            self.answered().await?;
             times.push(u32::try_from(sent.elapsed().as_nanos()).unwrap_or(u32::MAX));
         }
         Ok((self, times))
     }
 
-    async fn answered(&mut self) -> Result<(), String> {
+    /// Finds one share and sends it.
+    pub(crate) async fn find(&mut self) -> Result<(), String> {
+        self.stock_up(1);
+        let Self { socket, stock, .. } = self;
+        socket.send(stock.share(0)).await.map_err(|error| error.to_string())
+    }
+
+    pub(crate) async fn answered(&mut self) -> Result<(), String> {
         loop {
-            while let Some(line) = self.lines.next() {
-                if line.contains("\"method\"") {
-                    continue;
-                }
-                return if line.contains("\"result\":true") {
-                    Ok(())
-                } else {
-                    Err(format!("a share was refused: {line}"))
-                };
+            match self.told().await? {
+                Told::Job => {}
+                Told::Accepted => return Ok(()),
+                Told::Refused(line) => return Err(format!("a share was refused: {line}")),
             }
-            self.fill().await?;
         }
     }
 
@@ -139,19 +152,96 @@ impl Miner {
         }
     }
 
+    /// The next thing that it is told; a job it has from then on. Cut short, it loses nothing.
+    pub(crate) async fn told(&mut self) -> Result<Told, String> {
+        loop {
+            while let Some(line) = self.lines.next() {
+                if line.contains("mining.notify") {
+                    let value: Value =
+                        serde_json::from_str(line).map_err(|error| error.to_string())?;
+                    self.work = self.work.followed_by(&value["params"])?;
+                    return Ok(Told::Job);
+                } else if !line.contains("\"method\"") {
+                    return Ok(Told::of(line));
+                }
+            }
+            self.fill().await?;
+        }
+    }
+
     async fn fill(&mut self) -> Result<(), String> {
-        match self.lines.fill(&self.stream).await {
+        match self.lines.fill(&mut self.socket).await {
             Ok(0) => Err(format!("{} was sent away", self.user)),
             Ok(_) => Ok(()),
             Err(error) => Err(format!("{}: {error}", self.user)),
         }
     }
+
+    /// Gives its stock, and the way to send it, to somebody else. In the clear only.
+    pub(crate) fn part(self) -> Result<(Listening, OwnedWriteHalf, Stock), String> {
+        let Self { socket, lines, user, work, extranonce2, stock } = self;
+        let Socket::Plain(stream) = socket else {
+            return Err("a pace is kept in the clear only".to_owned());
+        };
+        let (from, to) = stream.into_split();
+        Ok((Listening { from, lines, user, work, extranonce2 }, to, stock))
+    }
 }
 
-/// From one of many addresses of the loopback: one has no more than 28,000 ports.
-async fn dial(to: SocketAddr, number: usize) -> std::io::Result<TcpStream> {
-    let socket = TcpSocket::new_v4()?;
-    let host = u8::try_from(number / 4096 % 200).unwrap_or_default() + 2;
-    socket.bind(SocketAddr::from((Ipv4Addr::new(127, 0, 1, host), 0)))?;
-    socket.connect(to).await
+// === impl Stock ===
+
+impl Stock {
+    pub(crate) fn shares(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// The line of one of them.
+    pub(crate) fn share(&self, number: usize) -> &[u8] {
+        let from = number.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.text.as_bytes()[from..self.ends[number]]
+    }
+}
+
+// === impl Told ===
+
+impl Told {
+    fn of(line: &str) -> Self {
+        if line.contains("\"result\":true") {
+            Self::Accepted
+        } else {
+            Self::Refused(line.to_owned())
+        }
+    }
+}
+
+// === impl Listening ===
+
+impl Listening {
+    /// Waits for one answer.
+    pub(crate) async fn answered(&mut self) -> Result<(), String> {
+        loop {
+            while let Some(line) = self.lines.next() {
+                if line.contains("\"method\"") {
+                    continue;
+                }
+                return match Told::of(line) {
+                    Told::Refused(line) => Err(format!("a share was refused: {line}")),
+                    Told::Accepted | Told::Job => Ok(()),
+                };
+            }
+            match self.lines.fill(&mut self.from).await {
+                Ok(0) => return Err(format!("{} was sent away", self.user)),
+                Ok(_) => {}
+                Err(error) => return Err(format!("{}: {error}", self.user)),
+            }
+        }
+    }
+
+    /// The miner, whole again.
+    pub(crate) fn whole(self, to: OwnedWriteHalf) -> Result<Miner, String> {
+        let Self { from, lines, user, work, extranonce2 } = self;
+        let stream = from.reunite(to).map_err(|error| error.to_string())?;
+        let stock = Stock::default();
+        Ok(Miner { socket: Socket::Plain(stream), lines, user, work, extranonce2, stock })
+    }
 }

@@ -1,25 +1,23 @@
 //! The pool: says what a pool must say, believes every share, and counts them. As little work as a pool can do, so that what is
 //! measured is what stands before it.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
+use tokio::net::tcp::OwnedWriteHalf;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
 
 use crate::lines::Lines;
 use crate::share;
 
+pub(crate) mod apart;
+
 /// Of everything that is on its way to it at once.
 const BACKLOG: u32 = 8192;
-
-/// For shares that are on their way.
-const PATIENCE: Duration = Duration::from_secs(5);
-const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// A pool that runs until it is dropped.
 pub(crate) struct Pool {
@@ -34,7 +32,9 @@ struct State {
     sessions: AtomicU32,
     jobs: AtomicU32,
     job: Mutex<Arc<str>>,
-    connections: Mutex<Vec<Arc<TcpStream>>>,
+    /// Those that are logged in, by their number.
+    connections: Mutex<BTreeMap<u32, Arc<OwnedWriteHalf>>>,
+    accepted: AtomicU32,
 }
 
 // === impl Pool ===
@@ -42,6 +42,11 @@ struct State {
 impl Pool {
     /// Gives everybody work of this difficulty.
     pub(crate) fn start(difficulty: f64) -> io::Result<Self> {
+        Self::start_at(difficulty, 1)
+    }
+
+    /// The same, with this as its first job: pools that begin with different ones are on different blocks.
+    pub(crate) fn start_at(difficulty: f64, job: u32) -> io::Result<Self> {
         let socket = tokio::net::TcpSocket::new_v4()?;
         socket.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
         let listener = socket.listen(BACKLOG)?;
@@ -50,38 +55,35 @@ impl Pool {
             difficulty,
             shares: AtomicU64::new(0),
             sessions: AtomicU32::new(0),
-            jobs: AtomicU32::new(1),
-            job: Mutex::new(share::notify(1, true).into()),
+            jobs: AtomicU32::new(job),
+            job: Mutex::new(share::notify(job, true).into()),
             connections: Mutex::default(),
+            accepted: AtomicU32::new(0),
         });
         let mut tasks = JoinSet::new();
         tasks.spawn(accept(listener, Arc::clone(&state)));
         Ok(Self { address, state, _tasks: tasks })
     }
 
-    /// Waits until so many shares came; more are as wrong as fewer.
-    pub(crate) async fn has(&self, shares: u64) -> Result<(), String> {
-        let came = || self.state.shares.load(Ordering::Relaxed);
-        let deadline = Instant::now() + PATIENCE;
-        while came() < shares && Instant::now() < deadline {
-            sleep(LOOK_AGAIN).await;
-        }
-        if came() == shares {
-            return Ok(());
-        }
-        Err(format!("the pool has {} shares, and {shares} were due", came()))
+    /// How many shares came.
+    pub(crate) fn shares(&self) -> u64 {
+        self.state.shares.load(Ordering::Relaxed)
     }
 
-    /// Sends a new clean job to every connection, and tells to how many it could not be written at once.
-    pub(crate) fn announce(&self) -> usize {
+    /// Makes a new clean job, which whoever comes from now on is given.
+    fn next_job(&self) -> Arc<str> {
         let number = self.state.jobs.fetch_add(1, Ordering::Relaxed) + 1;
         let line: Arc<str> = share::notify(number, true).into();
         *self.state.job.lock().expect("no panic") = Arc::clone(&line);
+        line
+    }
+
+    /// Writes a job to every connection, and tells to how many it could not be written at once.
+    fn send(&self, line: &str) -> usize {
         let mut connections = self.state.connections.lock().expect("no panic");
         let before = connections.len();
-        connections.retain(|stream| {
-            stream.try_write(line.as_bytes()).is_ok_and(|bytes| bytes == line.len())
-        });
+        connections
+            .retain(|_, to| to.try_write(line.as_bytes()).is_ok_and(|bytes| bytes == line.len()));
         before - connections.len()
     }
 }
@@ -90,35 +92,37 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
     let mut tasks = JoinSet::new();
     loop {
         let Ok((stream, _)) = listener.accept().await else { continue };
-        tasks.spawn(serve(Arc::new(stream), Arc::clone(&state)));
+        tasks.spawn(serve(stream, Arc::clone(&state)));
         while tasks.try_join_next().is_some() {}
     }
 }
 
-async fn serve(stream: Arc<TcpStream>, state: Arc<State>) {
+async fn serve(stream: TcpStream, state: Arc<State>) {
     stream.set_nodelay(true).ok();
+    let (mut from, to) = stream.into_split();
+    let (number, to) = (state.accepted.fetch_add(1, Ordering::Relaxed), Arc::new(to));
     let mut lines = Lines::default();
     let mut out = Vec::new();
-    while lines.fill(&stream).await.is_ok_and(|bytes| bytes > 0) {
+    while lines.fill(&mut from).await.is_ok_and(|bytes| bytes > 0) {
         while let Some(line) = lines.next() {
             let is_ready = state.answer(line, &mut out);
             if is_ready {
-                state.connections.lock().expect("no panic").push(Arc::clone(&stream));
+                state.connections.lock().expect("no panic").insert(number, Arc::clone(&to));
             }
         }
-        if write(&stream, &out).await.is_err() {
+        if write(&to, &out).await.is_err() {
             break;
         }
         out.clear();
     }
-    state.connections.lock().expect("no panic").retain(|it| !Arc::ptr_eq(it, &stream));
+    state.connections.lock().expect("no panic").remove(&number);
 }
 
-pub(crate) async fn write(stream: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
+async fn write(to: &OwnedWriteHalf, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
-        match stream.try_write(bytes) {
+        match to.try_write(bytes) {
             Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => stream.writable().await?,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => to.writable().await?,
             Err(error) => return Err(error),
         }
     }

@@ -4,14 +4,15 @@
 
 use serde::Serialize;
 
-use crate::scenes::Figure;
+use crate::figure::{Better, Figure, thousands};
+use crate::scenes::{Keys, Scene};
 use crate::subject::Subject;
 
 /// All rounds of one scene.
 #[derive(Debug)]
 pub(crate) struct Played {
-    pub(crate) scene: String,
-    /// Of each round, the figures of each subject, in the same order.
+    pub(crate) scene: Scene,
+    /// Of each round, the figures of each subject.
     pub(crate) rounds: Vec<Vec<(Subject, Vec<Figure>)>>,
 }
 
@@ -19,65 +20,137 @@ pub(crate) struct Played {
 #[derive(Debug, Serialize)]
 pub(crate) struct Row {
     scene: String,
-    what: &'static str,
+    #[serde(flatten)]
+    keys: Keys,
+    /// Whether the scene has several numbers of miners, this row one of them.
+    #[serde(skip)]
+    is_by_miners: bool,
+    what: String,
     unit: &'static str,
+    /// Less or more, or neither.
+    better: Better,
     subject: &'static str,
-    median: f64,
-    least: f64,
-    most: f64,
+    /// None where it could not be measured; the note says why.
+    median: Option<f64>,
+    least: Option<f64>,
+    most: Option<f64>,
     rounds: usize,
     /// Of ours to this subject's, in the same round.
     ours: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+}
+
+/// Figures of one kind are beside each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Kind<'a> {
+    what: &'a str,
+    /// Where the scene has several numbers of them.
+    miners: Option<usize>,
 }
 
 // === impl Played ===
 
 impl Played {
     pub(crate) fn rows(&self) -> Vec<Row> {
-        let first = self.rounds.first().map(Vec::as_slice).unwrap_or_default();
-        let kinds = first.first().map_or(0, |(_, figures)| figures.len());
-        let mut rows = Vec::new();
-        for kind in 0..kinds {
-            for (place, (subject, figures)) in first.iter().enumerate() {
-                let Some(figure) = figures.get(kind) else { continue };
-                let values = self.values(place, kind);
-                let Some((least, median, most)) = spread(&values) else { continue };
-                // What no process stands for: no proxy at all uses nothing.
-                if most == 0.0 {
-                    continue;
+        let mut kinds: Vec<Kind<'_>> = Vec::new();
+        let mut subjects = Vec::new();
+        for (subject, figures) in self.rounds.iter().flatten() {
+            if !subjects.contains(subject) {
+                subjects.push(*subject);
+            }
+            for figure in figures {
+                if !kinds.contains(&Kind::of(figure)) {
+                    kinds.push(Kind::of(figure));
                 }
-                rows.push(Row {
-                    scene: self.scene.clone(),
-                    what: figure.what,
-                    unit: figure.unit,
-                    subject: subject.name(),
-                    median,
-                    least,
-                    most,
-                    rounds: values.len(),
-                    ours: self.ratio(*subject, &values, kind),
-                });
             }
         }
-        rows
+        let pairs = kinds.iter().flat_map(|kind| subjects.iter().map(move |it| (*kind, *it)));
+        pairs.filter_map(|(kind, subject)| self.row(kind, subject)).collect()
     }
 
-    fn values(&self, place: usize, kind: usize) -> Vec<f64> {
-        let value = |round: &Vec<(Subject, Vec<Figure>)>| {
-            round.get(place).and_then(|(_, figures)| figures.get(kind)).map(|figure| figure.value)
+    fn row(&self, kind: Kind<'_>, subject: Subject) -> Option<Row> {
+        let figures: Vec<&Figure> =
+            self.rounds.iter().filter_map(|round| find(round, kind, subject)).collect();
+        let first = *figures.first()?;
+        let values: Vec<f64> = figures.iter().filter_map(|figure| figure.value).collect();
+        let (least, median, most) = spread(&values).map_or((None, None, None), |it| {
+            let (least, median, most) = it;
+            (Some(least), Some(median), Some(most))
+        });
+        let mut keys = self.scene.keys();
+        keys.miners = first.miners.unwrap_or(keys.miners);
+        Some(Row {
+            scene: self.scene.name(),
+            keys,
+            is_by_miners: first.miners.is_some(),
+            what: first.what.to_string(),
+            unit: first.unit,
+            better: first.better,
+            subject: subject.name(),
+            median,
+            least,
+            most,
+            rounds: figures.len(),
+            ours: self.ratio(kind, subject),
+            note: note(&figures),
+        })
+    }
+
+    fn ratio(&self, kind: Kind<'_>, subject: Subject) -> Option<f64> {
+        let ratio = |round: &Vec<(Subject, Vec<Figure>)>| {
+            let ours = find(round, kind, Subject::Loka)?.value?;
+            let theirs = find(round, kind, subject)?.value?;
+            (theirs > 0.0).then_some(ours / theirs)
         };
-        self.rounds.iter().filter_map(value).collect()
-    }
-
-    fn ratio(&self, subject: Subject, theirs: &[f64], kind: usize) -> Option<f64> {
-        let first = self.rounds.first()?;
-        let loka = first.iter().position(|(it, _)| *it == Subject::Loka)?;
-        let ours = self.values(loka, kind);
-        let is_pair = subject != Subject::Loka && theirs.iter().all(|value| *value > 0.0);
-        let ratios: Vec<f64> =
-            ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs).collect();
+        let ratios: Vec<f64> = self.rounds.iter().filter_map(ratio).collect();
+        let of_ours = self.rounds.first().and_then(|round| find(round, kind, Subject::Loka));
+        let is_pair = subject != Subject::Loka
+            && of_ours.is_some_and(|figure| figure.better != Better::Neither);
         is_pair.then(|| spread(&ratios)).flatten().map(|(_, median, _)| median)
     }
+}
+
+// === impl Kind ===
+
+impl<'a> Kind<'a> {
+    fn of(figure: &'a Figure) -> Self {
+        Self { what: &figure.what, miners: figure.miners }
+    }
+}
+
+/// The same round, and beside each figure that this is told of what a subject adds to that without anything between.
+pub(crate) fn with_added(round: &[(Subject, Vec<Figure>)]) -> Vec<(Subject, Vec<Figure>)> {
+    let added = |subject: Subject, figure: &Figure| {
+        let direct = find(round, Kind::of(figure), Subject::Direct)?.value?;
+        let value = figure.value.filter(|_| figure.is_added_to && subject != Subject::Direct)?;
+        let what = format!("added {}", figure.what).into();
+        Some(Figure { what, value: Some(value - direct), is_added_to: false, ..figure.clone() })
+    };
+    let all = |(subject, figures): &(Subject, Vec<Figure>)| {
+        let more = figures.iter().filter_map(|figure| added(*subject, figure));
+        (*subject, figures.iter().cloned().chain(more).collect())
+    };
+    round.iter().map(all).collect()
+}
+
+fn find<'a>(
+    round: &'a [(Subject, Vec<Figure>)],
+    kind: Kind<'_>,
+    whose: Subject,
+) -> Option<&'a Figure> {
+    let (_, figures) = round.iter().find(|(subject, _)| *subject == whose)?;
+    figures.iter().find(|figure| Kind::of(figure) == kind)
+}
+
+/// That of the last round which had one, and in how many there was one, if not in all.
+fn note(figures: &[&Figure]) -> Option<String> {
+    let notes: Vec<&str> = figures.iter().filter_map(|figure| figure.note.as_deref()).collect();
+    let (last, count) = (notes.last()?, notes.len());
+    if count == figures.len() {
+        return Some((*last).to_owned());
+    }
+    Some(format!("{last} ({count} of {} rounds)", figures.len()))
 }
 
 /// Least, median and most.
@@ -95,17 +168,31 @@ pub(crate) fn table(rows: &[Row]) -> String {
         if row.scene != scene {
             scene = &row.scene;
             text += &format!(
-                "\n{scene}\n  {:18} {:8} {:>10} {:>21} {:>12}\n",
+                "\n{scene}\n  {:38} {:8} {:>10} {:>23} {:>11}\n",
                 "", "", "median", "least … most", "ours/theirs"
             );
         }
-        let spread = format!("{:.2} … {:.2}", row.least, row.most);
-        let ratio = row.ours.map_or_else(String::new, |ratio| format!("{ratio:.3}"));
-        let what = format!("{} {}", row.what, row.unit);
-        text += &format!(
-            "  {what:18} {:8} {:>10.2} {spread:>21} {ratio:>12}\n",
-            row.subject, row.median
-        );
+        text += &line(row);
     }
     text
+}
+
+fn line(row: &Row) -> String {
+    let median = row.median.map_or_else(|| "-".to_owned(), |median| format!("{median:.2}"));
+    let range = row.least.zip(row.most);
+    let range = range.map_or_else(String::new, |(least, most)| format!("{least:.2} … {most:.2}"));
+    let ratio = row.ours.map_or_else(String::new, |ratio| format!("{ratio:.3}"));
+    let sign = match row.better {
+        Better::More => " ↑",
+        Better::Less | Better::Neither => "",
+    };
+    let miners = if row.is_by_miners {
+        format!("{} miners: ", thousands(row.keys.miners))
+    } else {
+        String::new()
+    };
+    let what = format!("{miners}{} {}{sign}", row.what, row.unit);
+    let note = row.note.as_deref().map_or_else(String::new, |note| format!("  {note}"));
+    let line = format!("  {what:38} {:8} {median:>10} {range:>23} {ratio:>11}{note}", row.subject);
+    format!("{}\n", line.trim_end())
 }

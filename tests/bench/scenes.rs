@@ -1,44 +1,101 @@
 //! What is measured of each subject, and how.
 
+mod cost;
+mod failover;
+mod fan_out;
+mod idle;
+mod latency;
+mod many;
+mod storm;
+
+pub(crate) use self::failover::Death;
+
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+pub(crate) use self::fan_out::FanOut;
+use crate::cpu::{self, Usage};
 use crate::farm::Farm;
-use crate::pool::Pool;
+use crate::figure::{Figure, thousands};
+use crate::pool::apart::PoolApart;
 use crate::share::EASY;
-use crate::subject::{Running, Subject};
+use crate::subject::{CORE, Running, Setting, Subject};
+use crate::tls::Identity;
 
 /// A difficulty that no share of the bench meets.
 const HARD: f64 = 1.0;
 
-/// One number of one subject in one round. Smaller is better in all of them.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub(crate) struct Figure {
-    pub(crate) what: &'static str,
-    pub(crate) unit: &'static str,
-    pub(crate) value: f64,
-}
+/// Descriptors of a process that are not for miners. The proxy keeps 128 itself.
+const SPARE: usize = 200;
+
+/// Of a log, where something went wrong.
+const LAST_LINES: usize = 20;
 
 /// One scene: what it is called, and whom it is for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Scene {
     /// CPU for a share, closed loop, one outstanding.
     Cost { miners: usize, shares: u32, is_due: bool },
+    /// The same by how many threads ours has.
+    Threads { miners: usize, shares: u32 },
+    /// The same by how many miners there are.
+    Flat { miners: &'static [usize], shares: u32 },
     /// Time from submit to answer at a fixed rate over all.
     Latency { miners: usize, rate: f64, shares: u32 },
+    /// Time from submit to answer under most of the load that is possible.
+    Loaded { miners: usize },
     /// Time from the pool's clean job to each miner's.
-    FanOut { miners: usize, jobs: u32 },
-    /// Memory of idle miners, and what it takes to connect them.
-    Idle { miners: usize },
+    FanOut(FanOut),
+    /// Memory of idle miners, and what it takes to connect them. More than there are descriptors for: as many as those.
+    Idle { miners: &'static [usize], way: Way },
+    /// All hang up and dial again at once.
+    Storm { miners: usize },
+    /// The pool that is mined on dies, and there is another.
+    Failover { miners: usize, death: Death },
+    /// One process with many routes and pools.
+    Many { miners: usize },
+}
+
+/// How miners come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    Plain,
+    Tls,
+}
+
+/// What all subjects of a round share.
+pub(crate) struct Round<'a> {
+    pub(crate) proxy: &'a Path,
+    pub(crate) identity: &'a Identity,
+    /// Shares a second that haproxy reaches in a closed loop, once it was measured in this round.
+    pub(crate) relayed: Option<f64>,
+}
+
+/// What a scene is, in words that the plots go by too.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Keys {
+    /// One word for all scenes of a kind.
+    pub(crate) kind: &'static str,
+    pub(crate) miners: usize,
+    /// What tells scenes of one kind and number apart, or nothing.
+    pub(crate) variant: String,
 }
 
 /// One subject before a pool of its own.
 struct Stage {
     subject: Subject,
-    pool: Pool,
+    pool: PoolApart,
     running: Running,
+}
+
+/// How a stage is set.
+#[derive(Clone, Copy, Debug)]
+struct Scenery<'a> {
+    difficulty: f64,
+    way: Way,
+    threads: usize,
+    cores: &'a str,
 }
 
 // === impl Scene ===
@@ -46,121 +103,221 @@ struct Stage {
 impl Scene {
     pub(crate) fn name(self) -> String {
         match self {
-            Self::Cost { miners, is_due: false, .. } => format!("cost, {miners} miners, none due"),
-            Self::Cost { miners, is_due: true, .. } => format!("cost, {miners} miners, all due"),
-            Self::Latency { miners, rate, .. } => format!("latency, {miners} miners, {rate}/s"),
-            Self::FanOut { miners, .. } => format!("fan-out, {miners} miners"),
-            Self::Idle { miners } => format!("idle, {miners} miners"),
+            Self::Threads { .. } => format!("{}, by threads", self.keys().name()),
+            Self::Flat { .. } => "cost by miners, none due".to_owned(),
+            Self::Idle { way, .. } => format!("idle{}", way.name()),
+            Self::Cost { .. }
+            | Self::Latency { .. }
+            | Self::Loaded { .. }
+            | Self::FanOut(_)
+            | Self::Storm { .. }
+            | Self::Failover { .. }
+            | Self::Many { .. } => self.keys().name(),
         }
     }
 
-    /// Descriptors that the driver needs: miners on one side, and their relayed connections on the other.
-    pub(crate) const fn descriptors(self) -> usize {
-        let (Self::Cost { miners, .. }
-        | Self::Latency { miners, .. }
-        | Self::FanOut { miners, .. }
-        | Self::Idle { miners }) = self;
-        2 * miners + 100
+    /// What its rows are told apart by. A figure of one of several numbers of miners has that.
+    pub(crate) fn keys(self) -> Keys {
+        let keys = |kind, miners, variant: String| Keys { kind, miners, variant };
+        match self {
+            Self::Cost { miners, is_due: true, .. } => keys("cost", miners, "all due".to_owned()),
+            Self::Cost { miners, is_due: false, .. } => keys("cost", miners, "none due".to_owned()),
+            Self::Threads { miners, .. } => keys("threads", miners, "none due".to_owned()),
+            Self::Flat { miners, .. } => keys("cost", largest(miners), "none due".to_owned()),
+            Self::Latency { miners, rate, .. } => keys("latency", miners, format!("{rate}/s")),
+            Self::Loaded { miners } => keys("latency", miners, "80 % load".to_owned()),
+            Self::FanOut(FanOut { miners, way, load, .. }) => {
+                let load = load.map(|rate| format!("under {rate} shares/s"));
+                let tls = (way == Way::Tls).then(|| "TLS".to_owned());
+                let words: Vec<String> = tls.into_iter().chain(load).collect();
+                keys("fan-out", miners, words.join(", "))
+            }
+            Self::Idle { miners, way } => {
+                let variant = if way == Way::Tls { "TLS" } else { "" };
+                keys("idle", largest(miners), variant.to_owned())
+            }
+            Self::Storm { miners } => keys("reconnect storm", miners, String::new()),
+            Self::Failover { miners, death } => keys("failover", miners, death.name().to_owned()),
+            Self::Many { miners } => {
+                let variant = format!("{} routes, {} pools", many::ROUTES, many::POOLS);
+                keys("many", miners, variant)
+            }
+        }
+    }
+
+    /// How often it is played, unless it is said: what is dear or hardly moves less often.
+    pub(crate) const fn rounds(self) -> u32 {
+        match self {
+            Self::Cost { .. }
+            | Self::Latency { .. }
+            | Self::Loaded { .. }
+            | Self::Failover { .. } => 5,
+            Self::Many { .. } => 3,
+            Self::Threads { .. } | Self::Flat { .. } | Self::Idle { .. } | Self::Storm { .. } => 3,
+            Self::FanOut(FanOut { miners, .. }) => {
+                if miners > 1_000 {
+                    3
+                } else {
+                    5
+                }
+            }
+        }
+    }
+
+    /// Whether it is for this one.
+    pub(crate) fn is_for(self, subject: Subject) -> bool {
+        match self {
+            Self::Threads { .. } | Self::Many { .. } => subject == Subject::Loka,
+            // No relay looks for a pool that says nothing: there the miners' own patience decides, of minutes.
+            Self::Failover { death: Death::FallsSilent, .. } => subject == Subject::Loka,
+            Self::Failover { death: Death::Ends, .. } => !matches!(subject, Subject::Other(_)),
+            // The pool speaks no TLS.
+            Self::FanOut(FanOut { way: Way::Tls, .. }) | Self::Idle { way: Way::Tls, .. } => {
+                subject.speaks_tls()
+            }
+            Self::Cost { .. }
+            | Self::Flat { .. }
+            | Self::Latency { .. }
+            | Self::Loaded { .. }
+            | Self::FanOut(_)
+            | Self::Idle { .. }
+            | Self::Storm { .. } => true,
+        }
     }
 
     /// Once through, with processes of its own.
-    pub(crate) async fn play(self, proxy: &Path, subject: Subject) -> Result<Vec<Figure>, String> {
-        let difficulty = if matches!(self, Self::Cost { is_due: true, .. }) { EASY } else { HARD };
-        // Who is on the pool itself has the pool's difficulty; it believes all.
-        let pool = Pool::start(difficulty).map_err(|error| error.to_string())?;
-        let running = subject.start(proxy, pool.address).await?;
-        let stage = Stage { subject, pool, running };
+    pub(crate) async fn play(
+        self,
+        round: &mut Round<'_>,
+        subject: Subject,
+    ) -> Result<Vec<Figure>, String> {
         match self {
-            Self::Cost { miners, shares, is_due } => stage.cost(miners, shares, is_due).await,
-            Self::Latency { miners, rate, shares } => stage.latency(miners, rate, shares).await,
-            Self::FanOut { miners, jobs } => stage.fan_out(miners, jobs).await,
-            Self::Idle { miners } => stage.idle(miners).await,
+            Self::Cost { miners, shares, is_due } => {
+                cost::play(round, subject, miners, shares, is_due).await
+            }
+            Self::Threads { miners, shares } => cost::by_threads(round, miners, shares).await,
+            Self::Flat { miners, shares } => cost::by_miners(round, subject, miners, shares).await,
+            Self::Latency { miners, rate, shares } => {
+                latency::play(round, subject, miners, rate, shares).await
+            }
+            Self::Loaded { miners } => latency::loaded(round, subject, miners).await,
+            Self::FanOut(scene) => fan_out::play(round, subject, scene).await,
+            Self::Idle { miners, way } => idle::play(round, subject, miners, way).await,
+            Self::Storm { miners } => storm::play(round, subject, miners).await,
+            Self::Failover { miners, death } => failover::play(round, subject, miners, death).await,
+            Self::Many { miners } => many::play(round, miners).await,
         }
     }
+}
+
+fn largest(sizes: &[usize]) -> usize {
+    sizes.iter().copied().max().unwrap_or(0)
+}
+
+// === impl Keys ===
+
+impl Keys {
+    fn name(&self) -> String {
+        let Self { kind, miners, variant } = self;
+        let mut name = format!("{kind}, {} miners", thousands(*miners));
+        if !variant.is_empty() {
+            name += &format!(", {variant}");
+        }
+        name
+    }
+}
+
+// === impl Way ===
+
+impl Way {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "",
+            Self::Tls => ", TLS",
+        }
+    }
+}
+
+// === impl Scenery ===
+
+impl Scenery<'_> {
+    const PLAIN: Self = Self { difficulty: HARD, way: Way::Plain, threads: 1, cores: CORE };
 }
 
 // === impl Stage ===
 
 impl Stage {
-    async fn cost(&self, miners: usize, shares: u32, is_due: bool) -> Result<Vec<Figure>, String> {
-        let mut farm = Farm::connect(self.running.address, miners).await?;
-        // What a first share costs alone is not what they cost.
-        let warming = shares / 10 + 1;
-        farm.stock_up(warming);
-        farm.submit(None).await?;
-        farm.stock_up(shares);
-        let before = self.running.usage();
-        let submitted = farm.submit(None).await?;
-        let used = (self.running.usage().cpu - before.cpu) as f64;
-        let reach_the_pool = is_due || self.subject != Subject::Loka;
-        let all = miners as u64 * u64::from(shares + warming);
-        self.pool.has(if reach_the_pool { all } else { 0 }).await?;
-        let count = submitted.times.len() as f64;
-        let wall = submitted.wall.as_nanos() as f64;
-        Ok(vec![
-            figure("cpu per share", "µs", used / count / 1e3),
-            figure("wall per share", "µs", wall / count / 1e3),
-            figure("utilisation", "", used / wall),
-            figure("p50", "µs", quantile(&submitted.times, 0.5)),
-        ])
+    async fn set(
+        round: &Round<'_>,
+        subject: Subject,
+        scenery: Scenery<'_>,
+    ) -> Result<Self, String> {
+        let Scenery { difficulty, way, threads, cores } = scenery;
+        // Without anything between it is the pool that is measured, and it has the core for that. It believes all shares.
+        let place = (subject == Subject::Direct).then_some(cores);
+        let pool = PoolApart::start(difficulty, place).await?;
+        let identity = (way == Way::Tls).then_some(round.identity);
+        let marks = [("@MAXCONN@", (most(Subject::HaProxy) + 1).to_string())];
+        let plain = Setting::new(round.proxy, pool.address);
+        let setting = Setting { identity, threads, cores, marks: &marks, ..plain };
+        let running = subject.start(&setting).await?;
+        Ok(Self { subject, pool, running })
     }
 
-    async fn latency(&self, miners: usize, rate: f64, shares: u32) -> Result<Vec<Figure>, String> {
-        let mut farm = Farm::connect(self.running.address, miners).await?;
-        farm.stock_up(shares);
-        let before = self.running.usage();
-        let submitted = farm.submit(Some(rate)).await?;
-        let used = self.running.usage().cpu - before.cpu;
-        let times = &submitted.times;
-        Ok(vec![
-            figure("p50", "µs", quantile(times, 0.5)),
-            figure("p99", "µs", quantile(times, 0.99)),
-            figure("p99.9", "µs", quantile(times, 0.999)),
-            figure("cpu per share", "µs", used as f64 / times.len() as f64 / 1e3),
-        ])
+    async fn farm(&self, miners: usize) -> Result<Farm, String> {
+        Farm::connect(&self.running.door, miners).await.map_err(|problem| self.told(problem))
     }
 
-    async fn fan_out(&self, miners: usize, jobs: u32) -> Result<Vec<Figure>, String> {
-        let mut farm = Farm::connect(self.running.address, miners).await?;
-        let before = self.running.usage();
-        let (mut mean, mut last) = (0.0, 0.0);
-        for _ in 0..jobs {
-            let times = farm.next_job(|| self.pool.announce()).await?;
-            mean += times.iter().map(Duration::as_secs_f64).sum::<f64>() / miners as f64;
-            last += times.last().map_or(0.0, Duration::as_secs_f64);
+    /// The pool has so many shares where they reach it: none were due, so ours hands none on.
+    async fn has(&mut self, shares: u64) -> Result<(), String> {
+        let due = if self.subject.judges() { 0 } else { shares };
+        let has = self.pool.has(due).await;
+        has.map_err(|problem| self.told(problem))
+    }
+
+    /// What was used so far: by the process that is measured, and without one by the pool.
+    fn usage(&self) -> Usage {
+        if self.subject == Subject::Direct { self.pool.usage() } else { self.running.usage() }
+    }
+
+    /// What the driver has used so far.
+    fn driver(&self) -> Usage {
+        let mut usage = cpu::own();
+        if self.subject != Subject::Direct {
+            usage.cpu += self.pool.usage().cpu;
         }
-        let used = self.running.usage().cpu - before.cpu;
-        let jobs = f64::from(jobs);
-        Ok(vec![
-            figure("mean", "ms", mean / jobs * 1e3),
-            figure("last", "ms", last / jobs * 1e3),
-            figure("cpu per job", "µs", used as f64 / jobs / miners as f64 / 1e3),
-        ])
+        usage
     }
 
-    async fn idle(&self, miners: usize) -> Result<Vec<Figure>, String> {
-        let before = self.running.usage();
-        let started = Instant::now();
-        let farm = Farm::connect(self.running.address, miners).await?;
-        let wall = started.elapsed().as_nanos() as f64;
-        let after = self.running.usage();
-        drop(farm);
-        let count = miners as f64;
-        let grown = after.resident.saturating_sub(before.resident);
-        Ok(vec![
-            figure("memory per miner", "KiB", grown as f64 / count / 1024.0),
-            figure("cpu per set-up", "µs", (after.cpu - before.cpu) as f64 / count / 1e3),
-            figure("wall per set-up", "µs", wall / count / 1e3),
-            figure("memory at first", "MiB", before.resident as f64 / 1024.0 / 1024.0),
-        ])
+    /// A problem, with the end of the log of what was measured.
+    fn told(&self, problem: String) -> String {
+        let log = self.running.log();
+        // The farm that has been given up is gone by now.
+        let said = log.lines().filter(|line| !line.contains("\"miner_left\""));
+        let lines: Vec<&str> = said.collect();
+        let tail = &lines[lines.len().saturating_sub(LAST_LINES)..];
+        if tail.is_empty() {
+            return problem;
+        }
+        format!("{problem}; the end of its log:\n{}", tail.join("\n"))
     }
 }
 
-fn figure(what: &'static str, unit: &'static str, value: f64) -> Figure {
-    Figure { what, unit, value }
+/// Miners that a subject and the driver have descriptors for: a relay needs two for each.
+fn most(subject: Subject) -> usize {
+    let own = cpu::descriptors().map_or(usize::MAX, |all| all.saturating_sub(SPARE));
+    if subject.relays() { own / 2 } else { own }
 }
 
-/// Of sorted times, in microseconds.
+/// As many as are asked for or as there are descriptors for, and a note where those are fewer.
+fn fit(subject: Subject, miners: usize) -> (usize, Option<String>) {
+    let most = most(subject);
+    let short = most < miners;
+    let note = || format!("{} miners: no descriptors for more", thousands(most));
+    (miners.min(most), short.then(note))
+}
+
+/// Of sorted times in nanoseconds, in microseconds.
 fn quantile(times: &[u32], at: f64) -> f64 {
     let last = times.len().saturating_sub(1);
     let place = (last as f64 * at).round() as usize;

@@ -27,11 +27,32 @@ pub(crate) struct Work {
     header: [u8; 80],
 }
 
+/// Which block a job follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Block([u8; 32]);
+
 // === impl Work ===
 
 impl Work {
+    pub(crate) fn block(&self) -> Block {
+        let mut block = [0; 32];
+        block.copy_from_slice(&self.header[4..36]);
+        Block(block)
+    }
+
     /// From what `mining.subscribe` was answered with, and the `params` of a `mining.notify`.
     pub(crate) fn of(subscribed: &Value, params: &Value) -> Result<Self, String> {
+        let size = subscribed[2].as_u64().and_then(|size| usize::try_from(size).ok());
+        let size = size.filter(|size| (1..=8).contains(size)).ok_or("no size")?;
+        Self::new(bytes(subscribed[1].as_str().ok_or("no extranonce1")?)?, size, params)
+    }
+
+    /// The same miner's next job.
+    pub(crate) fn followed_by(&self, params: &Value) -> Result<Self, String> {
+        Self::new(self.extranonce1.clone(), self.extranonce2_size, params)
+    }
+
+    fn new(extranonce1: Vec<u8>, extranonce2_size: usize, params: &Value) -> Result<Self, String> {
         let text = |index: usize| {
             params[index].as_str().ok_or_else(|| format!("no text at {index} of {params}"))
         };
@@ -49,10 +70,9 @@ impl Work {
         }
         header[68..72].copy_from_slice(&reversed(text(7)?)?);
         header[72..76].copy_from_slice(&reversed(text(6)?)?);
-        let size = subscribed[2].as_u64().and_then(|size| usize::try_from(size).ok());
         Ok(Self {
-            extranonce1: bytes(subscribed[1].as_str().ok_or("no extranonce1")?)?,
-            extranonce2_size: size.filter(|size| (1..=8).contains(size)).ok_or("no size")?,
+            extranonce1,
+            extranonce2_size,
             job_id: text(0)?.to_owned(),
             ntime: text(7)?.to_owned(),
             coinb1: bytes(text(2)?)?,

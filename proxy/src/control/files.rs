@@ -107,7 +107,18 @@ impl FollowFiles {
 
     async fn take(&mut self, started: Instant) {
         let loaded = match &self.seen.0 {
-            Ok(contents) => apply(&self.inputs, contents, &self.environment, started),
+            Ok(contents) => {
+                // Apart from this thread, which is the pools' as well: a document of hundreds of routes takes most of a
+                // second.
+                let (inputs, contents) = (self.inputs.clone(), contents.clone());
+                let environment = Arc::clone(&self.environment);
+                let applied = move || apply(&inputs, &contents, &environment, started);
+                match tokio::task::spawn_blocking(applied).await {
+                    Ok(loaded) => loaded,
+                    // The runtime is going down.
+                    Err(_cancelled) => return,
+                }
+            }
             Err(error) => Err(error.clone()),
         };
         let loaded = loaded

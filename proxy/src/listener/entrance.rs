@@ -40,52 +40,63 @@ enum Turned {
     ByTls(Failure),
 }
 
+/// What a session is begun with. In a box: what a task is given takes room in it to its end.
+pub(super) type Given = Box<(Open, SessionParts)>;
+
 /// One miner who speaks Stratum at once, and in the clear.
-pub(super) async fn serve(open: Open, parts: SessionParts) {
-    match open() {
-        Ok(io) => started(parts, io).run().await,
-        Err(_) => turned(&parts, Turned::Away(RefuseReason::AcceptFailed), Visit::Greeting),
-    }
+pub(super) async fn serve(given: Given) {
+    let Some(mut session) = started(given) else { return };
+    session.run().await;
 }
 
 /// Not in place: what stands before an await takes room through it.
-fn started(parts: SessionParts, io: Box<dyn Transport>) -> Session {
-    let now = parts.context.clock.now();
-    Session::new(parts, io, now)
+fn started(given: Given) -> Option<Session> {
+    let (open, parts) = *given;
+    match open() {
+        Ok(io) => {
+            let now = parts.context.clock.now();
+            Some(Session::new(parts, io, now))
+        }
+        Err(_) => {
+            turned(&parts, Turned::Away(RefuseReason::AcceptFailed), Visit::Greeting);
+            None
+        }
+    }
 }
 
 /// One miner who has more to pass.
-pub(super) async fn serve_by(way: Way, open: Open, mut parts: SessionParts) {
-    let accepted = way.accepted;
+pub(super) async fn serve_by(way: Box<Way>, given: Given) {
     let by_tls = match way.tls {
         Some(_) => TLS_BYTES,
         None => 0,
     };
-    if let Some(io) = way.pass(open, &mut parts).await {
-        // Who was on the way has looked at it; the session has not.
-        parts.feed.mark_changed();
-        // Not by a guard: that would stand in every session's memory.
-        let context = Arc::clone(&parts.context);
-        weigh(&context.growth, 0, by_tls);
-        Session::new(parts, io, accepted).run().await;
-        weigh(&context.growth, by_tls, 0);
-    }
+    let Some(mut session) = way.pass(given).await else { return };
+    // Not by a guard: that would stand in every session's memory.
+    weigh(session.growth(), 0, by_tls);
+    session.run().await;
+    weigh(session.growth(), by_tls, 0);
 }
 
 // === impl Way ===
 
 impl Way {
     /// In a box: a session's memory is not to hold the room of what came before it.
-    fn pass(self, open: Open, parts: &mut SessionParts) -> Boxed<'_, Option<Box<dyn Transport>>> {
+    fn pass(self: Box<Self>, given: Given) -> Boxed<'static, Option<Session>> {
         Box::pin(async move {
-            let mut visit = match self.header {
+            let (open, mut parts) = *given;
+            let (accepted, header) = (self.accepted, self.header);
+            let mut visit = match header {
                 Header::None => Visit::Greeting,
                 Header::Required => Visit::Unnamed,
             };
-            match self.steps(open, parts, &mut visit).await {
-                Ok(io) => Some(io),
+            match self.steps(open, &mut parts, &mut visit).await {
+                Ok(io) => {
+                    // Who was on the way has looked at it; the session has not.
+                    parts.feed.mark_changed();
+                    Some(Session::new(parts, io, accepted))
+                }
                 Err(why) => {
-                    turned(parts, why, visit);
+                    turned(&parts, why, visit);
                     None
                 }
             }

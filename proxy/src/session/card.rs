@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::Waker;
 
 use dashmap::DashMap;
 use loka_stratum::types::UnixTime;
@@ -90,7 +90,7 @@ pub(super) enum Summons {
 #[derive(Debug, Default)]
 struct Summoned {
     raised: AtomicU8,
-    /// Contended by a session and whoever asks it, now and then.
+    /// Set once. Contended by whoever asks something of a session that has just begun, and that session.
     waker: Mutex<Option<Waker>>,
 }
 
@@ -167,9 +167,14 @@ impl Card {
         self.summons.raise(GIVE_WAY);
     }
 
-    /// Until somebody asks something of the session.
-    pub(super) fn poll_summons(&self, cx: &mut Context<'_>) -> Poll<Summons> {
-        self.summons.poll(cx)
+    /// Who is woken when something is asked of the session: its task, from its begin to its end.
+    pub(super) fn listens(&self, waker: &Waker) {
+        *self.summons.waker() = Some(waker.clone());
+    }
+
+    /// What is asked of the session by now.
+    pub(super) fn summons(&self) -> Option<Summons> {
+        self.summons.take()
     }
 
     pub(crate) fn facts(&self) -> Facts {
@@ -257,30 +262,30 @@ fn one_more(count: &AtomicU32) {
 // === impl Summoned ===
 
 impl Summoned {
-    fn poll(&self, cx: &mut Context<'_>) -> Poll<Summons> {
-        let mut waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner);
+    fn take(&self) -> Option<Summons> {
         let raised = self.raised.load(Ordering::Acquire);
         if raised & GIVE_WAY != 0 {
-            return Poll::Ready(Summons::GiveWay);
+            return Some(Summons::GiveWay);
         }
         if raised & LEAVE != 0 {
             // Said once: the session lives on for as long as it owes something.
             self.raised.fetch_and(!LEAVE, Ordering::AcqRel);
-            return Poll::Ready(Summons::Leave);
+            return Some(Summons::Leave);
         }
-        match &mut *waker {
-            Some(waker) => waker.clone_from(cx.waker()),
-            none => *none = Some(cx.waker().clone()),
-        }
-        Poll::Pending
+        None
     }
 
     fn raise(&self, what: u8) {
-        let mut waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner);
+        // A session that begins to listen after this sees at its first wake what was raised.
+        let waker = self.waker();
         self.raised.fetch_or(what, Ordering::AcqRel);
-        if let Some(waker) = waker.take() {
-            waker.wake();
+        if let Some(waker) = &*waker {
+            waker.wake_by_ref();
         }
+    }
+
+    fn waker(&self) -> MutexGuard<'_, Option<Waker>> {
+        self.waker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -356,15 +361,35 @@ mod tests {
     #[test]
     fn a_kick_is_said_once_and_a_claim_until_the_session_is_gone() {
         let card = Card::new((SessionId(1), Arc::default()), "v1".into(), peer(), UnixTime(5));
-        let mut cx = Context::from_waker(Waker::noop());
-        assert!(card.poll_summons(&mut cx).is_pending());
+        assert_eq!(card.summons(), None);
         card.kick();
-        assert_eq!(card.poll_summons(&mut cx), Poll::Ready(Summons::Leave));
-        assert!(card.poll_summons(&mut cx).is_pending());
+        assert_eq!(card.summons(), Some(Summons::Leave));
+        assert_eq!(card.summons(), None);
         card.kick();
         card.claim();
         for _ in 0..2 {
-            assert_eq!(card.poll_summons(&mut cx), Poll::Ready(Summons::GiveWay));
+            assert_eq!(card.summons(), Some(Summons::GiveWay));
+        }
+    }
+
+    #[test]
+    fn whoever_is_asked_something_is_woken_each_time() {
+        let card = Card::new((SessionId(1), Arc::default()), "v1".into(), peer(), UnixTime(5));
+        let woken = Arc::new(Count::default());
+        card.kick();
+        card.listens(&Waker::from(Arc::clone(&woken)));
+        assert_eq!(card.summons(), Some(Summons::Leave), "asked before it listened");
+        card.kick();
+        card.kick();
+        assert_eq!(woken.0.load(Ordering::Relaxed), 2);
+    }
+
+    #[derive(Default)]
+    struct Count(AtomicU32);
+
+    impl std::task::Wake for Count {
+        fn wake(self: Arc<Self>) {
+            one_more(&self.0);
         }
     }
 }

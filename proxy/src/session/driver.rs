@@ -3,7 +3,9 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use loka_stratum::downstream::{
@@ -13,7 +15,8 @@ use loka_stratum::downstream::{
 use loka_stratum::types::LaneId;
 use loka_stratum::work::Now;
 use tokio::sync::watch;
-use tokio::time::{sleep_until, timeout};
+use tokio::sync::watch::error::RecvError;
+use tokio::time::{Sleep, sleep_until, timeout};
 
 use super::card::{Listed, Summons};
 use super::passage::Held;
@@ -65,6 +68,8 @@ pub(crate) struct Session {
     pub(super) feed: watch::Receiver<Arc<Feed>>,
     /// Of the switch that the feed was taken by.
     pub(super) generation: Generation,
+    /// Another feed than the one that wakes it.
+    pub(super) is_moved: bool,
     pub(super) asked: Asked,
     pub(super) former: Option<Box<Former>>,
     pub(super) spending: Spending,
@@ -106,7 +111,7 @@ pub(super) enum Pause {
 /// What woke a session.
 enum Wake {
     Summoned(Summons),
-    Feed(Result<(), watch::error::RecvError>),
+    Feed(Result<(), RecvError>),
     HandedOver(Ticket, HandOver),
     /// What a held message waits for is there.
     Ripe,
@@ -165,6 +170,7 @@ impl Session {
             context,
             feed,
             generation,
+            is_moved: false,
             asked: Asked::Nothing,
             former: None,
             spending,
@@ -175,15 +181,9 @@ impl Session {
     /// Serves the miner until one side ends it.
     /// By reference: a session that moves into its own future is stored there twice.
     pub(crate) async fn run(&mut self) {
-        let listener = Arc::clone(&self.context.listener);
-        let peer = self.peer.address;
-        self.context.telemetry.emit(MinerEvent::Connected { listener: &listener, peer });
-        let reason = loop {
-            let wake = self.wait().await;
-            if let Err(reason) = self.step(wake) {
-                break reason;
-            }
-        };
+        let (listener, peer) = (&*self.context.listener, self.peer.address);
+        self.context.telemetry.emit(MinerEvent::Connected { listener, peer });
+        let reason = self.serve().await;
         // Before the farewell: its miner may be waiting on another connection already.
         self.leave_behind(reason);
         // A farewell that the socket does not take in time is no loss: everything owed was written before.
@@ -192,32 +192,92 @@ impl Session {
         self.end(reason);
     }
 
-    async fn wait(&mut self) -> Wake {
-        let terms_timer = self.machine.poll_timeout(&self.feed.borrow().terms);
-        let pauses = [self.pause.until(), self.under_way.until()];
-        let timers = [terms_timer, self.unread_until()].into_iter().chain(pauses);
-        let timer = timers.flatten().min();
-        let far = self.opened + Duration::from_secs(86_400 * 365);
-        let interest = match self.may_read() {
-            true => Interest::ReadWrite,
-            false => Interest::Write,
-        };
+    /// What wakes it is registered when it has to be, and not at every wake: to register and to deregister costs more than
+    /// most of what a wake does.
+    async fn serve(&mut self) -> CloseReason {
+        poll_fn(|cx| {
+            self.card.listens(cx.waker());
+            Poll::Ready(())
+        })
+        .await;
+        let mut alarm = pin!(sleep_until(at(self.opened)));
+        let mut source = self.feed.clone();
+        loop {
+            if let Err(reason) = self.serve_by(&mut source, alarm.as_mut()).await {
+                return reason;
+            }
+            if std::mem::take(&mut self.is_moved) {
+                source = self.feed.clone();
+            }
+        }
+    }
+
+    /// Until the source has said something, or the session has another.
+    async fn serve_by(
+        &mut self,
+        source: &mut watch::Receiver<Arc<Feed>>,
+        mut alarm: Pin<&mut Sleep>,
+    ) -> Verdict {
+        let mut changed = pin!(source.changed());
+        loop {
+            let wake = self.wait(changed.as_mut(), alarm.as_mut()).await;
+            let is_fed = matches!(wake, Wake::Feed(_));
+            self.step(wake)?;
+            if is_fed || self.is_moved {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn wait(
+        &mut self,
+        mut changed: Pin<&mut impl Future<Output = Result<(), RecvError>>>,
+        mut alarm: Pin<&mut Sleep>,
+    ) -> Wake {
         if self.lines_pending && self.may_read() {
             // More lines than one wake handles: others first, then on.
             tokio::task::yield_now().await;
             return Wake::Timer;
         }
-        let Self { feed, wire, pause, under_way, card, pipeline, .. } = self;
+        self.set(alarm.as_mut());
+        let interest = match self.may_read() {
+            true => Interest::ReadWrite,
+            false => Interest::Write,
+        };
+        let Self { wire, pause, under_way, card, pipeline, .. } = self;
         let is_held = matches!(pause, Pause::Held(_));
-        tokio::select! {
+        poll_fn(|cx| {
             // Whoever wants this session's place stands still; then work, then what a miner waits for.
-            biased;
-            summons = poll_fn(|cx| card.poll_summons(cx)) => Wake::Summoned(summons),
-            changed = feed.changed() => Wake::Feed(changed),
-            (ticket, result) = poll_fn(|cx| under_way.poll(cx)) => Wake::HandedOver(ticket, result),
-            () = poll_fn(|cx| pipeline.poll(cx)), if is_held => Wake::Ripe,
-            progress = poll_fn(|cx| wire.poll(cx, interest)) => Wake::Io(progress),
-            () = sleep_until(at(timer.unwrap_or(far))) => Wake::Timer,
+            if let Some(summons) = card.summons() {
+                return Poll::Ready(Wake::Summoned(summons));
+            }
+            if let Poll::Ready(fed) = changed.as_mut().poll(cx) {
+                return Poll::Ready(Wake::Feed(fed));
+            }
+            if let Poll::Ready((ticket, result)) = under_way.poll(cx) {
+                return Poll::Ready(Wake::HandedOver(ticket, result));
+            }
+            if is_held && pipeline.poll(cx).is_ready() {
+                return Poll::Ready(Wake::Ripe);
+            }
+            if let Poll::Ready(progress) = wire.poll(cx, interest) {
+                return Poll::Ready(Wake::Io(progress));
+            }
+            alarm.as_mut().poll(cx).map(|()| Wake::Timer)
+        })
+        .await
+    }
+
+    /// Sets the alarm to when something is due. One that is set to an earlier time stays: it rings once for nothing, which is
+    /// cheaper than to set it later with each share.
+    fn set(&self, alarm: Pin<&mut Sleep>) {
+        let terms_timer = self.machine.poll_timeout(&self.feed.borrow().terms);
+        let pauses = [self.pause.until(), self.under_way.until()];
+        let timers = [terms_timer, self.unread_until()].into_iter().chain(pauses);
+        let far = || self.opened + Duration::from_secs(86_400 * 365);
+        let due = at(timers.flatten().min().unwrap_or_else(far));
+        if alarm.is_elapsed() || due < alarm.deadline() {
+            alarm.reset(due);
         }
     }
 
@@ -265,13 +325,13 @@ impl Session {
 
     fn step_into(&mut self, wake: Wake, out: &mut Outbox) -> Verdict {
         let now = self.context.clock.now();
-        let feed = self.look(now.instant);
+        let mut feed = self.look(now.instant);
         self.sit(&feed);
         self.react(&feed, now, wake, out)?;
         // A handshake that has just been completed settles the route, and only that route's job may follow it.
-        while self.is_misplaced(&self.feed.borrow()) {
+        while self.is_misplaced(&feed) {
             let before = self.generation;
-            let feed = self.look(now.instant);
+            feed = self.look(now.instant);
             self.sit(&feed);
             self.machine_step(&feed, now, Input::Work, out)?;
             self.lines(&feed, now, out)?;
@@ -280,7 +340,7 @@ impl Session {
                 break;
             }
         }
-        self.spend(now.instant);
+        self.spend(now.instant, &feed);
         Ok(())
     }
 

@@ -173,6 +173,7 @@ impl Session {
         };
         let Some(to) = to.filter(|to| !to.same_channel(&self.feed)) else { return };
         let left = std::mem::replace(&mut self.feed, to);
+        self.is_moved = true;
         if feed.stage != Stage::Entry && self.machine.is_mining() {
             let until = now + FORMER_KEPT;
             self.former = Some(Box::new(Former { feed: Arc::clone(feed), _kept: left, until }));

@@ -50,26 +50,24 @@ impl Spending {
 
 impl Session {
     /// Books the time so far where the state has changed, or now and then.
-    pub(super) fn spend(&mut self, now: Instant) {
-        let (state, row, pulse) = {
-            let feed = self.feed.borrow();
-            let state = self.work_state(&feed);
-            let pool = self.machine.lane_told().filter(|_| state == Some(WorkState::Paid));
-            let number = pool.map(|lane| lane.0);
-            let pool = pool.and_then(|lane| feed.pool(PoolId(lane.0)));
-            self.card.works_for(number, || pool.map(|pool| Arc::clone(&pool.handle.name)));
-            (state, Arc::clone(&feed.time), pool.map(|pool| Arc::clone(&pool.handle.pulse)))
-        };
+    pub(super) fn spend(&mut self, now: Instant, feed: &Feed) {
+        let state = self.work_state(feed);
+        let lane = self.machine.lane_told().filter(|_| state == Some(WorkState::Paid));
+        let pool = lane.and_then(|lane| feed.pool(PoolId(lane.0)));
+        let name = || pool.map(|pool| Arc::clone(&pool.handle.name));
+        self.card.works_for(lane.map(|lane| lane.0), name);
+        let (row, pulse) = (&feed.time, pool.map(|pool| &pool.handle.pulse));
         let time = now.saturating_duration_since(self.spending.since);
         let is_same = state == self.spending.state
-            && Arc::ptr_eq(&row, &self.spending.row)
-            && pulse.as_ref().map(Arc::as_ptr) == self.spending.pulse.as_ref().map(Arc::as_ptr);
+            && Arc::ptr_eq(row, &self.spending.row)
+            && pulse.map(Arc::as_ptr) == self.spending.pulse.as_ref().map(Arc::as_ptr);
         let rate = self.seat.rate();
         match is_same {
             true if time < BOOKED_EVERY => {}
             true => self.spending.book(now, rate, Stay::Stays),
             false => {
                 self.spending.book(now, rate, Stay::Leaves);
+                let (row, pulse) = (Arc::clone(row), pulse.cloned());
                 self.spending = Spending { row, since: now, state, pulse };
             }
         }

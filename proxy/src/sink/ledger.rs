@@ -36,7 +36,7 @@ pub use self::rows::Rows;
 
 /// Rows beyond this many are booked under one overflow row, or under the class [`CLASS_OTHER`]: rows come from
 /// configuration, so only a configuration that changes names for ever could reach it. 16 listeners of 64 pools, with
-/// 16 classes each.
+/// 16 classes each; or 512 routes with miners of 4 classes by one listener, on 8 pools each.
 pub const ROWS_MAX: usize = 16_384;
 
 /// The class of workers whose firmware no profile is about.

@@ -19,8 +19,8 @@ use serde::{Deserialize, Serialize};
 
 use super::exact;
 
-/// Rows at most: 16 listeners of 16 routes, with room for names that change.
-const ROWS_MAX: usize = 1024;
+/// Rows at most: 512 routes by a few listeners, with room for names that change.
+const ROWS_MAX: usize = 4096;
 
 /// Listener and route of the row that takes what is beyond [`ROWS_MAX`].
 const OTHER: &str = "other";

@@ -11,6 +11,7 @@ use crate::types::WorkerName;
 
 use super::authorize::{self, Password};
 use super::configure::Configure;
+use super::plain;
 use super::submit::Submit;
 use super::subscribe::Subscribe;
 use super::value::{self, Elements, FieldError, Params, TEXT_BYTES_MAX, printable, text};
@@ -101,6 +102,14 @@ const SUGGEST_DIFFICULTY_IN_NAME: &str = "mining.suggest_difficulty(";
 /// # Errors
 /// A line that is no JSON object, or parameters that a known method cannot have.
 pub fn parse_client(line: &[u8]) -> Result<ClientRequest<'_>, MalformedRequest> {
+    match plain::submit(line) {
+        Some(submit) => Ok(submit),
+        None => parse_any(line),
+    }
+}
+
+/// The same, however the line is spelt.
+pub(super) fn parse_any(line: &[u8]) -> Result<ClientRequest<'_>, MalformedRequest> {
     let envelope = Envelope::parse(line)?;
     let id = match envelope.id {
         Some(json) => Some(RequestId::from_json(json).ok_or_else(MalformedRequest::overlong_id)?),

@@ -33,7 +33,11 @@ impl RequestId {
     /// Takes an id from an envelope; `None` if it is too long.
     #[must_use]
     pub fn from_json(json: &RawValue) -> Option<Self> {
-        let json = json.get();
+        Self::from_text(json.get())
+    }
+
+    /// The same of its text, which must be JSON.
+    pub(crate) fn from_text(json: &str) -> Option<Self> {
         let mut text = [0; INLINE_BYTES];
         match text.get_mut(..json.len()) {
             Some(inline) => {

@@ -14,11 +14,15 @@ const PLACEHOLDER: &str = concat!("//! place", "holder");
 const WRITTEN: [&str; 7] = [".rs", ".toml", ".yaml", ".yml", ".sh", ".json", "Dockerfile"];
 
 /// Tests that may wait in real time, and why.
-const MAY_SLEEP: [(&str, &str); 7] = [
+const MAY_SLEEP: [(&str, &str); 11] = [
+    ("tests/bench/farm/storm.rs", "a miner that was sent away tries again, up to a deadline"),
+    ("tests/bench/pacer.rs", "what it sends has its time"),
     (
-        "tests/bench/pool.rs",
+        "tests/bench/pool/apart.rs",
         "waits for shares that another process has on its way, up to a deadline",
     ),
+    ("tests/bench/scenes/fan_out.rs", "between two jobs shares are to pour in for a while"),
+    ("tests/bench/scenes/idle.rs", "what only logging in needs is given back in time"),
     ("tests/bench/subject.rs", "looks again whether another process listens, up to a deadline"),
     ("tests/paid/pods.rs", "a pod's start takes its time, under the paused time of its users"),
     ("tests/paid/sockets.rs", "an experiment on a real clock: what is slept is its plan"),

@@ -1,6 +1,6 @@
 use std::ops::Range;
 use std::pin::pin;
-use std::task::{Context, Waker};
+use std::task::Poll;
 
 use loka_stratum::difficulty::Difficulty;
 use loka_stratum::downstream::{
@@ -14,7 +14,7 @@ use loka_stratum::work::{Now, WorkBoard};
 
 use super::*;
 use crate::clock::Clock;
-use crate::session::card::SessionId;
+use crate::session::card::{SessionId, Summons};
 
 struct Ids;
 
@@ -106,10 +106,9 @@ fn a_session_that_is_up_is_told_to_give_way() {
     let (table, now) = (Resumables::default(), now().instant);
     let card = card();
     table.began(TOKEN, &card);
-    let mut cx = Context::from_waker(Waker::noop());
-    assert!(card.poll_summons(&mut cx).is_pending());
+    assert_eq!(card.summons(), None);
     assert!(matches!(table.resume(now, &name(TOKEN)), Resume::Busy));
-    assert!(card.poll_summons(&mut cx).is_ready());
+    assert_eq!(card.summons(), Some(Summons::GiveWay));
     assert!(matches!(table.resume(now, &name(TOKEN)), Resume::Busy), "until it has");
     table.keep(now, left(TOKEN));
     assert!(matches!(table.resume(now, &name(TOKEN)), Resume::Ready(_)));
@@ -123,7 +122,10 @@ async fn whoever_waits_for_a_claim_is_woken() {
     let (table, now) = (Resumables::default(), now().instant);
     let card = card();
     table.began(TOKEN, &card);
-    let raised = pin!(std::future::poll_fn(|cx| card.poll_summons(cx).map(drop)));
+    let raised = pin!(std::future::poll_fn(|cx| {
+        card.listens(cx.waker());
+        card.summons().map_or(Poll::Pending, |_| Poll::Ready(()))
+    }));
     let asked = async { matches!(table.resume(now, &name(TOKEN)), Resume::Busy) };
     let ((), busy) = tokio::join!(raised, asked);
     assert!(busy);

@@ -13,9 +13,10 @@ use prometheus_client::registry::{Metric as RegisteredMetric, Registry};
 use super::super::catalogue::Metric;
 use super::REMOTE_SECONDS;
 
-/// Series per metric. Labels come from the configuration (16 listeners, 16 routes of 16 pools) and
-/// from closed sets, so this is reached only by a configuration whose names change for ever.
-pub(crate) const SERIES_MAX: usize = 4096;
+/// Series per metric. Labels come from the configuration (512 routes of 8 pools, each with a few
+/// endpoints) and from closed sets, so this is reached only by a configuration whose names change
+/// for ever.
+pub(crate) const SERIES_MAX: usize = 16_384;
 
 /// Label of everything past [`SERIES_MAX`].
 const OTHER: &str = "other";
