@@ -27,11 +27,14 @@ use super::tls::{Pair, TLS, dial_of};
 const ROOT: &str = "LOKA_VALGRIND_ROOT";
 const COUNT: &str = "LOKA_HEAP_MINERS";
 
+/// By name.
+const BUDGETS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/it/idle_heap.json");
+
 /// Set where a proxy is measured that the budgets are not for.
 const UNBOUND: &str = "LOKA_HEAP_UNBOUND";
 
 /// Enough that what is there for many of them counts for little, and few enough for a proxy that is fifty times slower.
-const MINERS: u64 = 128;
+const MINERS: u64 = 64;
 
 /// What is more than a budget is a failure, and so is a budget that has room for a mistake.
 const SLACK: f64 = 0.1;
@@ -39,8 +42,9 @@ const SLACK: f64 = 0.1;
 /// Kinds that are told.
 const TOLD: usize = 24;
 
-/// No pool is to send a job while miners log in.
+/// No job is to be sent while miners log in: by the pools, and by the proxy again.
 const NEVER: Duration = Duration::from_secs(24 * 3600);
+const SELDOM: &str = "      jobKeepAlive: 10m\n";
 
 /// How functions begin that say nothing of what is allocated: of the allocator, of collections, and of what makes them.
 const DULL: [&str; 23] = [
@@ -104,7 +108,7 @@ type Kinds = BTreeMap<String, Live>;
 async fn an_idle_miner_costs_no_more_heap_than_its_budget() {
     check("plain", MINERS, async |count| {
         let pools = quiet_pools().await;
-        let documents = pools.documents().await;
+        let documents = quiet(&pools).await;
         let proxy = Observed::start(&documents.text()).await;
         let mut held = Vec::new();
         for number in 0..count {
@@ -119,7 +123,7 @@ async fn an_idle_miner_costs_no_more_heap_than_its_budget() {
 async fn an_idle_miner_over_tls_costs_no_more_heap_than_its_budget() {
     check("tls", MINERS / 2, async |count| {
         let (pools, pair) = (quiet_pools().await, Pair::new());
-        let documents = Documents { listener: TLS.to_owned(), ..pools.documents().await };
+        let documents = Documents { listener: TLS.to_owned(), ..quiet(&pools).await };
         let proxy = Observed::start(&pair.shown_by(&documents)).await;
         let dial = dial_of(documents.port, &[&pair]);
         let mut held = Vec::new();
@@ -156,8 +160,8 @@ async fn check(name: &str, count: u64, measure: impl AsyncFn(u64) -> Kinds) {
     if env::var_os(UNBOUND).is_some() {
         return;
     }
-    let budgets: BTreeMap<String, Live> =
-        serde_json::from_str(include_str!("idle_heap.json")).expect("budgets");
+    let budgets = fs::read_to_string(BUDGETS).expect("budgets");
+    let budgets: BTreeMap<String, Live> = serde_json::from_str(&budgets).expect("budgets");
     let budget = budgets[name];
     within(name, "bytes", all.bytes, budget.bytes);
     within(name, "allocations", all.allocations, budget.allocations);
@@ -187,6 +191,10 @@ fn within(name: &str, what: &str, counted: f64, budget: f64) {
 async fn quiet_pools() -> Pools {
     let quiet = |pool| PoolSettings { job_interval: NEVER, block_interval: NEVER, ..pool };
     Pools::of([quiet(alpha()), quiet(beta())]).await
+}
+
+async fn quiet(pools: &Pools) -> Documents {
+    Documents { route: SELDOM.to_owned(), ..pools.documents().await }
 }
 
 /// Connected from an address of its own, as machines are.
