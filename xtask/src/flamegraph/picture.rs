@@ -120,11 +120,14 @@ fn colour(origin: Origin) -> &'static str {
 
 /// As much of a name as there is room for.
 fn fitted(name: &str, width: f64) -> String {
-    let room = ((width - 6.0) / LETTER).max(0.0) as usize;
+    let fits = |letters: usize| letters as f64 * LETTER + 6.0 <= width;
     match name.chars().count() {
-        _ if room < 3 => String::new(),
-        letters if letters <= room => name.to_owned(),
-        _ => name.chars().take(room - 1).chain(['…']).collect(),
+        _ if !fits(3) => String::new(),
+        letters if fits(letters) => name.to_owned(),
+        letters => {
+            let kept = (1..letters).take_while(|kept| fits(kept + 1)).count();
+            name.chars().take(kept).chain(['…']).collect()
+        }
     }
 }
 
