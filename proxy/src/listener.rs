@@ -175,6 +175,7 @@ impl ListenerTask {
             growth: AtomicUsize::new(0),
             sessions: Arc::clone(&seams.sessions),
             visitors: Visitors::default(),
+            room: seams.room.clone(),
             switchboard: Switchboard::default(),
         });
         let config = Arc::clone(&current.config);

@@ -6,7 +6,7 @@
 use std::fs;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval};
@@ -101,8 +101,8 @@ struct Inner {
     open: AtomicU64,
     /// 0 where there is no limit, or it is not known.
     descriptors: AtomicU64,
-    /// Miners since the last look.
-    arrived: AtomicU64,
+    /// Miners who came since the last look, less those who left.
+    more: AtomicI64,
 }
 
 /// Somebody's part of a sum, which is taken out when it is dropped.
@@ -138,12 +138,17 @@ impl Room {
 
     /// Counts one who was let in.
     pub(crate) fn arrived(&self) {
-        self.0.arrived.fetch_add(1, Ordering::Relaxed);
+        self.0.more.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Takes out one who is leaving: of a farm that hangs up and dials again at once, each needs one place and not two.
+    pub(crate) fn left(&self) {
+        self.0.more.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// What is shown of it.
     pub fn view(&self) -> RoomView {
-        let Inner { limits, base: _, accounted: _, resident, open, descriptors: _, arrived: _ } =
+        let Inner { limits, base: _, accounted: _, resident, open, descriptors: _, more: _ } =
             &*self.0;
         let descriptors = self.descriptors();
         RoomView {
@@ -171,10 +176,10 @@ impl Room {
     }
 
     fn seen(&self, seen: kernel::Seen, accounted: u64) {
-        let Inner { limits: _, base, accounted: known, resident, open, descriptors, arrived } =
+        let Inner { limits: _, base, accounted: known, resident, open, descriptors, more } =
             &*self.0;
-        // Whoever came while it was looked is counted twice for a moment, or not at all: a descriptor more or less.
-        arrived.store(0, Ordering::Relaxed);
+        // Whoever came or went while it was looked is counted twice for a moment, or not at all: a descriptor more or less.
+        more.store(0, Ordering::Relaxed);
         if resident.swap(seen.resident, Ordering::Relaxed) == 0 {
             base.store(seen.resident.saturating_sub(charged(accounted)), Ordering::Relaxed);
         }
@@ -188,17 +193,18 @@ impl Room {
     }
 
     fn lack(&self) -> Option<Lack> {
-        let Inner { limits, base, accounted, resident, open, descriptors: _, arrived } = &*self.0;
+        let Inner { limits, base, accounted, resident, open, descriptors: _, more } = &*self.0;
         let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        let arrived = of(arrived);
+        let more = more.load(Ordering::Relaxed);
         if let Some(limit) = self.descriptors()
-            && of(open).saturating_add(arrived) >= limit.saturating_sub(reserved(limit))
+            && of(open).saturating_add_signed(more) >= limit.saturating_sub(reserved(limit))
         {
             return Some(Lack::Descriptors);
         }
         let line = limits.memory.map(|budget| budget - budget / RESERVED)?;
         let left = line.saturating_sub(of(base));
-        let accounted = of(accounted).saturating_add(arrived.saturating_mul(SESSION_BYTES));
+        let theirs = more.saturating_mul(SESSION_BYTES.cast_signed());
+        let accounted = of(accounted).saturating_add_signed(theirs);
         let charged = charged(accounted);
         // What allocators keep of a crowd that has left is used again: it alone keeps nobody out.
         let is_full = charged >= left || (of(resident) >= line && charged >= left / 2);

@@ -14,6 +14,7 @@ use loka_stratum::work::Work;
 
 use crate::clock::Clock;
 use crate::pipeline::Conduct;
+use crate::room::Room;
 use crate::seats::Seats;
 use crate::sink::ledger::{Ledger, Rows};
 use crate::sink::time::TimeRow;
@@ -96,6 +97,7 @@ pub(crate) struct SessionContext {
     /// Of the whole process.
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) visitors: Visitors,
+    pub(crate) room: Room,
     pub(crate) switchboard: Switchboard,
 }
 

@@ -50,6 +50,22 @@ fn who_comes_between_two_looks_is_counted() {
 }
 
 #[test]
+fn a_farm_that_hangs_up_and_dials_again_needs_each_place_once() {
+    let room = Room::default();
+    room.seen(Seen { open_max: Some(1024), ..seen(MIB, 20 + 800) }, 0);
+    for _ in 0..800 {
+        room.left();
+    }
+    let back = (0..2_000).take_while(|_| admit(&room).is_ok()).count();
+    assert_eq!(back, 1024 - 128 - 20);
+    let room = of_memory(14 * MIB);
+    room.seen(seen(12 * MIB, 9), 500 * SESSION_BYTES);
+    (0..500).for_each(|_| room.left());
+    let back = (0..10_000).take_while(|_| admit(&room).is_ok()).count();
+    assert!(back > 500, "{back}");
+}
+
+#[test]
 fn whoever_is_turned_away_for_something_else_takes_no_room() {
     let room = of_memory(14 * MIB);
     assert!((0..10_000).all(|_| room.look().is_ok()));

@@ -96,6 +96,7 @@ impl SessionContext {
     pub(crate) fn left(&self, peer: SocketAddr, visit: Visit) {
         self.visitors.left(self.clock.now().instant, peer.ip(), visit);
         self.miners.fetch_sub(1, Ordering::Relaxed);
+        self.room.left();
     }
 
     /// Somebody did what no miner does. That the address is banned for it is said once, when it begins.
