@@ -23,6 +23,9 @@ use crate::books::{Books as _, Ledger};
 /// Longest wait for anything that is expected: far longer than a busy machine needs.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The same where another program runs the proxy, which may be one that looks at every instruction.
+const PATIENCE_THROUGH: Duration = Duration::from_secs(600);
+
 /// Between two looks at something that cannot be waited for.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
@@ -41,6 +44,7 @@ pub struct Process {
     directory: TempDir,
     admin: SocketAddr,
     api: SocketAddr,
+    patience: Duration,
     /// Read the log, and what else is said; end with the process.
     _reader: JoinSet<()>,
 }
@@ -222,6 +226,7 @@ impl Process {
             directory,
             admin: SocketAddr::from(([127, 0, 0, 1], 0)),
             api: SocketAddr::from(([127, 0, 0, 1], 0)),
+            patience: if by.is_empty() { PATIENCE } else { PATIENCE_THROUGH },
             _reader: reader,
         };
         process.admin = process.listening("admin server").await;
@@ -298,7 +303,7 @@ impl Process {
         let mut log = self.log.clone();
         let is_it =
             |line: &&Value| line["message"].as_str().is_some_and(|text| text.starts_with(message));
-        let waited = timeout(PATIENCE, async {
+        let waited = timeout(self.patience, async {
             loop {
                 let found = log.borrow_and_update().iter().skip(skip).find(is_it).cloned();
                 match found {
@@ -401,7 +406,7 @@ impl Process {
     /// Waits for its end.
     pub async fn ended(mut self) -> (ExitStatus, Vec<Value>) {
         let status =
-            timeout(PATIENCE, self.child.wait()).await.expect("it ends").expect("its status");
+            timeout(self.patience, self.child.wait()).await.expect("it ends").expect("its status");
         // The last lines are in the pipe still.
         while self.log.changed().await.is_ok() {}
         let log = self.log();
