@@ -132,8 +132,11 @@ fn masks_change_under_the_miners_and_no_share_is_refused_for_it() {
         farm
     });
     outcome.assert_nobody_noticed();
-    // A share that was on its way when the pool changed its mind cannot be saved.
-    assert!(total(&outcome.ledger.total.pool_rejected) <= 3, "{:?}", outcome.ledger.total);
+    // A share that was on its way when a job ended cannot be saved: four on average in three such moments, and eight in the
+    // worst of two dozen seeds. For its bits none is refused.
+    let refused = &outcome.ledger.total.pool_rejected;
+    assert!(refused.keys().all(|reason| *reason == "stale"), "{refused:?}");
+    assert!(total(refused) <= 12, "{refused:?}");
     assert!(outcome.pools[0].accepted > 100);
 }
 
