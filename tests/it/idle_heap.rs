@@ -276,11 +276,8 @@ fn kind<'a>(frames: impl Iterator<Item = &'a str>) -> String {
         !name.contains("library/") && !DULL.iter().any(|dull| name.starts_with(dull))
     };
     let first = frames.iter().find(says).map(|name| without_types(name));
-    let whole = frames.iter().filter(says).map(|name| without_types(name));
-    let whole = whole
-        .skip_while(|name| !name.contains("::"))
-        .next()
-        .filter(|it| Some(it) != first.as_ref());
+    let mut whole = frames.iter().filter(says).map(|name| without_types(name));
+    let whole = whole.find(|name| name.contains("::")).filter(|it| Some(it) != first.as_ref());
     let what: Option<String> = what.map(|name| name.chars().take(SHOWN).collect());
     what.into_iter().chain(first).chain(whole).collect::<Vec<_>>().join(" < ")
 }

@@ -146,7 +146,7 @@ fn proxy_of(bench: &mut Child, binary: &Path) -> Result<u32, String> {
             return Ok(proxy);
         }
         if bench.try_wait().is_ok_and(|ended| ended.is_some()) || Instant::now() > deadline {
-            return Err("the bench started no proxy".to_owned());
+            return Err("the bench started no proxy: has it such a scene?".to_owned());
         }
         sleep(LOOK_AGAIN);
     }
