@@ -367,8 +367,9 @@ impl<'a> Connection<'a> {
         let wire = std::mem::take(&mut self.out.wire);
         self.write(&wire).await?;
         let mut events = std::mem::take(&mut self.out.events).into_iter();
+        let now = self.now().instant;
         while let Some(event) = events.next() {
-            if let Err(end) = self.observe(event).await {
+            if let Err(end) = self.observe(now, event).await {
                 self.out.events.extend(events);
                 return Err(end);
             }
@@ -391,10 +392,7 @@ impl<'a> Connection<'a> {
         }
     }
 
-    async fn observe(&mut self, event: Event<InFlight>) -> Result<(), End> {
-        let (route, pool) = (Arc::clone(&self.task.parts.route), Arc::clone(&self.pool));
-        let (route, pool) = (&*route, pool.name.as_str());
-        let telemetry = self.task.parts.telemetry.clone();
+    async fn observe(&mut self, now: Instant, event: Event<InFlight>) -> Result<(), End> {
         match event {
             Event::Ready(ready) => self.logged_in(ready).await?,
             Event::Job { notify, context } => self.job(notify, context).await,
@@ -402,16 +400,25 @@ impl<'a> Connection<'a> {
             Event::Login { user, of: LoginOf::Miner, outcome } => {
                 self.miner_judged(&user, outcome.is_ok()).await?;
             }
-            Event::Message(text) => telemetry.emit(PoolEvent::Message { route, pool, text: &text }),
+            Event::Message(text) => {
+                let (route, pool) = self.whose();
+                self.task.parts.telemetry.emit(PoolEvent::Message { route, pool, text: &text });
+            }
             Event::Misbehaved(what) => {
-                telemetry.emit(PoolEvent::Misbehaved { route, pool, what: &what });
+                let (route, pool) = self.whose();
+                self.task.parts.telemetry.emit(PoolEvent::Misbehaved { route, pool, what: &what });
             }
             Event::Reconnect { host, port, wait } => {
                 self.reconnect_asked(host.as_deref(), port, wait);
             }
-            Event::Verdict { token, verdict, after } => self.verdict(token, verdict, after),
+            Event::Verdict { token, verdict, after } => self.verdict(now, token, verdict, after),
         }
         Ok(())
+    }
+
+    /// Of the route and of the pool.
+    fn whose(&self) -> (&str, &str) {
+        (&self.task.parts.route, self.pool.name.as_str())
     }
 
     /// Hands a job on, unless it does not pay whom it must.
@@ -523,7 +530,7 @@ impl<'a> Connection<'a> {
         // Verdicts that came with the end itself are verdicts all the same.
         for event in std::mem::take(&mut self.out.events) {
             if let Event::Verdict { token, verdict, after } = event {
-                self.verdict(token, verdict, after);
+                self.verdict(now, token, verdict, after);
             }
         }
         self.task.measures.publish(0, None);

@@ -68,7 +68,7 @@ impl<const N: usize> Series<N, Counter> {
     }
 
     pub(crate) fn add(&self, values: [&str; N], count: u64) {
-        self.family.get_or_create(&self.labels(values)).inc_by(count);
+        self.of(values, |counter| counter.inc_by(count));
     }
 }
 
@@ -78,7 +78,7 @@ impl<const N: usize> Series<N, Histogram> {
     }
 
     pub(crate) fn observe(&self, values: [&str; N], duration: Duration) {
-        self.family.get_or_create(&self.labels(values)).observe(duration.as_secs_f64());
+        self.of(values, |histogram| histogram.observe(duration.as_secs_f64()));
     }
 }
 
@@ -93,14 +93,16 @@ where
         Self { keys: metric.labels, family, seen: AtomicUsize::new(0) }
     }
 
-    fn labels(&self, values: [&str; N]) -> Labels<N> {
+    /// What is counted under these values: looked up once where it is there, as it is for each share.
+    fn of<T>(&self, values: [&str; N], count: impl FnOnce(&M) -> T) -> T {
         let labels = Labels::new(self.keys, values);
-        if self.family.get(&labels).is_some() {
-            return labels;
+        if let Some(metric) = self.family.get(&labels) {
+            return count(&metric);
         }
-        if self.seen.fetch_add(1, Ordering::Relaxed) < SERIES_MAX {
-            return labels;
-        }
-        Labels::new(self.keys, [OTHER; N])
+        let labels = match self.seen.fetch_add(1, Ordering::Relaxed) < SERIES_MAX {
+            true => labels,
+            false => Labels::new(self.keys, [OTHER; N]),
+        };
+        count(&self.family.get_or_create(&labels))
     }
 }

@@ -1,11 +1,12 @@
 //! Shares on one connection: written, judged, booked; and once more where their session was resumed.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use loka_stratum::downstream::HandOver;
 use loka_stratum::message::request::PoolSubmit;
 use loka_stratum::upstream::{PoolReject, Worth};
+use loka_stratum::work::Now;
 use tokio::sync::oneshot;
 
 use super::{BATCH_MAX, Connection, End};
@@ -28,15 +29,16 @@ impl Connection<'_> {
 
     /// Writes shares in one go; when the socket has them, their miners are answered.
     pub(super) async fn submit(&mut self, batch: Vec<Handoff>) -> Result<(), End> {
+        let now = self.now();
         let mut wire = Vec::new();
         let mut waiting = Vec::new();
         for handoff in batch {
             match self.ready {
                 Some(source) if handoff.source() == source => {
-                    self.submit_one(handoff, &mut wire, &mut waiting);
+                    self.submit_one(now, handoff, &mut wire, &mut waiting);
                 }
                 // Not logged in yet: the session may be resumed. Else it is another session's share.
-                None => self.task.held.hold(self.task.parts.clock.now().instant, handoff),
+                None => self.task.held.hold(now.instant, handoff),
                 Some(_) => give_up(handoff, Lost::SessionLost),
             }
         }
@@ -51,11 +53,11 @@ impl Connection<'_> {
 
     fn submit_one(
         &mut self,
+        now: Now,
         mut handoff: Handoff,
         wire: &mut Vec<u8>,
         waiting: &mut Vec<Option<oneshot::Sender<HandOver>>>,
     ) {
-        let now = self.now();
         let worth = match handoff.share.block_candidate() {
             true => Worth::Block,
             false => Worth::Share,
@@ -70,12 +72,12 @@ impl Connection<'_> {
         if let Some(record) = &mut handoff.record {
             record.handed = Some(now.instant);
         }
-        let login = self.login_of(&handoff, wire);
+        let login = self.login_of(now, &handoff, wire);
         let Handoff { share, due, miner: _, answer, sequel, record } = handoff;
         let difficulty = share.job().pool_difficulty.as_f64();
         let written = now.instant;
         let share = InFlight { share, due, record, sequel, login, written, time: Time::First };
-        match self.write_share(share, wire) {
+        match self.write_share(now, share, wire) {
             Ok(()) => {
                 self.task.measures.written(difficulty);
                 // Nobody waits for a stale block candidate; it counts as one that was broken off all the same.
@@ -92,8 +94,12 @@ impl Connection<'_> {
         }
     }
 
-    fn write_share(&mut self, token: InFlight, wire: &mut Vec<u8>) -> Result<(), InFlight> {
-        let now = self.now();
+    fn write_share(
+        &mut self,
+        now: Now,
+        token: InFlight,
+        wire: &mut Vec<u8>,
+    ) -> Result<(), InFlight> {
         self.last_submit = Some(now.instant);
         // The machine takes the token, so what is submitted must outlive it apart.
         let (login, pool) = (token.login.clone(), Arc::clone(&self.pool));
@@ -111,12 +117,11 @@ impl Connection<'_> {
 
     /// The further login that a share goes under. A new one is asked for; until the pool has said yes, the plain login
     /// serves.
-    fn login_of(&mut self, handoff: &Handoff, wire: &mut Vec<u8>) -> Option<Arc<str>> {
+    fn login_of(&mut self, now: Now, handoff: &Handoff, wire: &mut Vec<u8>) -> Option<Arc<str>> {
         let (name, due) = (handoff.miner.as_deref()?, handoff.due.as_ref()?);
         let miner = Miner { name, listener: &due.row().key().listener };
         let login = self.further_login(miner).filter(|login| *login != *self.pool.user)?;
-        let now = self.now().instant;
-        let reason = match self.names.under(now, &login, self.further_logins_max()) {
+        let reason = match self.names.under(now.instant, &login, self.further_logins_max()) {
             Under::Named(login) => return Some(login),
             Under::Ask(login) => {
                 self.machine.authorize(&login, wire);
@@ -138,8 +143,8 @@ impl Connection<'_> {
     /// What was written before the connection was lost goes to the session once more, now that the pool has given it back:
     /// it has a share or it has not. What the session cannot take is unanswered for good.
     pub(super) async fn resubmit(&mut self) -> Result<(), End> {
-        let now = self.now().instant;
-        let (again, gone) = self.task.unsettled.split(now, &self.task.jobs);
+        let now = self.now();
+        let (again, gone) = self.task.unsettled.split(now.instant, &self.task.jobs);
         for (share, reason) in gone {
             self.task.unanswered(share, reason);
         }
@@ -149,7 +154,7 @@ impl Connection<'_> {
             for share in again.by_ref().take(BATCH_MAX) {
                 // A login of the former connection is none of this one.
                 let share = InFlight { login: None, time: Time::Again, ..share };
-                if let Err(share) = self.write_share(share, &mut wire) {
+                if let Err(share) = self.write_share(now, share, &mut wire) {
                     self.task.unanswered(share, Unanswered::ConnectionLost);
                 }
             }
@@ -161,6 +166,7 @@ impl Connection<'_> {
 
     pub(super) fn verdict(
         &mut self,
+        now: Instant,
         token: InFlight,
         verdict: Result<(), PoolReject>,
         after: Duration,
@@ -172,7 +178,7 @@ impl Connection<'_> {
             }
             (Err(reason), Time::Again) => return self.refused_again(token, reason),
         };
-        self.task.parts.pulse.answered(self.now().instant, token.written);
+        self.task.parts.pulse.answered(now, token.written);
         let difficulty = token.share.job().pool_difficulty.as_f64();
         self.task.measures.verdict(verdict.map_err(|_| difficulty), after);
         if let (Err(PoolReject::Unauthorized), Some(login)) = (verdict, &token.login) {
@@ -190,7 +196,7 @@ impl Connection<'_> {
             telemetry.emit(PoolEvent::BlockJudged { route, pool, hash, verdict: label, outcome });
         }
         if let Some(record) = token.record {
-            record.end(telemetry, self.now().instant, outcome);
+            record.end(telemetry, now, outcome);
         }
         telemetry.emit(PoolEvent::Verdict {
             route: &self.task.parts.route,
