@@ -8,9 +8,11 @@ use loka_farm::judge::Reason;
 use loka_farm::network::Conditions;
 use loka_farm::pool::{DifficultyPolicy, PoolSettings};
 use loka_tests::books::{Books as _, MinerLinks, total};
+use tokio::time::Instant;
 
 use super::farm::{self, Change, DIFFICULTY, Farm, Outcome, RATE, Site, UNIX_START, seconds};
 use super::faults::Fault;
+use super::routing::jobs_heard;
 
 /// One of each firmware.
 const MINERS: usize = 14;
@@ -100,6 +102,21 @@ fn each_miner_has_connections_of_its_own_under_its_own_name() {
         let found = users.get(&miner.worker).is_some_and(|user| user.accepted > 0);
         assert!(found, "{} in {:?}", miner.worker, users.keys());
     }
+}
+
+/// Nothing but its own jobs wakes it: what it said itself would show it the latest.
+#[test]
+fn a_silent_miner_hears_of_each_job_of_its_own_connection() {
+    let heard = farm::in_virtual_time(7, async {
+        let (conditions, rates, change) = (Conditions::ORDINARY, vec![RATE; 2], Change(dedicated));
+        let site = Site { seed: 7, conditions, settings: pools(), rates, change };
+        let mut farm = Farm::at(site).await;
+        farm.mine_until(seconds(5)).await;
+        let heard = jobs_heard(&farm, "acct.rig9", Instant::now() + seconds(120)).await;
+        farm.finish(MinerLinks::Whole).await.ledger.assert_balanced();
+        heard
+    });
+    assert!(heard >= 8, "{heard} jobs in two minutes, of one in fifteen seconds");
 }
 
 #[test]

@@ -93,6 +93,22 @@ fn a_miner_that_stops_reading_is_closed_after_a_minute() {
     outcome.assert_books_agree_but_for_strangers();
 }
 
+/// Nothing wakes its session but the time.
+#[test]
+fn who_connects_and_says_nothing_is_closed_when_the_time_for_a_handshake_is_over() {
+    let took = in_virtual_time(13, async {
+        let mut farm = Farm::with(13, Conditions::ORDINARY, unlike_pools(), 1).await;
+        farm.mine_until(seconds(5)).await;
+        let (start, mut lines) = (Instant::now(), LineStream::new(farm.connect().await));
+        let said = timeout(seconds(60), lines.next_line()).await;
+        assert!(matches!(said, Ok(Ok(None))), "{said:?}");
+        let took = start.elapsed();
+        farm.finish(MinerLinks::Whole).await.assert_books_agree_but_for_strangers();
+        took
+    });
+    assert!(took > seconds(9) && took < seconds(12), "{took:?}");
+}
+
 /// Lines for a minute at the pace that a document without a word on it allows.
 const PACED: u64 = 1200;
 

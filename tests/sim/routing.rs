@@ -4,7 +4,10 @@ use loka_api::runtime_config::{Rule, RuntimeConfig};
 use loka_farm::judge::Difficulty;
 use loka_farm::network::Conditions;
 use loka_farm::pool::{DifficultyPolicy, PoolSettings};
+use loka_farm::wire::LineStream;
 use loka_tests::books::{Ledger, MinerLinks, total};
+use serde_json::json;
+use tokio::time::{Instant, timeout_at};
 
 use super::farm::{self, Change, DIFFICULTY, Farm, Outcome, RATE, Site, UNIX_START, seconds};
 use super::faults::Fault;
@@ -122,6 +125,24 @@ fn a_change_of_rules_moves_miners_on_the_connections_that_they_have() {
     assert!(!ledger.rejected.contains_key("unknown_job"), "{ledger:?}");
     assert!(!ledger.rejected.contains_key("low_difficulty"), "{ledger:?}");
     assert_eq!(total(&ledger.lost), 0, "{ledger:?}");
+}
+
+/// Logs in under `worker` and says no more; the jobs that it hears of until then.
+pub(super) async fn jobs_heard(farm: &Farm, worker: &str, until: Instant) -> usize {
+    let mut lines = LineStream::new(farm.connect().await);
+    for (id, method, params) in [
+        (1, "mining.subscribe", json!(["silent/1"])),
+        (2, "mining.authorize", json!([worker, "x"])),
+    ] {
+        let line = json!({"id": id, "method": method, "params": params});
+        lines.send(format!("{line}\n").as_bytes()).await.expect("the proxy reads");
+    }
+    let mut jobs = 0;
+    while let Ok(line) = timeout_at(until, lines.next_line()).await {
+        let line = line.expect("connected").expect("connected");
+        jobs += usize::from(line.contains("mining.notify"));
+    }
+    jobs
 }
 
 #[test]
