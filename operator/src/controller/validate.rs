@@ -15,7 +15,7 @@ use loka_api::stratum_pool::{SecretUse, StratumPool};
 use loka_api::stratum_proxy::{StratumProxy, StratumProxySpec};
 use loka_api::{
     Problem, RawDocument, Resources, RuntimeConfig, SecretMiss, SecretRef, SecretSource as _,
-    render,
+    render, runtime_config,
 };
 use serde_json::Value;
 
@@ -25,6 +25,10 @@ use super::index::pools_of;
 const ACCOUNTS_SHOWN_MAX: usize = 4;
 /// Problems that a condition tells.
 const PROBLEMS_SHOWN_MAX: usize = 8;
+
+/// Bytes of a configuration that a Secret holds, beside what else is in the mounted file. The API server takes a Secret of a
+/// mebibyte; one that is refused only when it is written would run in pods, and not be what they start from.
+const CONFIG_BYTES_MAX: usize = 1024 * 1024 - 4096;
 
 /// All that a StratumProxy is rendered from.
 #[derive(Clone, Debug)]
@@ -85,6 +89,7 @@ pub(super) fn validate(read: &Dereferenced) -> Result<Validated, Unfit> {
     resolve(read)?;
     let rendered =
         render(&resources, proxy, &read.secrets).map_err(|problems| unrendered(&problems))?;
+    fits(&rendered.config)?;
     Ok(Validated {
         spec: proxy.spec.clone(),
         hash: rendered.hash(),
@@ -93,6 +98,19 @@ pub(super) fn validate(read: &Dereferenced) -> Result<Validated, Unfit> {
         config: rendered.config,
         pod,
     })
+}
+
+/// What pods start from is mounted, so it must fit what is mounted.
+fn fits(config: &RuntimeConfig) -> Result<(), Unfit> {
+    let bytes = runtime_config::json(config).len();
+    if bytes <= CONFIG_BYTES_MAX {
+        return Ok(());
+    }
+    let message = format!(
+        "the configuration that spec.routes, spec.rules and the lists of spec.listeners[].authentication come to has {bytes} bytes, and a Secret \
+         holds {CONFIG_BYTES_MAX}; give some of the routes to another StratumProxy"
+    );
+    Err(Unfit::NotAccepted { reason: "Invalid", message })
 }
 
 /// The objects as documents, in an order that does not depend on how they were read.

@@ -64,6 +64,35 @@ fn references_that_lead_nowhere_say_which_and_what_to_do() {
     assert!(!format!("{read:?} {validated:?}").contains("hunter2"));
 }
 
+/// Where each route and each pool is allowed, all of them together can still be too much.
+#[test]
+fn a_configuration_that_no_secret_holds_is_refused_before_a_pod_runs_it() {
+    let names = ["primary", "second", "third"];
+    let of = |count: u32| {
+        let pools = names.map(|name| json!({"poolRef": {"name": name}}));
+        let route = |number| json!({"name": format!("r{number}"), "pools": pools});
+        let routes: Vec<_> = (0..count).map(route).collect();
+        let rules = [json!({"name": "all", "routeRef": {"name": "r0"}})];
+        let mut read = read(&json!({"routes": routes, "rules": rules}));
+        let mut pool = read.pools[0].clone();
+        pool.spec.password_secret_ref =
+            Some(serde_json::from_value(json!({"name": "credentials"})).unwrap());
+        let named = names.map(|name| {
+            let mut pool = pool.clone();
+            pool.metadata.name = Some(name.to_owned());
+            pool
+        });
+        read.pools = named.into();
+        with_secret(&mut read, &[("password", &[b'x'; 500])]);
+        read
+    };
+    validate(&of(50)).unwrap();
+    let (why, message) = reason(&of(512));
+    assert_eq!(why, "Invalid");
+    assert!(message.contains("a Secret holds 1044480; give some"), "{message}");
+    assert!(!message.contains("xxx"));
+}
+
 #[test]
 fn what_is_kept_as_it_was_written_is_read_strictly() {
     for (edit, part) in [
