@@ -45,12 +45,14 @@ pub(super) type Given = Box<(Open, SessionParts)>;
 
 /// One miner who speaks Stratum at once, and in the clear.
 pub(super) async fn serve(given: Given) {
-    let Some(mut session) = started(*given) else { return };
+    let Some(mut session) = started(given) else { return };
     session.run().await;
 }
 
 /// Not in place: what stands before an await takes room through it.
-fn started((open, parts): (Open, SessionParts)) -> Option<Session> {
+#[expect(clippy::boxed_local, reason = "the box ends here, and not with the task")]
+fn started(given: Given) -> Option<Session> {
+    let (open, parts) = *given;
     match open() {
         Ok(io) => {
             let now = parts.context.clock.now();
