@@ -69,13 +69,8 @@ impl RequestId {
 impl From<u64> for RequestId {
     /// The id of a request of our own.
     fn from(id: u64) -> Self {
-        let mut inline = [0; INLINE_BYTES];
-        let digits = id.to_string();
-        let len = digits.len().min(INLINE_BYTES);
-        for (to, from) in inline.iter_mut().zip(digits.bytes()) {
-            *to = from;
-        }
-        Self(Repr::Inline { len: u8::try_from(len).unwrap_or(0), text: inline })
+        // Its twenty digits at most stay within the bound.
+        Self::from_text(&id.to_string()).unwrap_or(Self::NULL)
     }
 }
 
