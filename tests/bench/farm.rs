@@ -12,6 +12,7 @@ use crate::socket::Door;
 
 pub(crate) mod load;
 pub(crate) mod moves;
+mod pace;
 pub(crate) mod storm;
 
 /// Handshakes that are under way at once.

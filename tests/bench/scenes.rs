@@ -334,7 +334,11 @@ fn fit(subject: Subject, miners: usize) -> (usize, Option<String>) {
 
 /// Of sorted times in nanoseconds, in microseconds.
 fn quantile(times: &[u32], at: f64) -> f64 {
-    let last = times.len().saturating_sub(1);
-    let place = (last as f64 * at).round() as usize;
-    times.get(place).map_or(0.0, |time| f64::from(*time) / 1e3)
+    ranked(times, at).map_or(0.0, |time| f64::from(*time) / 1e3)
+}
+
+/// The one of these, in order, below which such a part of them is.
+fn ranked<T>(sorted: &[T], at: f64) -> Option<&T> {
+    let last = sorted.len().saturating_sub(1);
+    sorted.get((last as f64 * at).round() as usize)
 }

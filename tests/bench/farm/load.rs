@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::task::JoinSet;
-use tokio::time::timeout_at;
 
 use super::Farm;
+use super::pace::Pace;
 use crate::miner::{Miner, Told};
 use crate::socket::Door;
 
@@ -40,11 +40,10 @@ impl Load {
     pub(crate) async fn start(to: &Door, miners: usize, rate: f64) -> Result<Self, String> {
         let farm = Farm::connect(to, miners).await?;
         let (tally, since) = (Arc::new(Tally::default()), Instant::now());
-        let period = Duration::from_secs_f64(miners as f64 / rate);
         let mut mining = JoinSet::new();
         for (number, miner) in farm.0.into_iter().enumerate() {
-            let first = since + Duration::from_secs_f64(number as f64 / rate);
-            mining.spawn(mine(miner, first, period, Arc::clone(&tally)));
+            let pace = Pace::of(number, miners, rate, since);
+            mining.spawn(mine(miner, pace, Arc::clone(&tally)));
         }
         Ok(Self { tally, since, mining })
     }
@@ -63,24 +62,12 @@ impl Load {
     }
 }
 
-async fn mine(
-    mut miner: Miner,
-    first: Instant,
-    period: Duration,
-    tally: Arc<Tally>,
-) -> Result<(), String> {
-    let mut due = first;
+async fn mine(mut miner: Miner, mut pace: Pace, tally: Arc<Tally>) -> Result<(), String> {
     loop {
-        match timeout_at(due.into(), miner.told()).await {
-            Ok(told) => match told? {
-                Told::Job => {}
-                Told::Accepted => _ = tally.accepted.fetch_add(1, Ordering::Relaxed),
-                Told::Refused(_) => _ = tally.refused.fetch_add(1, Ordering::Relaxed),
-            },
-            Err(_) => {
-                miner.find().await?;
-                due += period;
-            }
+        match pace.step(&mut miner).await? {
+            Some(Told::Job) | None => {}
+            Some(Told::Accepted) => _ = tally.accepted.fetch_add(1, Ordering::Relaxed),
+            Some(Told::Refused(_)) => _ = tally.refused.fetch_add(1, Ordering::Relaxed),
         }
     }
 }

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, sleep_until, timeout, timeout_at};
+use tokio::time::{sleep, timeout};
 
 use super::Farm;
+use super::pace::Pace;
 use crate::miner::{Miner, Told};
 use crate::share::Block;
 use crate::socket::Door;
@@ -38,13 +39,6 @@ pub(crate) struct Watched {
 /// Answers that nobody has looked at yet.
 const ANSWERS: usize = 65_536;
 
-/// Shares that a miner submits meanwhile.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Pace {
-    pub(crate) first: Instant,
-    pub(crate) period: Duration,
-}
-
 // === impl Farm ===
 
 impl Farm {
@@ -72,13 +66,10 @@ impl Farm {
         doors: &[Door],
         rate: Option<f64>,
     ) -> Moving {
-        let (start, count) = (Instant::now(), self.0.len() as f64);
+        let (start, count) = (Instant::now(), self.0.len());
         let mut moving = JoinSet::new();
         for (number, miner) in self.0.into_iter().enumerate() {
-            let pace = rate.map(|rate| Pace {
-                first: start + Duration::from_secs_f64(number as f64 / rate),
-                period: Duration::from_secs_f64(count / rate),
-            });
+            let pace = rate.map(|rate| Pace::of(number, count, rate, start));
             let (block, doors) = (block(miner.user()), doors.to_vec());
             moving.spawn(async move {
                 let moved = timeout(PATIENCE, until_on(miner, block, &doors, pace)).await;
@@ -121,21 +112,12 @@ async fn until_on(
         }
         let went_on = match &mut pace {
             None => miner.told().await.map(drop),
-            Some(pace) => step(&mut miner, pace).await,
+            Some(pace) => pace.step(&mut miner).await.map(drop),
         };
         if went_on.is_err() {
             (miner, is_new) = (dial(doors).await, true);
         }
     }
-}
-
-/// What it is told until its next share is due, or that share.
-async fn step(miner: &mut Miner, pace: &mut Pace) -> Result<(), String> {
-    if let Ok(told) = timeout_at(pace.first.into(), miner.told()).await {
-        return told.map(drop);
-    }
-    pace.first += pace.period;
-    miner.find().await
 }
 
 async fn dial(doors: &[Door]) -> Miner {
@@ -154,17 +136,16 @@ async fn dial(doors: &[Door]) -> Miner {
 impl Watched {
     /// `rate` shares a second over all miners of the farm.
     pub(crate) fn start(farm: Farm, rate: f64) -> Self {
-        let (start, period) = (Instant::now(), Duration::from_secs_f64(farm.0.len() as f64 / rate));
+        let (start, count) = (Instant::now(), farm.0.len());
         let (took, answers) = mpsc::channel(ANSWERS);
         let mut tasks = JoinSet::new();
         for (number, mut miner) in farm.0.into_iter().enumerate() {
             let took = took.clone();
-            let mut due = start + Duration::from_secs_f64(number as f64 / rate);
+            let mut pace = Pace::of(number, count, rate, start);
             tasks.spawn(async move {
                 loop {
                     // What it is told meanwhile waits in its socket, and is read with the answer.
-                    sleep_until(due.into()).await;
-                    due += period;
+                    pace.due().await;
                     let sent = Instant::now();
                     miner.find().await?;
                     while matches!(miner.told().await?, Told::Job) {}

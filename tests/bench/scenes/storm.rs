@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use super::{Round, Scenery, Stage, fit};
+use super::{Round, Scenery, Stage, fit, ranked};
 use crate::farm::Farm;
 use crate::farm::storm::Return;
 use crate::figure::{Figure, figure};
@@ -51,7 +51,9 @@ fn figures(returns: &[Return], used: f64, overflown: u64) -> Vec<Figure> {
             most.trim()
         )
     });
-    let at = |what, times: &[Duration], at| figure(what, "ms", quantile(times, at));
+    let millis = |time: &Duration| time.as_secs_f64() * 1e3;
+    let at =
+        |what, times: &[Duration], at| figure(what, "ms", ranked(times, at).map_or(0.0, millis));
     vec![
         at("hashing, p50", &hashing, 0.5),
         at("hashing, p99", &hashing, 0.99).noted(full.clone()),
@@ -69,13 +71,6 @@ fn sorted(times: impl Iterator<Item = Duration>) -> Vec<Duration> {
     let mut times: Vec<Duration> = times.collect();
     times.sort_unstable();
     times
-}
-
-/// In milliseconds.
-fn quantile(times: &[Duration], at: f64) -> f64 {
-    let last = times.len().saturating_sub(1);
-    let place = (last as f64 * at).round() as usize;
-    times.get(place).map_or(0.0, |time| time.as_secs_f64() * 1e3)
 }
 
 /// How often the kernel found a listener's queue full, on this machine: nothing else listens while it is measured.
