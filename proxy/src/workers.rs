@@ -10,12 +10,16 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use pin_project_lite::pin_project;
 use tokio::runtime::{Builder, Handle};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+use self::inbox::Inbox;
+
+mod inbox;
 
 /// Every task of the process, so that a drain can join them.
 #[derive(Clone, Debug, Default)]
@@ -30,7 +34,7 @@ const ASIDE_THREADS_MAX: usize = 4;
 /// The threads that sessions live on, and those for what is too heavy for them.
 #[derive(Clone, Debug)]
 pub struct Workers {
-    sessions: Arc<[Worker]>,
+    sessions: Arc<[Arc<Worker>]>,
     aside: Aside,
 }
 
@@ -55,22 +59,24 @@ pub(crate) struct Busy;
 #[derive(Debug)]
 struct Worker {
     runtime: Handle,
+    /// Of a thread of its own.
+    inbox: Option<Arc<Inbox>>,
     sessions: AtomicUsize,
 }
 
 /// A session's place on a worker; given back when dropped.
 #[derive(Debug)]
-pub(crate) struct Place {
-    sessions: Arc<[Worker]>,
-    index: usize,
-}
+pub(crate) struct Place(Arc<Worker>);
 
 pin_project! {
     /// A task at its place. By hand: an async block that awaits what it was given stores it twice.
+    #[project = Projection]
     struct Placed<F> {
         #[pin]
         task: F,
         place: Place,
+        // What it is woken by, from its first poll.
+        bell: Option<Waker>,
     }
 }
 
@@ -84,8 +90,8 @@ impl Tasks {
 
     /// Runs `task` on the thread of `place`, and gives the place back when it ends.
     pub(crate) fn spawn_at(&self, place: Place, task: impl Future<Output = ()> + Send + 'static) {
-        let runtime = place.runtime().clone();
-        self.0.spawn_on(Placed { task, place }, &runtime);
+        let runtime = place.0.runtime.clone();
+        self.0.spawn_on(Placed { task, place, bell: None }, &runtime);
     }
 
     /// Waits for the end of every task.
@@ -100,7 +106,7 @@ impl Tasks {
 impl Workers {
     /// The runtime that this is called on, as the only worker.
     pub fn current() -> Self {
-        Self::of([Handle::current()], Aside::Inline)
+        Self::of([Worker::new(Handle::current(), None)], Aside::Inline)
     }
 
     /// None for sessions; what is aside is done at once.
@@ -114,17 +120,19 @@ impl Workers {
     /// # Errors
     /// What the operating system says when it refuses a thread.
     pub fn start(threads: NonZeroUsize, stop: &CancellationToken) -> io::Result<Self> {
-        let mut handles = Vec::with_capacity(threads.get());
+        let mut workers = Vec::with_capacity(threads.get());
         for index in 0..threads.get() {
             let runtime = Builder::new_current_thread()
                 .enable_all()
                 .global_queue_interval(JOBS_FIRST)
                 .build()?;
-            handles.push(runtime.handle().clone());
+            let inbox = Arc::new(Inbox::new());
+            workers.push(Worker::new(runtime.handle().clone(), Some(Arc::clone(&inbox))));
             let stop = stop.clone();
-            std::thread::Builder::new()
-                .name(format!("sessions-{index}"))
-                .spawn(move || runtime.block_on(stop.cancelled()))?;
+            std::thread::Builder::new().name(format!("sessions-{index}")).spawn(move || {
+                runtime.spawn(async move { inbox.hand_on().await });
+                runtime.block_on(stop.cancelled());
+            })?;
         }
         let (jobs, queue) = sync_channel::<Job>(ASIDE_MAX);
         let queue = Arc::new(Mutex::new(queue));
@@ -137,12 +145,11 @@ impl Workers {
                 }
             })?;
         }
-        Ok(Self::of(handles, Aside::Threads(jobs)))
+        Ok(Self::of(workers, Aside::Threads(jobs)))
     }
 
-    fn of(handles: impl IntoIterator<Item = Handle>, aside: Aside) -> Self {
-        let worker = |runtime| Worker { runtime, sessions: AtomicUsize::new(0) };
-        Self { sessions: handles.into_iter().map(worker).collect(), aside }
+    fn of(workers: impl IntoIterator<Item = Worker>, aside: Aside) -> Self {
+        Self { sessions: workers.into_iter().map(Arc::new).collect(), aside }
     }
 
     /// Does what would hold up a thread of sessions, in its turn.
@@ -160,12 +167,11 @@ impl Workers {
 
     /// A place on the worker with the fewest sessions.
     pub(crate) fn place(&self) -> Place {
-        let sessions = |worker: &Worker| worker.sessions.load(Ordering::Relaxed);
-        let fewest = self.sessions.iter().enumerate().min_by_key(|(_, worker)| sessions(worker));
-        let index = fewest.map_or(0, |(index, _)| index);
-        let place = Place { sessions: Arc::clone(&self.sessions), index };
-        place.worker().sessions.fetch_add(1, Ordering::Relaxed);
-        place
+        let sessions = |worker: &&Arc<Worker>| worker.sessions.load(Ordering::Relaxed);
+        #[expect(clippy::expect_used, reason = "`start` makes one at least, and `current` one")]
+        let fewest = self.sessions.iter().min_by_key(sessions).expect("a thread for sessions");
+        fewest.sessions.fetch_add(1, Ordering::Relaxed);
+        Place(Arc::clone(fewest))
     }
 }
 
@@ -174,32 +180,29 @@ fn next(queue: &Mutex<Receiver<Job>>) -> Option<Job> {
     queue.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
 }
 
-// === impl Place ===
+// === impl Worker ===
 
-impl Place {
-    fn worker(&self) -> &Worker {
-        #[expect(
-            clippy::indexing_slicing,
-            reason = "`place` took the index from the same slice, which never shrinks"
-        )]
-        &self.sessions[self.index]
-    }
-
-    fn runtime(&self) -> &Handle {
-        &self.worker().runtime
+impl Worker {
+    fn new(runtime: Handle, inbox: Option<Arc<Inbox>>) -> Self {
+        Self { runtime, inbox, sessions: AtomicUsize::new(0) }
     }
 }
+
+// === impl Place ===
 
 impl<F: Future> Future for Placed<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.project().task.poll(cx)
+        let Projection { task, place, bell } = self.project();
+        let Some(inbox) = &place.0.inbox else { return task.poll(cx) };
+        let bell = bell.get_or_insert_with(|| inbox.bell(cx.waker().clone()));
+        task.poll(&mut Context::from_waker(bell))
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.worker().sessions.fetch_sub(1, Ordering::Relaxed);
+        self.0.sessions.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -23,7 +23,7 @@ pub(crate) struct Options {
 }
 
 /// All scenes, cheap ones first.
-const SCENES: [Scene; 18] = [
+const SCENES: [Scene; 19] = [
     Scene::Cost { miners: 256, shares: 200, is_due: false },
     Scene::Cost { miners: 256, shares: 200, is_due: true },
     Scene::Threads { miners: 256, shares: 200 },
@@ -33,7 +33,8 @@ const SCENES: [Scene; 18] = [
     fan_out(1_000, Way::Plain, Some(POURING)),
     fan_out(1_000, Way::Tls, None),
     Scene::Idle { miners: &[1_000, 10_000, usize::MAX], way: Way::Plain },
-    Scene::Flat { miners: &[100, 1_000, 10_000], shares: 60_000 },
+    Scene::Flat { miners: &[100, 1_000, 10_000], submitting: None, shares: 60_000 },
+    Scene::Flat { miners: &[100, 1_000, 10_000], submitting: Some(100), shares: 60_000 },
     fan_out(10_000, Way::Plain, None),
     fan_out(10_000, Way::Plain, Some(POURING)),
     Scene::Storm { miners: 10_000 },

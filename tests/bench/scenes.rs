@@ -47,8 +47,8 @@ pub(crate) enum Scene {
     Cost { miners: usize, shares: u32, is_due: bool },
     /// The same by how many threads ours has.
     Threads { miners: usize, shares: u32 },
-    /// The same by how many miners there are.
-    Flat { miners: &'static [usize], shares: u32 },
+    /// The same by how many miners there are, of which all or only so many submit.
+    Flat { miners: &'static [usize], submitting: Option<usize>, shares: u32 },
     /// Time from submit to answer at a fixed rate over all.
     Latency { miners: usize, rate: f64, shares: u32 },
     /// Time from submit to answer under most of the load that is possible.
@@ -112,7 +112,10 @@ impl Scene {
     pub(crate) fn name(self) -> String {
         match self {
             Self::Threads { miners, .. } => format!("cost by threads, {miners} miners, none due"),
-            Self::Flat { .. } => "cost by miners, none due".to_owned(),
+            Self::Flat { submitting: None, .. } => "cost by miners, none due".to_owned(),
+            Self::Flat { submitting: Some(few), .. } => {
+                format!("cost by connections, {few} miners submit, none due")
+            }
             Self::Idle { way, .. } => format!("idle{}", way.name()),
             Self::Cost { .. }
             | Self::Latency { .. }
@@ -131,7 +134,10 @@ impl Scene {
             Self::Cost { miners, is_due: true, .. } => keys("cost", miners, "all due".to_owned()),
             Self::Cost { miners, is_due: false, .. } => keys("cost", miners, "none due".to_owned()),
             Self::Threads { miners, .. } => keys("threads", miners, "none due".to_owned()),
-            Self::Flat { miners, .. } => keys("cost", largest(miners), "none due".to_owned()),
+            Self::Flat { miners, submitting, .. } => {
+                let few = submitting.map(|few| format!("{few} submit, "));
+                keys("cost", largest(miners), few.unwrap_or_default() + "none due")
+            }
             Self::Latency { miners, rate, .. } => keys("latency", miners, format!("{rate}/s")),
             Self::Loaded { miners } => keys("latency", miners, "80 % load".to_owned()),
             Self::FanOut(FanOut { miners, way, load, .. }) => {
@@ -178,18 +184,20 @@ impl Scene {
             Self::Threads { .. } | Self::Many { .. } => subject == Subject::Loka,
             // No relay looks for a pool that says nothing: there the miners' own patience decides, of minutes.
             Self::Failover { death: Death::FallsSilent, .. } => subject == Subject::Loka,
-            Self::Failover { death: Death::Ends, .. } => !matches!(subject, Subject::Other(_)),
+            Self::Failover { death: Death::Ends, .. } => {
+                !matches!(subject, Subject::Other(_) | Subject::Beside)
+            }
             // The pool speaks no TLS.
             Self::FanOut(FanOut { way: Way::Tls, .. }) | Self::Idle { way: Way::Tls, .. } => {
                 subject.speaks_tls()
             }
+            Self::FanOut(_) => true,
             Self::Cost { .. }
             | Self::Flat { .. }
             | Self::Latency { .. }
             | Self::Loaded { .. }
-            | Self::FanOut(_)
             | Self::Idle { .. }
-            | Self::Storm { .. } => true,
+            | Self::Storm { .. } => subject != Subject::Beside,
         }
     }
 
@@ -204,7 +212,9 @@ impl Scene {
                 cost::play(round, subject, miners, shares, is_due).await
             }
             Self::Threads { miners, shares } => cost::by_threads(round, miners, shares).await,
-            Self::Flat { miners, shares } => cost::by_miners(round, subject, miners, shares).await,
+            Self::Flat { miners, submitting, shares } => {
+                cost::by_miners(round, subject, miners, submitting, shares).await
+            }
             Self::Latency { miners, rate, shares } => {
                 latency::play(round, subject, miners, rate, shares).await
             }
@@ -261,7 +271,7 @@ impl Stage {
         scenery: Scenery<'_>,
     ) -> Result<Self, String> {
         let Scenery { difficulty, way, threads, cores } = scenery;
-        // Without anything between it is the pool that is measured, and it has the core for that. It believes all shares.
+        // A pool that is measured by itself has the core for that.
         let place = (subject == Subject::Direct).then_some(cores);
         let mut pool = PoolApart::start(difficulty, place).await?;
         let identity = (way == Way::Tls).then_some(round.identity);
@@ -291,13 +301,13 @@ impl Stage {
 
     /// What was used so far: by the process that is measured, and without one by the pool.
     fn usage(&self) -> Usage {
-        if self.subject == Subject::Direct { self.pool.usage() } else { self.running.usage() }
+        if self.subject.is_pool() { self.pool.usage() } else { self.running.usage() }
     }
 
     /// What the driver has used so far.
     fn driver(&self) -> Usage {
         let mut usage = cpu::own();
-        if self.subject != Subject::Direct {
+        if !self.subject.is_pool() {
             usage.cpu += self.pool.usage().cpu;
         }
         usage

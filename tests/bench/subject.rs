@@ -39,8 +39,10 @@ const TRY: Duration = Duration::from_secs(3);
 /// One of the rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Subject {
-    /// The miners are on the pool.
+    /// The miners are on the pool, which has the core of what is measured.
     Direct,
+    /// The same, and the pool is on the driver's core: it is part of the load, as it is before whoever stands between.
+    Beside,
     Loka,
     HaProxy,
     Nginx,
@@ -124,13 +126,14 @@ impl Subject {
         [Self::Loka, Self::HaProxy, Self::Nginx]
             .into_iter()
             .chain(others)
-            .chain([Self::Direct])
+            .chain([Self::Direct, Self::Beside])
             .collect()
     }
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Direct => "direct",
+            Self::Beside => "beside",
             Self::Loka => "loka",
             Self::HaProxy => "haproxy",
             Self::Nginx => "nginx",
@@ -141,17 +144,22 @@ impl Subject {
     /// Whether it judges shares itself, so that the pool hears of those alone that are due to it.
     pub(crate) fn judges(self) -> bool {
         match self {
-            Self::Direct | Self::HaProxy | Self::Nginx => false,
+            Self::Direct | Self::Beside | Self::HaProxy | Self::Nginx => false,
             Self::Loka => true,
             Self::Other(place) => ADAPTERS[place].judges,
         }
+    }
+
+    /// Whether the miners are on the pool: its process is what is measured then.
+    pub(crate) fn is_pool(self) -> bool {
+        matches!(self, Self::Direct | Self::Beside)
     }
 
     /// Whether miners can come in TLS.
     pub(crate) fn speaks_tls(self) -> bool {
         match self {
             Self::Loka | Self::HaProxy | Self::Nginx => true,
-            Self::Direct | Self::Other(_) => false,
+            Self::Direct | Self::Beside | Self::Other(_) => false,
         }
     }
 
@@ -159,7 +167,7 @@ impl Subject {
     pub(crate) fn relays(self) -> bool {
         match self {
             Self::HaProxy | Self::Nginx | Self::Other(_) => true,
-            Self::Loka | Self::Direct => false,
+            Self::Loka | Self::Direct | Self::Beside => false,
         }
     }
 
@@ -177,7 +185,7 @@ impl Subject {
         let port = free_port().await.map_err(told)?;
         let relays = relays();
         let (template, program) = match self {
-            Self::Direct => {
+            Self::Direct | Self::Beside => {
                 return Ok(Running { door: setting.pool.into(), child: None, directory });
             }
             Self::Loka => (include_str!("loka.yaml"), vec![setting.proxy.to_string_lossy().into()]),
@@ -218,7 +226,7 @@ impl Subject {
         let words =
             |text: &[&str]| -> Vec<String> { text.iter().map(|word| (*word).to_owned()).collect() };
         match self {
-            Self::Direct => Vec::new(),
+            Self::Direct | Self::Beside => Vec::new(),
             Self::Loka => {
                 let admin = admin.unwrap_or(ANYWHERE).to_string();
                 let mut all = words(&["run", "--admin", &admin, "--bind", "127.0.0.1"]);

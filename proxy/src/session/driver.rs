@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -27,7 +28,7 @@ use crate::policy::visitors::Visit;
 use crate::seats::{Seat, Seats};
 use crate::telemetry::MinerEvent;
 use crate::telemetry::reasons::{CloseReason, Offence};
-use crate::telemetry::traces::ConnectionTrace;
+use crate::telemetry::traces::{ConnectionTrace, TraceRef};
 use crate::transport::Transport;
 use crate::wire::{Progress, Wire};
 
@@ -60,8 +61,13 @@ pub(crate) struct SessionParts {
 /// One miner.
 pub(crate) struct Session {
     pub(super) context: Arc<SessionContext>,
-    pub(super) peer: Peer,
+    pub(super) trace: TraceRef,
+    /// Its own part, 0 to 1, of any window over which miners are moved.
+    spread: f32,
     pub(super) feed: watch::Receiver<Arc<Feed>>,
+    /// What the feed held when it was looked at last; out of here during a wake. To ask the watch each time takes its lock and
+    /// counts a reference, which are every thread's.
+    pub(super) seen: Option<Arc<Feed>>,
     /// Of the switch that the feed was taken by.
     pub(super) generation: Generation,
     /// Another feed than the one that wakes it.
@@ -81,6 +87,8 @@ pub(crate) struct Session {
     pub(super) credited: u64,
     /// A whole line may be waiting in the decoder.
     pub(super) lines_pending: bool,
+    /// It has more lines, and lets others of its thread go before.
+    pub(super) stands_back: bool,
     left: bool,
     /// How far it has come, as the listener's visitors are counted.
     pub(super) visit: Visit,
@@ -124,28 +132,25 @@ impl Pause {
 impl Session {
     /// `accepted`: what has passed since then, in a handshake of TLS, counts into that of Stratum.
     pub(crate) fn new(parts: SessionParts, io: Box<dyn Transport>, accepted: Now) -> Self {
-        let SessionParts { context, feed, peer, token } = parts;
+        let SessionParts { context, feed, peer: Peer { address, trace, spread }, token } = parts;
         let now = accepted;
-        let (pipeline, line_bytes_max, seats, generation, spending) = {
-            let feed = feed.borrow();
-            let spending = Spending::new(now.instant, &feed);
-            let pipeline = Pipeline::begin(now.instant, &feed.conduct);
-            (pipeline, feed.line_bytes_max, Arc::clone(&feed.seats), feed.generation, spending)
-        };
+        let seen = Arc::clone(&feed.borrow());
+        let seats = Arc::clone(&seen.seats);
         let seat = seats.take();
-        let card = context.sessions.enter(&context.listener, peer.address, now.unix);
-        card.routed(&feed.borrow().route);
+        let card = context.sessions.enter(&context.listener, address, now.unix);
+        card.routed(&seen.route);
         Self {
             seats,
             seat,
-            wire: Wire::new(io, line_bytes_max),
-            machine: Downstream::new(now, MOVE_WINDOW.mul_f32(peer.spread), token),
+            wire: Wire::new(io, seen.line_bytes_max),
+            machine: Downstream::new(now, MOVE_WINDOW.mul_f32(spread), token),
             pause: Pause::No,
             under_way: UnderWay::default(),
-            pipeline,
+            pipeline: Pipeline::begin(now.instant, &seen.conduct),
             opened: now.instant,
             credited: 0,
             lines_pending: false,
+            stands_back: false,
             left: false,
             visit: Visit::Greeting,
             unread_since: 0,
@@ -154,20 +159,21 @@ impl Session {
             is_known: false,
             context,
             feed,
-            generation,
+            generation: seen.generation,
             is_moved: false,
             asked: Asked::Nothing,
             former: None,
-            spending,
-            peer,
+            spending: Spending::new(now.instant, &seen),
+            trace,
+            spread,
+            seen: Some(seen),
         }
     }
 
     /// Serves the miner until one side ends it.
     /// By reference: a session that moves into its own future is stored there twice.
     pub(crate) async fn run(&mut self) {
-        let (listener, peer) = (&*self.context.listener, self.peer.address);
-        self.context.telemetry.emit(MinerEvent::Connected { listener, peer });
+        self.connected();
         let reason = self.serve().await;
         // Before the farewell: its miner may be waiting on another connection already.
         self.leave_behind(reason);
@@ -175,6 +181,16 @@ impl Session {
         drop(timeout(FAREWELL, poll_fn(|cx| self.wire.poll_flush(cx))).await);
         drop(timeout(FAREWELL, poll_fn(|cx| self.wire.poll_shutdown(cx))).await);
         self.end(reason);
+    }
+
+    fn connected(&self) {
+        let (listener, peer) = (&*self.context.listener, self.peer());
+        self.context.telemetry.emit(MinerEvent::Connected { listener, peer });
+    }
+
+    /// Who it is with.
+    pub(super) fn peer(&self) -> SocketAddr {
+        self.card.peer
     }
 
     pub(super) fn may_read(&self) -> bool {
@@ -237,6 +253,7 @@ impl Session {
             }
         }
         self.spend(now.instant, &feed);
+        self.seen = Some(feed);
         Ok(())
     }
 
@@ -367,14 +384,14 @@ impl Session {
     fn ordered_to_leave(&mut self, feed: &Feed, now: Now, out: &mut Outbox) -> Verdict {
         let Some(leave) = feed.leave.filter(|_| !self.left) else { return Ok(()) };
         self.left = true;
-        let after = leave.window.mul_f32(self.peer.spread);
+        let after = leave.window.mul_f32(self.spread);
         self.machine_step(feed, now, Input::Leave { reason: leave.reason, after }, out)
     }
 
     /// The next step of its visit, if it is one.
     pub(super) fn come_to(&mut self, to: Visit) {
         let from = self.visit;
-        self.visit = self.context.visitors.step(self.peer.address.ip(), from, to);
+        self.visit = self.context.visitors.step(self.peer().ip(), from, to);
     }
 
     /// Leaves what the miner may come back for, or gives back what nobody needs any more.
@@ -410,13 +427,13 @@ impl Session {
         self.weigh_nothing();
         self.spent(now);
         if let Some(offence) = offence(reason) {
-            self.context.offended(self.peer.address, offence);
+            self.context.offended(self.peer(), offence);
         }
-        self.context.left(self.peer.address, self.visit);
+        self.context.left(self.peer(), self.visit);
         let telemetry = &self.context.telemetry;
-        let (listener, peer) = (&*self.context.listener, self.peer.address);
+        let (listener, peer) = (&*self.context.listener, self.peer());
         telemetry.traces().connection(ConnectionTrace {
-            connection: self.peer.trace,
+            connection: self.trace,
             listener,
             route: &self.feed.borrow().route,
             peer,
@@ -427,13 +444,7 @@ impl Session {
             shares: self.credited,
         });
         let after = now.saturating_duration_since(self.opened);
-        telemetry.emit(MinerEvent::Closed {
-            listener,
-            peer,
-            reason,
-            after,
-            trace: self.peer.trace,
-        });
+        telemetry.emit(MinerEvent::Closed { listener, peer, reason, after, trace: self.trace });
     }
 }
 

@@ -29,8 +29,6 @@ const VERDICT_WAIT: Duration = Duration::from_secs(2);
 
 impl Session {
     pub(super) fn observe(&mut self, feed: &Feed, now: Now, event: Event) {
-        let context = Arc::clone(&self.context);
-        let (listener, peer) = (&*context.listener, self.peer.address);
         match event {
             // Told by the last phase of the pipeline.
             Event::Authorized(_) => {}
@@ -40,25 +38,33 @@ impl Session {
                 self.arrived(now.instant);
                 self.handshake_done(now);
             }
-            Event::Difficulty(difficulty) => context
-                .telemetry
-                .emit(MinerEvent::DifficultyChanged { listener, peer, difficulty: &difficulty }),
-            Event::CoinbaseTooLong { len, max } => {
-                let class = self.machine.class();
-                context.telemetry.emit(MinerEvent::CoinbaseTooLong {
-                    listener,
-                    peer,
-                    class,
-                    len,
-                    max,
-                });
-            }
-            Event::Renumbered => context.telemetry.emit(MinerEvent::Renumbered { listener, peer }),
-            Event::Resumed => context.telemetry.emit(MinerEvent::Resumed { listener, peer }),
-            Event::Malformed(what) => {
-                context.telemetry.emit(MinerEvent::Malformed { listener, peer, what: &what });
-            }
+            Event::Difficulty(_)
+            | Event::CoinbaseTooLong { .. }
+            | Event::Renumbered
+            | Event::Resumed
+            | Event::Malformed(_) => self.tell(&event),
         }
+    }
+
+    /// What is told and nothing else.
+    fn tell(&self, event: &Event) {
+        let (listener, peer) = (&*self.context.listener, self.peer());
+        let said = match event {
+            Event::Difficulty(difficulty) => {
+                MinerEvent::DifficultyChanged { listener, peer, difficulty }
+            }
+            Event::CoinbaseTooLong { len, max } => {
+                let (class, len, max) = (self.machine.class(), *len, *max);
+                MinerEvent::CoinbaseTooLong { listener, peer, class, len, max }
+            }
+            Event::Renumbered => MinerEvent::Renumbered { listener, peer },
+            Event::Resumed => MinerEvent::Resumed { listener, peer },
+            Event::Malformed(what) => MinerEvent::Malformed { listener, peer, what },
+            Event::Authorized(_) | Event::BelowPool(_) | Event::Refused(..) | Event::Mining => {
+                return;
+            }
+        };
+        self.context.telemetry.emit(said);
     }
 
     /// Carries a share to the pool of its job; its miner is answered when that has it.
@@ -126,9 +132,9 @@ impl Session {
     fn record(&self, row: &Arc<Row>, now: Now, difficulty: f64) -> Option<Box<ShareRecord>> {
         self.context.telemetry.traces().enabled().then(|| {
             Box::new(ShareRecord {
-                connection: self.peer.trace,
+                connection: self.trace,
                 row: Arc::clone(row),
-                peer: self.peer.address,
+                peer: self.peer(),
                 received: now.instant,
                 verified: self.context.clock.now().instant,
                 handed: None,
@@ -159,10 +165,10 @@ impl Session {
         self.trace(&row, now, ShareOutcome::Refused(reject.label()), 0.0);
         self.context.telemetry.emit(MinerEvent::ShareRefused {
             listener: &self.context.listener,
-            peer: self.peer.address,
+            peer: self.peer(),
             worker: self.machine.finder().map_or("", |worker| worker.as_str()),
             reason: reject.label(),
-            trace: self.peer.trace,
+            trace: self.trace,
         });
     }
 
@@ -186,13 +192,13 @@ impl Session {
     }
 
     fn handshake_done(&self, now: Now) {
-        let (listener, peer) = (&*self.context.listener, self.peer.address);
+        let (listener, peer) = (&*self.context.listener, self.peer());
         let user_agent = self.machine.user_agent().unwrap_or_default();
         let worker = self.machine.worker().map_or("", |worker| worker.as_str());
         self.card.named(worker, user_agent);
         let telemetry = &self.context.telemetry;
         telemetry.traces().handshake(HandshakeTrace {
-            connection: self.peer.trace,
+            connection: self.trace,
             listener,
             peer,
             user_agent,
@@ -205,7 +211,7 @@ impl Session {
             worker,
             user_agent,
             after: now.instant.saturating_duration_since(self.opened),
-            trace: self.peer.trace,
+            trace: self.trace,
         });
     }
 
@@ -223,11 +229,11 @@ impl Session {
         let key = row.key();
         let verified = self.context.clock.now().instant;
         traces.share(&ShareTrace {
-            connection: self.peer.trace,
+            connection: self.trace,
             listener: &key.listener,
             route: &key.route,
             pool: &key.pool,
-            peer: self.peer.address,
+            peer: self.peer(),
             received: now.instant,
             verified,
             handed: None,

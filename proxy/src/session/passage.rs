@@ -1,5 +1,6 @@
 //! The way of a line through the pipeline to the machine. What a phase wants is carried out here.
 
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use loka_stratum::downstream::{Downstream, Input, Outbox, Turned, View};
@@ -11,7 +12,7 @@ use loka_stratum::work::Now;
 use super::driver::{Pause, Session, Verdict, view};
 use super::shared::Shared;
 use super::switch::Former;
-use super::{Feed, Peer, SessionContext};
+use super::{Feed, SessionContext};
 use crate::pipeline::{Flow, Judgement, Message, Outcome, Passed, Pipeline, Refusal, Scene};
 use crate::policy::visitors::Sentence;
 use crate::telemetry::reasons::CloseReason;
@@ -50,7 +51,7 @@ struct Way<'a> {
     feed: &'a Feed,
     now: Now,
     context: &'a SessionContext,
-    peer: &'a Peer,
+    peer: SocketAddr,
     former: Option<&'a Former>,
     lane: Option<LaneId>,
     pipeline: &'a mut Pipeline,
@@ -94,7 +95,7 @@ impl Way<'_> {
 /// What the phases see of a session.
 fn scene<'a>(
     context: &'a SessionContext,
-    peer: &Peer,
+    peer: SocketAddr,
     feed: &'a Feed,
     machine: &'a Downstream,
     now: Now,
@@ -102,7 +103,7 @@ fn scene<'a>(
     Scene {
         now: now.instant,
         listener: &context.listener,
-        peer: peer.address,
+        peer,
         conduct: &feed.conduct,
         machine,
         telemetry: &context.telemetry,
@@ -127,7 +128,7 @@ impl Session {
             if !self.lines_pending || !self.may_read() || self.is_misplaced(feed) {
                 return Ok(());
             }
-            let scene = scene(&self.context, &self.peer, feed, &self.machine, now);
+            let scene = scene(&self.context, self.peer(), feed, &self.machine, now);
             if let Err(until) = self.pipeline.ready(&scene) {
                 self.pause = Pause::TooFast { until };
                 return Ok(());
@@ -150,7 +151,8 @@ impl Session {
         now: Now,
         out: &mut Outbox,
     ) -> Result<Option<Judgement>, CloseReason> {
-        let Self { wire, context, peer, former, seat, pipeline, machine, pause, .. } = self;
+        let peer = self.peer();
+        let Self { wire, context, former, seat, pipeline, machine, pause, .. } = self;
         let line = match wire.next_line() {
             Ok(Some(line)) => line,
             Ok(None) => return Ok(None),
@@ -172,7 +174,8 @@ impl Session {
         };
         let Held { line, passed, until, is_ripe: _ } = *held;
         self.machine.unexcuse(until.saturating_duration_since(now.instant));
-        let Self { context, peer, former, seat, pipeline, machine, pause, .. } = self;
+        let peer = self.peer();
+        let Self { context, former, seat, pipeline, machine, pause, .. } = self;
         let (former, lane) = (former.as_deref(), seat.lane());
         let way = Way { feed, now, context, peer, former, lane, pipeline, machine, pause };
         let judgement = way.go(&line, passed, out);
@@ -183,21 +186,21 @@ impl Session {
     /// Bytes have come, which may be no line yet.
     pub(super) fn greeted(&mut self, feed: &Feed, now: Now) -> Verdict {
         let Some(greeting) = self.wire.greeting() else { return Ok(()) };
-        let scene = scene(&self.context, &self.peer, feed, &self.machine, now);
+        let scene = scene(&self.context, self.peer(), feed, &self.machine, now);
         let judgement = self.pipeline.greeted(&scene, greeting);
         self.obey(judgement)
     }
 
     /// What the machine made of something.
     pub(super) fn became(&mut self, feed: &Feed, now: Now, outcome: Outcome<'_>) -> Verdict {
-        let scene = scene(&self.context, &self.peer, feed, &self.machine, now);
+        let scene = scene(&self.context, self.peer(), feed, &self.machine, now);
         let judgement = self.pipeline.outcome(&scene, outcome);
         self.obey(judgement)
     }
 
     /// At every wake: the listener's terms may be others.
     pub(super) fn on_terms(&mut self, feed: &Feed, now: Now) -> Verdict {
-        let scene = scene(&self.context, &self.peer, feed, &self.machine, now);
+        let scene = scene(&self.context, self.peer(), feed, &self.machine, now);
         let judgement = self.pipeline.terms(&scene);
         self.obey(judgement)
     }
@@ -205,7 +208,7 @@ impl Session {
     fn obey(&self, judgement: Judgement) -> Verdict {
         match judgement {
             Judgement::Fine => Ok(()),
-            Judgement::Blame(offence) => match self.context.offended(self.peer.address, offence) {
+            Judgement::Blame(offence) => match self.context.offended(self.peer(), offence) {
                 Sentence::Banned(_) => Err(CloseReason::Banned),
                 Sentence::Noted => Ok(()),
             },

@@ -156,14 +156,19 @@ impl Session {
         if self.former.as_ref().is_some_and(|former| former.until <= now) {
             self.former = None;
         }
-        let feed = Arc::clone(&self.feed.borrow_and_update());
+        let feed = self.fed();
         if !self.is_misplaced(&feed) {
             return feed;
         }
         let Some(switch) = self.context.switchboard.now() else { return feed };
         self.generation = switch.generation;
         self.take(&switch, &feed, now);
-        Arc::clone(&self.feed.borrow_and_update())
+        self.fed()
+    }
+
+    fn fed(&mut self) -> Arc<Feed> {
+        let seen = self.seen.take().filter(|_| matches!(self.feed.has_changed(), Ok(false)));
+        seen.unwrap_or_else(|| Arc::clone(&self.feed.borrow_and_update()))
     }
 
     fn take(&mut self, switch: &Switch, feed: &Arc<Feed>, now: Instant) {
@@ -188,7 +193,7 @@ impl Session {
             self.card.named(worker, self.machine.user_agent().unwrap_or_default());
         }
         self.asked = worker.map_or(Asked::Nameless, |_| Asked::All);
-        let source = self.peer.address.ip();
+        let source = self.peer().ip();
         let way = switch.way(&Newcomer { worker, source, firmware: self.machine.class() })?;
         let Some(opening) = &way.private else { return Some(way.feed.clone()) };
         let is_there = feed.stage == Stage::Private && feed.route == way.route;

@@ -7,7 +7,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use loka_stratum::downstream::{HandOver, Ticket};
@@ -66,7 +66,7 @@ impl Session {
     ) -> Verdict {
         let mut changed = pin!(source.changed());
         loop {
-            let wake = self.wait(changed.as_mut(), alarm.as_mut()).await;
+            let wake = poll_fn(|cx| self.poll_wake(changed.as_mut(), alarm.as_mut(), cx)).await;
             let is_fed = matches!(wake, Wake::Feed(_));
             self.step(wake)?;
             if is_fed || self.is_moved {
@@ -75,49 +75,51 @@ impl Session {
         }
     }
 
-    async fn wait(
+    /// Not async: what such a function is given is stored in every session.
+    fn poll_wake(
         &mut self,
-        mut changed: Pin<&mut impl Future<Output = Result<(), RecvError>>>,
+        changed: Pin<&mut impl Future<Output = Result<(), RecvError>>>,
         mut alarm: Pin<&mut Sleep>,
-    ) -> Wake {
+        cx: &mut Context<'_>,
+    ) -> Poll<Wake> {
         if self.lines_pending && self.may_read() {
             // More lines than one wake handles: others first, then on.
-            tokio::task::yield_now().await;
-            return Wake::Timer;
+            self.stands_back = !self.stands_back;
+            if self.stands_back {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            return Poll::Ready(Wake::Timer);
         }
         self.set(alarm.as_mut());
         let interest = match self.may_read() {
             true => Interest::ReadWrite,
             false => Interest::Write,
         };
-        let Self { wire, pause, under_way, card, pipeline, .. } = self;
-        let is_held = matches!(pause, Pause::Held(_));
-        poll_fn(|cx| {
-            // Whoever wants this session's place stands still; then work, then what a miner waits for.
-            if let Some(summons) = card.summons() {
-                return Poll::Ready(Wake::Summoned(summons));
-            }
-            if let Poll::Ready(fed) = changed.as_mut().poll(cx) {
-                return Poll::Ready(Wake::Feed(fed));
-            }
-            if let Poll::Ready((ticket, result)) = under_way.poll(cx) {
-                return Poll::Ready(Wake::HandedOver(ticket, result));
-            }
-            if is_held && pipeline.poll(cx).is_ready() {
-                return Poll::Ready(Wake::Ripe);
-            }
-            if let Poll::Ready(progress) = wire.poll(cx, interest) {
-                return Poll::Ready(Wake::Io(progress));
-            }
-            alarm.as_mut().poll(cx).map(|()| Wake::Timer)
-        })
-        .await
+        // Whoever wants this session's place stands still; then work, then what a miner waits for.
+        if let Some(summons) = self.card.summons() {
+            return Poll::Ready(Wake::Summoned(summons));
+        }
+        if let Poll::Ready(fed) = changed.poll(cx) {
+            return Poll::Ready(Wake::Feed(fed));
+        }
+        if let Poll::Ready((ticket, result)) = self.under_way.poll(cx) {
+            return Poll::Ready(Wake::HandedOver(ticket, result));
+        }
+        if matches!(self.pause, Pause::Held(_)) && self.pipeline.poll(cx).is_ready() {
+            return Poll::Ready(Wake::Ripe);
+        }
+        if let Poll::Ready(progress) = self.wire.poll(cx, interest) {
+            return Poll::Ready(Wake::Io(progress));
+        }
+        alarm.poll(cx).map(|()| Wake::Timer)
     }
 
     /// Sets the alarm to when something is due. One that is set to an earlier time stays: it rings once for nothing, which is
     /// cheaper than to set it later with each share.
     fn set(&self, alarm: Pin<&mut Sleep>) {
-        let terms_timer = self.machine.poll_timeout(&self.feed.borrow().terms);
+        let terms_timer =
+            self.seen.as_ref().and_then(|feed| self.machine.poll_timeout(&feed.terms));
         let pauses = [self.pause.until(), self.under_way.until()];
         let timers = [terms_timer, self.unread_until()].into_iter().chain(pauses);
         let due = at(timers.flatten().min().unwrap_or_else(|| self.far()));

@@ -84,16 +84,19 @@ impl SeenShares {
     }
 
     fn insert_key(&mut self, block: PrevHash, key: u128) -> Novelty {
-        let mut of_block = self.generations.iter().filter(|generation| generation.block == block);
-        if of_block.any(|generation| generation.hashes.contains(&key)) {
+        // The latest of a block is the one that may have room.
+        let mut of_block = self.generations.iter_mut().rev().filter(|it| it.block == block);
+        let open = of_block.next();
+        if of_block.any(|full| full.hashes.contains(&key)) {
             return Novelty::Seen;
         }
-        let open = self.generations.iter_mut().rev().find(|generation| {
-            generation.block == block && generation.hashes.len() < GENERATION_MAX
-        });
         if let Some(open) = open {
-            open.hashes.insert(key);
-            return Novelty::New;
+            if open.hashes.len() < GENERATION_MAX {
+                return if open.hashes.insert(key) { Novelty::New } else { Novelty::Seen };
+            }
+            if open.hashes.contains(&key) {
+                return Novelty::Seen;
+            }
         }
         if self.generations.len() >= GENERATIONS_MAX {
             self.generations.remove(0);

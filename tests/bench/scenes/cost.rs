@@ -80,11 +80,12 @@ pub(super) async fn by_threads(
     Ok(figures)
 }
 
-/// So many shares of all miners together, for each number of miners.
+/// So many shares of all miners that submit together, for each number of miners that are connected.
 pub(super) async fn by_miners(
     round: &Round<'_>,
     subject: Subject,
     sizes: &[usize],
+    submitting: Option<usize>,
     shares: u32,
 ) -> Result<Vec<Figure>, String> {
     let mut figures = Vec::new();
@@ -93,8 +94,11 @@ pub(super) async fn by_miners(
         let (miners, note) = fit(subject, *wanted);
         fewer.clone_from(&note);
         let mut stage = Stage::set(round, subject, Scenery::PLAIN).await?;
-        let each = (shares as usize / miners).max(1) as u32;
-        let cost = stage.cost(miners, each, false).await.map_err(|it| stage.told(it))?;
+        let few = submitting.unwrap_or(miners).min(miners);
+        let silent = Farm::connect(&stage.running.door, miners - few).await?;
+        let each = (shares as usize / few).max(1) as u32;
+        let cost = stage.cost(few, each, false).await.map_err(|it| stage.told(it))?;
+        drop(silent);
         let cpu = figure("cpu per share", "µs", cost.cpu / 1e3).of_miners(*wanted);
         figures.push(cpu.noted(note).noted(cost.note(1)));
         costs.push(cost);

@@ -90,7 +90,7 @@ const fn template(subject: Subject) -> Option<&'static str> {
         Subject::Loka => Some(include_str!("../loka-pair.yaml")),
         Subject::HaProxy => Some(include_str!("../haproxy-pair.cfg")),
         Subject::Nginx => Some(include_str!("../nginx-pair.conf")),
-        Subject::Direct | Subject::Other(_) => None,
+        Subject::Direct | Subject::Beside | Subject::Other(_) => None,
     }
 }
 
