@@ -347,7 +347,7 @@ impl Session {
             // Each phase is told of each event, whatever one has said before.
             let judged = self.became(feed, now, Outcome::Event(&event));
             verdict = verdict.and(judged);
-            self.observe(feed, now, event);
+            self.observe(feed, now, &event);
         }
         if out.forward.is_some() || credited {
             let rate = self.machine.work_per_second(now);

@@ -28,28 +28,17 @@ const VERDICT_WAIT: Duration = Duration::from_secs(2);
 // === impl Session ===
 
 impl Session {
-    pub(super) fn observe(&mut self, feed: &Feed, now: Now, event: Event) {
-        match event {
-            // Told by the last phase of the pipeline.
-            Event::Authorized(_) => {}
-            Event::BelowPool(share) => self.below_pool(feed, now, &share),
-            Event::Refused(reject, source) => self.refused(feed, now, reject, source),
-            Event::Mining => {
-                self.arrived(now.instant);
-                self.handshake_done(now);
-            }
-            Event::Difficulty(_)
-            | Event::CoinbaseTooLong { .. }
-            | Event::Renumbered
-            | Event::Resumed
-            | Event::Malformed(_) => self.tell(&event),
-        }
-    }
-
-    /// What is told and nothing else.
-    fn tell(&self, event: &Event) {
+    pub(super) fn observe(&mut self, feed: &Feed, now: Now, event: &Event) {
         let (listener, peer) = (&*self.context.listener, self.peer());
         let said = match event {
+            // Told by the last phase of the pipeline.
+            Event::Authorized(_) => return,
+            Event::BelowPool(share) => return self.below_pool(feed, now, share),
+            Event::Refused(reject, source) => return self.refused(feed, now, *reject, *source),
+            Event::Mining => {
+                self.arrived(now.instant);
+                return self.handshake_done(now);
+            }
             Event::Difficulty(difficulty) => {
                 MinerEvent::DifficultyChanged { listener, peer, difficulty }
             }
@@ -60,9 +49,6 @@ impl Session {
             Event::Renumbered => MinerEvent::Renumbered { listener, peer },
             Event::Resumed => MinerEvent::Resumed { listener, peer },
             Event::Malformed(what) => MinerEvent::Malformed { listener, peer, what },
-            Event::Authorized(_) | Event::BelowPool(_) | Event::Refused(..) | Event::Mining => {
-                return;
-            }
         };
         self.context.telemetry.emit(said);
     }

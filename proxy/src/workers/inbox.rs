@@ -58,8 +58,9 @@ impl Inbox {
             // Taken whole: between two jobs the room for all of them is nobody's.
             let bells = std::mem::take(&mut *self.woken());
             for bell in bells {
-                // Before the task runs: what happens from now on has to ring again.
-                bell.has_rung.store(false, Ordering::Release);
+                // Before the task runs, which then sees whatever somebody did who found it rung already; what happens from
+                // now on rings again.
+                bell.has_rung.swap(false, Ordering::AcqRel);
                 bell.task.wake_by_ref();
             }
         }
