@@ -263,6 +263,7 @@ fn colour(subject: &str) -> &'static str {
         "haproxy" => "#4c8bc9",
         "nginx" => "#a06cc9",
         "direct" => "#8b949e",
+        "beside" => "#b08c6a",
         "ckproxy" => "#d08a2c",
         "slush" | "stratehm" => "#c05c6e",
         _ => "#2a9d74",

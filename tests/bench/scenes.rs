@@ -135,8 +135,8 @@ impl Scene {
             Self::Cost { miners, is_due: false, .. } => keys("cost", miners, "none due".to_owned()),
             Self::Threads { miners, .. } => keys("threads", miners, "none due".to_owned()),
             Self::Flat { miners, submitting, .. } => {
-                let few = submitting.map(|few| format!("{few} submit, "));
-                keys("cost", largest(miners), few.unwrap_or_default() + "none due")
+                let few = submitting.map(|few| format!("{few} submit"));
+                keys("cost", largest(miners), few.unwrap_or_else(|| "none due".to_owned()))
             }
             Self::Latency { miners, rate, .. } => keys("latency", miners, format!("{rate}/s")),
             Self::Loaded { miners } => keys("latency", miners, "80 % load".to_owned()),
