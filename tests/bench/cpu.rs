@@ -31,7 +31,8 @@ pub(crate) fn own() -> Usage {
     Usage { cpu: cpu(pid), resident: resident(pid) }
 }
 
-fn family(pid: u32) -> Vec<u32> {
+/// The process and all that it began, and that those did.
+pub(crate) fn family(pid: u32) -> Vec<u32> {
     let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
     let children = children.unwrap_or_default();
     let children = children.split_whitespace().filter_map(|pid| pid.parse().ok());

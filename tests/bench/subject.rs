@@ -12,7 +12,7 @@ use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::adapters::ADAPTERS;
-use crate::cpu::{Usage, usage};
+use crate::cpu::{Usage, family, usage};
 use crate::miner::Miner;
 use crate::socket::Door;
 use crate::tls::Identity;
@@ -276,6 +276,22 @@ impl Running {
                 Err(_) => sleep(LOOK_AGAIN).await,
             }
         }
+    }
+}
+
+impl Drop for Running {
+    /// Ends it with all that it began: nginx's worker would outlive its master, with as much memory as its miners took.
+    fn drop(&mut self) {
+        let Some(pid) = self.pid() else { return };
+        let all = family(pid).into_iter().map(|pid| pid.to_string());
+        // By the command, which is everywhere. Who has ended by then is no problem.
+        drop(
+            std::process::Command::new("kill")
+                .arg("-KILL")
+                .args(all)
+                .stderr(Stdio::null())
+                .status(),
+        );
     }
 }
 
