@@ -89,10 +89,11 @@ pub(super) fn validate(read: &Dereferenced) -> Result<Validated, Unfit> {
     resolve(read)?;
     let rendered =
         render(&resources, proxy, &read.secrets).map_err(|problems| unrendered(&problems))?;
-    fits(&rendered.config)?;
+    let json = runtime_config::json(&rendered.config);
+    fits(json.len())?;
     Ok(Validated {
         spec: proxy.spec.clone(),
-        hash: rendered.hash(),
+        hash: runtime_config::hash_of_json(json.as_bytes()),
         drain: Duration::from_millis(rendered.config.drain.timeout_ms),
         accounts: accounts(&rendered.config),
         config: rendered.config,
@@ -101,8 +102,7 @@ pub(super) fn validate(read: &Dereferenced) -> Result<Validated, Unfit> {
 }
 
 /// What pods start from is mounted, so it must fit what is mounted.
-fn fits(config: &RuntimeConfig) -> Result<(), Unfit> {
-    let bytes = runtime_config::json(config).len();
+fn fits(bytes: usize) -> Result<(), Unfit> {
     if bytes <= CONFIG_BYTES_MAX {
         return Ok(());
     }

@@ -86,17 +86,16 @@ impl SeenShares {
     fn insert_key(&mut self, block: PrevHash, key: u128) -> Novelty {
         // The latest of a block is the one that may have room.
         let mut of_block = self.generations.iter_mut().rev().filter(|it| it.block == block);
-        let open = of_block.next();
+        let latest = of_block.next();
         if of_block.any(|full| full.hashes.contains(&key)) {
             return Novelty::Seen;
         }
-        if let Some(open) = open {
-            if open.hashes.len() < GENERATION_MAX {
+        match latest {
+            Some(open) if open.hashes.len() < GENERATION_MAX => {
                 return if open.hashes.insert(key) { Novelty::New } else { Novelty::Seen };
             }
-            if open.hashes.contains(&key) {
-                return Novelty::Seen;
-            }
+            Some(full) if full.hashes.contains(&key) => return Novelty::Seen,
+            Some(_) | None => {}
         }
         if self.generations.len() >= GENERATIONS_MAX {
             self.generations.remove(0);

@@ -95,10 +95,9 @@ pub(super) async fn by_miners(
         fewer.clone_from(&note);
         let mut stage = Stage::set(round, subject, Scenery::PLAIN).await?;
         let few = submitting.unwrap_or(miners).min(miners);
-        let silent = Farm::connect(&stage.running.door, miners - few).await?;
+        let _silent = Farm::connect(&stage.running.door, miners - few).await?;
         let each = (shares as usize / few).max(1) as u32;
         let cost = stage.cost(few, each, false).await.map_err(|it| stage.told(it))?;
-        drop(silent);
         let cpu = figure("cpu per share", "µs", cost.cpu / 1e3).of_miners(*wanted);
         figures.push(cpu.noted(note).noted(cost.note(1)));
         costs.push(cost);
