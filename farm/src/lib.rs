@@ -13,6 +13,7 @@ pub mod miner;
 pub mod network;
 pub mod paid;
 pub mod pool;
+pub mod ports;
 pub mod profile;
 pub mod trap;
 pub mod wire;

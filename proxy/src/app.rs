@@ -4,7 +4,6 @@
 //! tasks, its sockets and its miners.
 
 use std::collections::HashMap;
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU32, AtomicUsize};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::audit::Audited;
 use crate::books::{Books, Kept};
 use crate::clock::Clock;
+use crate::config::{Blame, ConfigError};
 use crate::control::{self, AllowedPools, Answer, ConfigFeed, Offer, Offered, Ports, Shown};
 use crate::fleet::{Dedicated, FleetSeams, RouteOutput};
 use crate::listener::{ListenerSeams, ListenerTask, MinerCount, Orders, Port, firmware, leave};
@@ -130,15 +130,6 @@ struct ListenerView {
     miners: Option<MinerCount>,
 }
 
-/// A listener cannot be bound.
-#[derive(Debug, thiserror::Error)]
-#[error("listener {listener}: cannot listen on {address}: {source}; {remedy}", remedy = crate::telemetry::listen_remedy(source))]
-pub struct BindError {
-    listener: String,
-    address: SocketAddr,
-    source: io::Error,
-}
-
 struct RunningRoute {
     config: watch::Sender<Arc<Route>>,
     output: RouteOutput,
@@ -187,8 +178,9 @@ impl App {
     /// Starts what the feed begins with, if it does, and then whatever it brings.
     ///
     /// # Errors
-    /// [`BindError`] when a listener of the first configuration cannot be bound; later that is retried, or refused.
-    pub async fn start(seams: Seams, feed: ConfigFeed) -> Result<Self, BindError> {
+    /// Every listener of the first configuration that cannot be bound: the miners would be somewhere else and nobody would
+    /// notice. Nothing of it has begun then. Later that is retried, or refused.
+    pub async fn start(seams: Seams, feed: ConfigFeed) -> Result<Self, ConfigError> {
         let ConfigFeed { first, offers, shown, allowed } = feed;
         let tasks = Tasks::default();
         let Books { ledger, kept } = seams.books.clone();
@@ -203,9 +195,8 @@ impl App {
         let inputs = (offers, orders_out);
         let mut supervisor = Supervisor::new(seams, inputs, allowed, Arc::clone(&shared), &tasks);
         if let Some(first) = first {
-            // Ports that cannot be had are looked at here, so that nothing is refused.
-            drop(supervisor.apply(Offered { ports: Ports::Retry, ..first }).await);
-            supervisor.started()?;
+            let applied = supervisor.apply(Offered { ports: Ports::AllOrNothing, ..first }).await;
+            applied.map_err(|problems| ConfigError { blame: Blame::Documents, problems })?;
         }
         tasks.spawn(supervisor.run(stop.clone(), drain_orders));
         Ok(Self { shared, stop, drain, orders, telemetry, tasks })
@@ -275,16 +266,6 @@ impl Supervisor {
             leave: None,
             orders,
             by_hand: ByHand::default(),
-        }
-    }
-
-    /// At the start from files a port in use is an error: the miners would be somewhere else and nobody would notice.
-    fn started(&mut self) -> Result<(), BindError> {
-        match self.failed.pop() {
-            None => Ok(()),
-            Some(FailedPort { index: _, listener, address, error: source }) => {
-                Err(BindError { listener: listener.name.clone(), address, source })
-            }
         }
     }
 

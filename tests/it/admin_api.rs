@@ -337,7 +337,7 @@ async fn a_pin_by_hand_leads_nowhere_that_the_allow_list_does_not_have() {
 
 /// A second listener, beside the one of the honest miners.
 async fn second() -> (u16, String) {
-    let port = free_port().await;
+    let port = free_port();
     (port, format!("    - {{ name: v2, port: {port} }}\n"))
 }
 
@@ -472,7 +472,7 @@ async fn ctl_shows_and_acts_and_says_what_to_do_instead() {
     println!("{}", check(&["log-level"], 0, &["trace by hand", "then debug"]).await);
     check(&["log-level", "--reset"], 0, &["as before"]).await;
     println!("{}", check(&["sesions"], 2, &["'sessions'"]).await);
-    let nobody = free_port().await;
+    let nobody = free_port();
     let api = format!("127.0.0.1:{nobody}");
     let ended = loka_tests::process::run_to_end(&["ctl", "--api", &api, "status"], &[]).await;
     assert_eq!(ended.code, Some(2));

@@ -72,9 +72,12 @@ async fn a_port_in_use_names_the_listener_the_address_and_the_remedy() {
         ["run", "--bind", "127.0.0.1", "--admin", "127.0.0.1:0", "-f", file.to_str().unwrap()];
     let ended = run_to_end(&arguments, &[]).await;
     assert_eq!(ended.code, Some(1), "{}", ended.text);
-    for word in ["listener v1", &format!("127.0.0.1:{}", documents.port), "ss -ltnp"] {
-        assert!(ended.text.contains(word), "no {word:?} in {}", ended.text);
+    let field = "spec.listeners[0].port";
+    for word in [field, "listener v1", &format!("127.0.0.1:{}", documents.port), "ss -ltnp"] {
+        assert_eq!(ended.text.matches(word).count(), 1, "{word:?} in {}", ended.text);
     }
+    assert!(!ended.text.contains("configuration applied"), "{}", ended.text);
+    assert!(pools.pools.iter().all(|pool| pool.counts().connections == 0), "nobody is dialled");
 }
 
 #[tokio::test]

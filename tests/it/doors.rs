@@ -73,7 +73,7 @@ async fn send_nonsense(port: u16) {
 
 #[tokio::test]
 async fn a_ban_by_hand_at_one_listener_keeps_nobody_out_of_another() {
-    let port = free_port().await;
+    let port = free_port();
     let site = Site::with(&format!("    - {{ name: v2, port: {port} }}\n")).await;
     let mut here = Client::connect_from(HOSTILE, site.port()).await.log_in().await;
     let mut there = Client::connect_from(HOSTILE, port).await.log_in().await;

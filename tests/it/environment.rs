@@ -14,7 +14,7 @@ const ACCOUNT: &str = "STRATUM__POOL__ALPHA__SPEC__ACCOUNT";
 async fn the_environment_wins_over_the_files_however_they_change() {
     let pools = Pools::start().await;
     let mut documents = pools.documents().await;
-    let port = free_port().await;
+    let port = free_port();
     let text = port.to_string();
     let set = [(PORT, text.as_str()), (ACCOUNT, "other")];
     let proxy = Process::start_with(&documents.text(), &set).await;
@@ -22,7 +22,7 @@ async fn the_environment_wins_over_the_files_however_they_change() {
     let mut miner = Client::logged_in(port).await;
     assert_eq!(proxy.status().await["routes"][0]["pools"][0]["account"], "other");
     documents.failback = "2s";
-    documents.port = free_port().await;
+    documents.port = free_port();
     proxy.apply(&documents.text()).await;
     let status = proxy.status().await;
     assert_eq!(status["listeners"][0]["address"], format!("127.0.0.1:{port}"));

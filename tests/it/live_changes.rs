@@ -142,7 +142,7 @@ async fn no_field_closes_a_miners_connection() {
         let (socket, before) = (miner.local_addr(), upstream(&pools));
         change(&mut documents);
         if documents.port == 0 {
-            documents.port = free_port().await;
+            documents.port = free_port();
         }
         proxy.apply(&documents.text()).await;
         miner.assert_alive().await;
@@ -171,7 +171,7 @@ async fn a_port_that_moves_serves_old_miners_where_they_are_and_new_ones_at_the_
     let proxy = Process::start(&documents.text()).await;
     let old = documents.port;
     let mut miner = Client::logged_in(old).await;
-    documents.port = free_port().await;
+    documents.port = free_port();
     proxy.apply(&documents.text()).await;
     Client::logged_in(documents.port).await.assert_alive().await;
     miner.assert_alive().await;
@@ -186,10 +186,10 @@ async fn miners_on_a_port_that_has_moved_leave_with_their_listener() {
     documents.spec = "  drain: { timeout: 4s }\n".to_owned();
     let proxy = Process::start(&documents.text()).await;
     let mut miner = Client::logged_in(documents.port).await;
-    documents.port = free_port().await;
+    documents.port = free_port();
     proxy.apply(&documents.text()).await;
     miner.assert_alive().await;
-    documents.port = free_port().await;
+    documents.port = free_port();
     proxy.apply(&documents.text().replace("name: v1", "name: v2")).await;
     miner.notification("client.reconnect").await;
     miner.closed().await;
@@ -312,7 +312,7 @@ async fn listeners_and_routes_come_and_go_beside_those_who_mine() {
     proxy.active("alpha").await;
     let mut miner = Client::logged_in(documents.port).await;
     let (socket, before) = (miner.local_addr(), upstream(&pools).map(|view| view.id));
-    let port = free_port().await;
+    let port = free_port();
     proxy.apply(&with_another(&documents.text(), port)).await;
     let mut second = Client::logged_in(port).await;
     second.notification("mining.notify").await;
@@ -334,7 +334,7 @@ async fn a_listener_that_takes_another_route_brings_its_miners_along() {
     let text = |documents: &Documents, port| {
         with_another(&documents.text(), port).replace("    - name: other\n", layout)
     };
-    let port = free_port().await;
+    let port = free_port();
     documents.listener = "      routeRef: { name: main }\n".to_owned();
     let proxy = Process::start(&text(&documents, port)).await;
     proxy.logged_after(0, "route switched to pool").await;

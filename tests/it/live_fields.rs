@@ -91,7 +91,7 @@ async fn listeners_that_exchange_their_ports_keep_their_miners() {
     let mut documents = pools.documents().await;
     documents.listener = "      routeRef: { name: main }\n".to_owned();
     documents.difficulty = 2e-7;
-    let (one, two) = (documents.port, free_port().await);
+    let (one, two) = (documents.port, free_port());
     let (proxy, mut first) = start(&two_listeners(&documents, "v2", two), one).await;
     let mut second = Client::logged_in(two).await;
     let sockets = [first.local_addr(), second.local_addr()];
@@ -135,7 +135,7 @@ async fn a_listener_on_the_port_of_one_that_goes_serves_newcomers_and_the_others
     let mut documents = pools.documents().await;
     documents.spec = "  drain: { timeout: 4s }\n".to_owned();
     documents.listener = "      routeRef: { name: main }\n".to_owned();
-    let (one, two) = (documents.port, free_port().await);
+    let (one, two) = (documents.port, free_port());
     let (proxy, mut stays) = start(&two_listeners(&documents, "v2", two), one).await;
     let mut leaves = Client::logged_in(two).await;
     let (socket, before) = (stays.local_addr(), ids(&pools.pools[0]));
@@ -154,7 +154,7 @@ async fn a_rule_that_leads_elsewhere_brings_its_miners_along() {
     let layout = "      extranonce: { idBytes: 2, minerBytes: 2 }\n";
     documents.route = layout.to_owned();
     documents.listener = "      routeRef: { name: main }\n".to_owned();
-    let port = free_port().await;
+    let port = free_port();
     let text = |documents: &Documents| {
         let other = format!("    - name: other\n{layout}");
         with_another(&documents.text(), port).replace("    - name: other\n", &other)

@@ -28,7 +28,7 @@ pub(crate) struct Collector {
 impl Collector {
     pub(crate) async fn start(directory: &Path) -> Option<Self> {
         let binary = build().await?;
-        let address = format!("127.0.0.1:{}", free_port().await);
+        let address = format!("127.0.0.1:{}", free_port());
         let file = directory.join("spans.json");
         let process = Command::new(binary)
             .arg("--config")

@@ -218,7 +218,7 @@ impl Site {
         let socks = SocksServer::start(Manners { login, answer }).await;
         let mut tasks = JoinSet::new();
         let mut documents = pools.documents().await;
-        let (hook, listed) = (Hook::start(Mood::Broken).await, free_port().await);
+        let (hook, listed) = (Hook::start(Mood::Broken).await, free_port());
         documents.listener = format!(
             "      tls: {{ secretRef: {{ name: miners }} }}\n\
              \x20     authentication: {{ type: Webhook, webhook: {{ url: '{}', tokenSecretRef: {{ name: hook }} }} }}\n\

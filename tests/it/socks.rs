@@ -95,7 +95,7 @@ async fn what_a_socks_server_does_not_do_is_told_with_what_it_says() {
     }
     // Where nothing listens, and where somebody says nothing.
     let pools = Pools::start().await;
-    let nobody = SocketAddr::from(([127, 0, 0, 1], free_port().await));
+    let nobody = SocketAddr::from(([127, 0, 0, 1], free_port()));
     assert_told(&pools, nobody, NO_LOGIN, ("socks_failed", "the SOCKS5 server 127.0.0.1:")).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let silent = listener.local_addr().expect("an address");

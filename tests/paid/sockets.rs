@@ -17,6 +17,7 @@ use loka_farm::paid::book::{Book, Record};
 use loka_farm::paid::machine::{Machine, Server};
 use loka_farm::paid::plan::PoolId;
 use loka_farm::paid::tickets::MachineId;
+use loka_farm::ports::free_port;
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
@@ -196,9 +197,9 @@ async fn listen(address: SocketAddr) -> TcpListener {
     TcpListener::bind(address).await.expect("a free port")
 }
 
-async fn free_address() -> SocketAddr {
-    let listener = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await;
-    listener.local_addr().expect("an address")
+fn free_address() -> SocketAddr {
+    let port = free_port(Ipv4Addr::LOCALHOST.into()).expect("a free port");
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
 
 fn unix_now() -> u32 {
@@ -214,7 +215,7 @@ impl Processes {
         let serving = Process::start(&binary, preferred, &pools).await;
         let standby = Process::start(&binary, preferred, &pools).await;
         let [first, second] = serving.ports;
-        let halls = [Hall::new(first).await, Hall::new(second).await];
+        let halls = [Hall::new(first), Hall::new(second)];
         let ending = JoinSet::new();
         Self { binary, pools, preferred, serving, standby, halls, ending }
     }
@@ -275,7 +276,7 @@ impl Processes {
 impl Process {
     async fn start(binary: &Path, preferred: PoolId, pools: &[String; 2]) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        let ports = [free_address().await.port(), free_address().await.port()];
+        let ports = [free_address().port(), free_address().port()];
         write(directory.path(), &documents::text(preferred, pools, ports));
         let log = std::fs::File::create(directory.path().join("log")).expect("a file");
         let child = Program::new(binary)
@@ -311,7 +312,7 @@ fn write(directory: &Path, text: &str) {
 // === impl Hall ===
 
 impl Hall {
-    async fn new(port: u16) -> Self {
-        Self { address: free_address().await, leads_to: Arc::new(AtomicU16::new(port)) }
+    fn new(port: u16) -> Self {
+        Self { address: free_address(), leads_to: Arc::new(AtomicU16::new(port)) }
     }
 }

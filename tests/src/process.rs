@@ -3,16 +3,16 @@
 
 use std::env;
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use loka_farm::http::fetch;
+use loka_farm::ports;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
-use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -28,6 +28,9 @@ const PATIENCE_THROUGH: Duration = Duration::from_secs(600);
 
 /// Between two looks at something that cannot be waited for.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// Where everything listens.
+pub(crate) const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// The documents' file, in the process's own directory.
 const FILE: &str = "farm.yaml";
@@ -80,10 +83,9 @@ pub fn binary() -> PathBuf {
 /// For the environment of a process: its admin API is where it is by default, if it is anywhere. It is not waited for.
 pub const BY_DEFAULT: (&str, &str) = ("STRATUM_ADMIN_API", "");
 
-/// A port that was free a moment ago.
-pub async fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    listener.local_addr().expect("an address").port()
+/// A port of loopback that is free, for a server that is told its own.
+pub fn free_port() -> u16 {
+    ports::free_port(LOOPBACK).expect("a free port")
 }
 
 /// Waits until `condition` holds.

@@ -1,6 +1,6 @@
 //! Pools and miners of a farm on real sockets: on loopback, or wherever the test stands.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,10 +10,11 @@ use loka_farm::miner::rack::Rack;
 use loka_farm::miner::ticket::{NoTickets, TicketSink};
 use loka_farm::miner::{MinerSetup, TICK};
 use loka_farm::pool::{DifficultyPolicy, PoolSettings, PracticePool, VersionRolling};
+use loka_farm::ports;
 use loka_farm::profile::Profile;
 
 use crate::documents::{Documents, PoolDocument};
-use crate::process::free_port;
+use crate::process::{LOOPBACK, free_port};
 
 /// Hashes a second of a miner.
 pub const RATE: u64 = 3_000;
@@ -23,8 +24,6 @@ pub const DIFFICULTY: f64 = 2e-7;
 
 /// The names of the pools' resources.
 pub const NAMES: [&str; 2] = ["alpha", "beta"];
-
-const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// Two pools that differ in extranonce1, extranonce2, mask and difficulty, listening.
 pub struct Pools {
@@ -91,9 +90,7 @@ impl Pools {
     /// Two pools on an address of this machine.
     pub async fn of_at(settings: [PoolSettings; 2], address: IpAddr) -> Self {
         let [first, second] = settings.map(|s| PracticePool::start(s).expect("good settings"));
-        let free = SocketAddr::from((address, 0));
-        let addresses =
-            [first.listen(free).await.expect("a port"), second.listen(free).await.expect("a port")];
+        let addresses = [listen(&first, address).await, listen(&second, address).await];
         Self { pools: [first, second], addresses }
     }
 
@@ -102,16 +99,19 @@ impl Pools {
         let pools = NAMES.into_iter().zip(self.addresses);
         let pools =
             pools.map(|(name, address)| PoolDocument::new(name, address.to_string(), "acct"));
-        Documents {
-            failback: "1s",
-            ..Documents::new(free_port().await, DIFFICULTY, pools.collect())
-        }
+        Documents { failback: "1s", ..Documents::new(free_port(), DIFFICULTY, pools.collect()) }
     }
 
     /// Shares that each has accepted.
     pub fn accepted(&self) -> [u64; 2] {
         [self.pools[0].counts().accepted, self.pools[1].counts().accepted]
     }
+}
+
+/// On a port that nobody else can have by the time that a pool which was dead listens again.
+async fn listen(pool: &PracticePool, address: IpAddr) -> SocketAddr {
+    let port = ports::free_port(address).expect("a free port");
+    pool.listen(SocketAddr::from((address, port))).await.expect("the port")
 }
 
 /// So many miners, each firmware in turn, on the listener at `port` of loopback.

@@ -14,6 +14,7 @@ use crate::wish::Wish;
 use crate::workspace;
 
 mod counts;
+mod excerpt;
 pub(crate) mod fuzz;
 mod kubernetes;
 pub(crate) mod propagation;
@@ -27,9 +28,6 @@ use self::steps::{LEVELS, Step, Work};
 
 /// Where logs go, below cargo's own directory.
 const LOGS: &str = "xtask-test";
-
-/// How much of the log of a failed step is shown.
-const TAIL_LINES: usize = 40;
 
 const USAGE: &str = "usage: cargo xtask test [--only LEVEL]... [--list]";
 
@@ -112,7 +110,7 @@ fn run_step(step: &Step, place: &str, log: &Path) -> Verdict {
         Verdict::NotRun(missing) => println!("        not run: {} ({time})", missing.why),
         Verdict::Failed(counts) => {
             println!("        FAILED, {} ({time})", counts.text());
-            print_tail(log);
+            print_excerpt(log);
         }
     }
     verdict
@@ -162,12 +160,10 @@ fn run_programs(
     }
 }
 
-fn print_tail(log: &Path) {
+fn print_excerpt(log: &Path) {
     let text = fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
-    let lines: Vec<&str> = text.lines().collect();
-    let hidden = lines.len().saturating_sub(TAIL_LINES);
-    for line in lines.iter().skip(hidden) {
+    for line in excerpt::of(&text, &counts::of_tests(&text).failures) {
         println!("        | {line}");
     }
     println!("        the whole of it: {}", shown(log).display());
@@ -198,11 +194,13 @@ impl Tally {
             }
             Verdict::Passed(counts) => counts,
             Verdict::Failed(counts) => {
-                self.failures.push(name.to_owned());
+                let tests: Vec<String> =
+                    counts.failures.iter().map(|test| format!("{name}: {test}")).collect();
+                self.failures.extend(if tests.is_empty() { vec![name.to_owned()] } else { tests });
                 counts
             }
         };
-        let Counts { passed, failed, skipped } = counts;
+        let Counts { passed, failed, skipped, failures: _ } = counts;
         self.passed += passed;
         self.failed += failed;
         self.skipped += skipped.len();
@@ -211,8 +209,8 @@ impl Tally {
 
     fn print(&self) -> ExitCode {
         let Self { passed, failed, skipped, failures, not_run } = self;
-        if !failures.is_empty() {
-            println!("failed: {}", failures.join(", "));
+        for failure in failures {
+            println!("failed: {failure}");
         }
         for line in not_run {
             println!("{line}");

@@ -1,7 +1,7 @@
 //! The proxy as a process: started on documents in a file, read through its admin pages, stopped by SIGTERM.
 
 use std::fs::{self, File};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -9,8 +9,8 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use loka_farm::books::Ledger;
 use loka_farm::http::fetch;
+use loka_farm::ports;
 use serde_json::Value;
-use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -36,10 +36,9 @@ pub(super) struct Proxy {
     log: PathBuf,
 }
 
-/// A port that is free on `address`.
-pub(super) async fn free_port() -> anyhow::Result<u16> {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("no free port on loopback")?;
-    Ok(listener.local_addr()?.port())
+/// A port of loopback that is free, for a server that is told its own.
+pub(super) fn free_port() -> anyhow::Result<u16> {
+    ports::free_port(IpAddr::V4(Ipv4Addr::LOCALHOST)).context("no free port on loopback")
 }
 
 // === impl Proxy ===
@@ -56,7 +55,7 @@ impl Proxy {
         let file = directory.join("farm.yaml");
         fs::write(&file, documents).context("cannot write the documents")?;
         let log = directory.join("proxy.log");
-        let admin = SocketAddr::from(([127, 0, 0, 1], free_port().await?));
+        let admin = SocketAddr::from(([127, 0, 0, 1], free_port()?));
         let child = Command::new(binary)
             .args(["run", "--log-format", "json", "--bind", &bind.ip().to_string()])
             .args(["--admin", &admin.to_string(), "-f"])

@@ -102,7 +102,7 @@ impl Demo {
         screen.line(&format!("[2/4] documents of {}", args.samples.display()))?;
         let listen = match args.listen {
             Some(address) => address,
-            None => SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), proxy::free_port().await?),
+            None => SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), proxy::free_port()?),
         };
         let (text, replaced) = rewritten(&args, practice.as_ref(), listen)?;
         screen.line(&replacements(&replaced))?;

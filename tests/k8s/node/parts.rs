@@ -8,7 +8,7 @@ use loka_tests::process::free_port;
 #[tokio::test]
 async fn a_collector_listens_and_has_seen_nothing() {
     let directory = tempfile::tempdir().expect("a directory");
-    let address = ([127, 0, 0, 1], free_port().await).into();
+    let address = ([127, 0, 0, 1], free_port()).into();
     let Some(collector) = Collector::start(address, directory.path()).await else { return };
     assert_eq!(collector.endpoint(), format!("http://{address}"));
     assert!(collector.spans().is_empty());

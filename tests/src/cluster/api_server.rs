@@ -4,12 +4,13 @@
 //! decides is decided by the real one. A cluster of machines has the same at an address that they reach.
 
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use loka_farm::ports::free_port;
 use tokio::sync::OnceCell;
 
 use super::commands::Kubeconfig;
@@ -298,8 +299,7 @@ pub(super) fn flag(name: &str, value: &Path) -> String {
     format!("{name}{}", value.display())
 }
 
-/// Ports that were free a moment ago, each another.
+/// Each another.
 fn free_addresses<const N: usize>(address: IpAddr) -> [SocketAddr; N] {
-    let listeners = [(); N].map(|()| TcpListener::bind((address, 0)).expect("a free port"));
-    listeners.map(|listener| listener.local_addr().expect("an address"))
+    [(); N].map(|()| SocketAddr::new(address, free_port(address).expect("a free port")))
 }

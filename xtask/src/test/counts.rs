@@ -9,6 +9,8 @@ pub(super) struct Counts {
     pub(super) passed: usize,
     pub(super) failed: usize,
     pub(super) skipped: Vec<String>,
+    /// The names of tests that failed, where tests have names.
+    pub(super) failures: Vec<String>,
 }
 
 // === impl Counts ===
@@ -35,7 +37,7 @@ impl Counts {
     }
 
     pub(super) fn text(&self) -> String {
-        let Self { passed, failed, skipped } = self;
+        let Self { passed, failed, skipped, failures: _ } = self;
         let mut text = format!("{passed} passed");
         for (count, word) in [(*failed, "failed"), (skipped.len(), "skipped")] {
             if count > 0 {
@@ -54,7 +56,9 @@ pub(super) fn of_tests(output: &str) -> Counts {
         if let Some(result) = line.strip_prefix("test result: ") {
             counts.passed += number_before(result, "passed");
             counts.failed += number_before(result, "failed");
-        } else if let Some(ignored) = ignored(line) {
+        } else if let Some(test) = ended(line, "FAILED") {
+            counts.failures.push(test.to_owned());
+        } else if let Some(ignored) = ended(line, "ignored") {
             counts.skipped.push(format!("{ignored}: marked to be ignored; take the mark away"));
         } else if let Some((_, what)) = line.split_once(SKIPPED) {
             // Libtest may have written `test name ... ` on the same line.
@@ -68,10 +72,10 @@ pub(super) fn of_tests(output: &str) -> Counts {
     counts
 }
 
-/// The name in `test NAME ... ignored`, or `test NAME ... ignored, reason`.
-fn ignored(line: &str) -> Option<&str> {
+/// The name in `test NAME ... HOW`, or `test NAME ... HOW, reason`.
+fn ended<'a>(line: &'a str, how: &str) -> Option<&'a str> {
     let (name, rest) = line.strip_prefix("test ")?.split_once(" ... ")?;
-    rest.starts_with("ignored").then_some(name)
+    rest.starts_with(how).then_some(name)
 }
 
 /// The `3` of `ok. 3 passed; 0 failed`.
@@ -111,6 +115,7 @@ test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; fini
     fn results_are_added_up_and_a_skipped_test_has_not_passed() {
         let counts = of_tests(OUTPUT);
         assert_eq!((counts.passed, counts.failed), (14, 1));
+        assert_eq!(counts.failures, ["c"]);
         assert_eq!(
             counts.skipped,
             ["b: marked to be ignored; take the mark away", "collector: no Go; install Go 1.25"]

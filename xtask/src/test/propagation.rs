@@ -7,7 +7,7 @@ use std::fs;
 use std::process::ExitCode;
 
 use super::setup::{self, Tool};
-use super::{kubernetes, logs, print_tail, running, shown};
+use super::{kubernetes, logs, print_excerpt, running, shown};
 use crate::Outcome;
 use crate::tools::{Lack, Stage};
 
@@ -42,7 +42,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
             Ok(ExitCode::SUCCESS)
         }
         (ended, _) => {
-            print_tail(&log);
+            print_excerpt(&log);
             Err(ended.err().unwrap_or_else(|| "it ended well, but measured nothing".to_owned()))
         }
     }

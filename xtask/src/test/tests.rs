@@ -36,10 +36,12 @@ fn what_was_not_run_is_counted_and_told() {
     let missing = Missing { why: "no x".to_owned(), remedy: "install x".to_owned() };
     tally.add("a", Verdict::NotRun(missing));
     let skipped = vec!["b: no y; install y".to_owned()];
-    tally.add("c", Verdict::Failed(Counts { passed: 3, failed: 1, skipped }));
-    assert_eq!((tally.passed, tally.failed, tally.skipped), (3, 1, 2));
+    let failures = words(&["d::e"]);
+    tally.add("c", Verdict::Failed(Counts { passed: 3, failed: 1, skipped, failures }));
+    tally.add("f", Verdict::Failed(Counts::failed()));
+    assert_eq!((tally.passed, tally.failed, tally.skipped), (3, 2, 2));
     assert_eq!(tally.not_run, ["not run: a: no x; install x", "not run: c: b: no y; install y"]);
-    assert_eq!(tally.failures, ["c"]);
+    assert_eq!(tally.failures, ["c: d::e", "f"]);
     assert_eq!(tally.print(), ExitCode::FAILURE);
 }
 
