@@ -11,6 +11,7 @@ mod exposition;
 mod routes;
 mod scrape;
 pub mod status;
+pub(crate) mod token;
 
 pub use routes::router;
 pub use status::{Status, StatusSource};

@@ -196,7 +196,7 @@ impl KeepAudit {
             };
             lines.drain(..written.min(lines.len()));
             self.pending = lines;
-            self.tap.written(written as u64);
+            self.tap.written(written);
             match result {
                 Ok(()) => self.succeeded(),
                 Err(error) => return self.failed(&error),

@@ -43,8 +43,8 @@ mod terms;
 
 use self::door::{Door, Slots};
 use self::entrance::{Header, Way};
-use self::feeds::Feeds;
-pub(crate) use self::guards::Guards;
+use self::feeds::{Feeds, Makings};
+use self::guards::Guards;
 use self::proxied::Trusted;
 pub(crate) use self::terms::{firmware, vardiff};
 
@@ -60,8 +60,6 @@ pub(crate) struct Orders {
     pub(crate) routes: Vec<Reachable>,
     pub(crate) leave: Option<Leave>,
     pub(crate) port: Port,
-    /// The listener's own, which it makes by the configuration.
-    pub(crate) guards: Guards,
 }
 
 /// A route that miners of a listener may work for.
@@ -103,6 +101,7 @@ pub(crate) struct ListenerTask {
     address: SocketAddr,
     orders: watch::Receiver<Orders>,
     current: Orders,
+    guards: Guards,
     seams: ListenerSeams,
     context: Arc<SessionContext>,
     feeds: Feeds,
@@ -162,7 +161,7 @@ impl ListenerTask {
         mut orders: watch::Receiver<Orders>,
         mut seams: ListenerSeams,
     ) -> Self {
-        let mut current = orders.borrow_and_update().clone();
+        let current = orders.borrow_and_update().clone();
         let context = Arc::new(SessionContext {
             listener: current.config.name.as_str().into(),
             clock: seams.clock,
@@ -178,9 +177,10 @@ impl ListenerTask {
             room: seams.room.clone(),
             switchboard: Switchboard::default(),
         });
-        let config = Arc::clone(&current.config);
-        current.guards.follow(&config, &context.listener, &mut seams);
-        let feeds = Feeds::new(&current, &context, seams.tasks.clone());
+        let mut guards = Guards::default();
+        guards.follow(&current.config, &context.listener, &mut seams);
+        let makings = Makings { orders: &current, guards: &guards, context: &context };
+        let feeds = Feeds::new(makings, seams.tasks.clone());
         let door = door(&current.config, &seams);
         let (slots, trusted) = (Slots::new(), trusted(&current.config));
         context.visitors.set_terms(terms::door(&current.config));
@@ -191,6 +191,7 @@ impl ListenerTask {
             address,
             orders,
             current,
+            guards,
             seams,
             context,
             feeds,
@@ -234,10 +235,8 @@ impl ListenerTask {
 
     fn reorder(&mut self) {
         let tls_before = self.current.config.tls.clone();
-        let guards = std::mem::take(&mut self.current.guards);
-        self.current = Orders { guards, ..self.orders.borrow_and_update().clone() };
-        let config = Arc::clone(&self.current.config);
-        self.current.guards.follow(&config, &self.context.listener, &mut self.seams);
+        self.current = self.orders.borrow_and_update().clone();
+        self.guards.follow(&self.current.config, &self.context.listener, &mut self.seams);
         if self.current.config.tls != tls_before {
             self.door = door(&self.current.config, &self.seams);
         }
@@ -250,11 +249,13 @@ impl ListenerTask {
         for route in &mut self.current.routes {
             route.state.mark_unchanged();
         }
-        self.feeds.reorder(&self.current, &self.context);
+        let Self { current: orders, guards, context, .. } = self;
+        self.feeds.reorder(Makings { orders, guards, context });
     }
 
     fn publish(&mut self, index: usize) {
-        self.feeds.publish(index, &self.current, &self.context);
+        let Self { current: orders, guards, context, .. } = self;
+        self.feeds.publish(index, Makings { orders, guards, context });
     }
 
     fn arrived(&mut self, arrival: io::Result<Arrival>) {

@@ -14,7 +14,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, interval, timeout};
 
 use super::client::Client;
-use loka_tests::rig::{Pools, RATE, miners_by};
+use loka_tests::rig::{Pools, RATE, everybody_is_paid, miners_by};
 
 /// Where the hostile ones come from; the honest miners are at 127.0.0.1.
 const HOSTILE: u8 = 2;
@@ -112,9 +112,9 @@ impl Site {
     /// The honest miners had no trouble, and the books agree.
     pub(crate) async fn end(self) {
         self.mines_on().await;
+        everybody_is_paid(&self.rack).await;
         for miner in self.rack.power_off().await {
             assert_eq!(miner.counts.connects, 1, "{} had to reconnect", miner.profile);
-            assert!(miner.counts.accepted > 0, "{} found nothing", miner.profile);
         }
         let ledger = self.proxy.quiet_ledger().await;
         ledger.assert_agrees_with_pool("alpha", &self.pools.pools[0].counts());

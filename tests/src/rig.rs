@@ -8,13 +8,13 @@ use loka_farm::judge::Difficulty;
 use loka_farm::miner::dial::{Dial, TcpDial};
 use loka_farm::miner::rack::Rack;
 use loka_farm::miner::ticket::{NoTickets, TicketSink};
-use loka_farm::miner::{MinerSetup, TICK};
+use loka_farm::miner::{MinerSetup, MinerStatus, TICK};
 use loka_farm::pool::{DifficultyPolicy, PoolSettings, PracticePool, VersionRolling};
 use loka_farm::ports;
 use loka_farm::profile::Profile;
 
 use crate::documents::{Documents, PoolDocument};
-use crate::process::{LOOPBACK, free_port};
+use crate::process::{LOOPBACK, eventually, free_port};
 
 /// Hashes a second of a miner.
 pub const RATE: u64 = 3_000;
@@ -112,6 +112,12 @@ impl Pools {
 async fn listen(pool: &PracticePool, address: IpAddr) -> SocketAddr {
     let port = ports::free_port(address).expect("a free port");
     pool.listen(SocketAddr::from((address, port))).await.expect("the port")
+}
+
+/// Waits until each of the miners has had a share accepted: few shares may all be of one of them.
+pub async fn everybody_is_paid(rack: &Rack) {
+    let is_paid = |miner: &MinerStatus| miner.counts.accepted > 0;
+    eventually("everybody is paid", || rack.statuses().iter().all(is_paid)).await;
 }
 
 /// So many miners, each firmware in turn, on the listener at `port` of loopback.

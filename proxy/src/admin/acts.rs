@@ -170,20 +170,27 @@ pub struct LogLevel {
 pub enum Act {
     /// Lets nobody in from an address for so long, and lets those go that are there.
     Ban { address: IpAddr, lasts: Duration, listener: Option<String> },
+    /// Makes what runs another than the configuration says.
+    Change(Change),
     /// As SIGTERM does.
     Drain,
-    /// Lets the miners of a listener go, and takes no others.
-    DrainListener { listener: String },
     /// Lets a miner go.
     Kick { session: u64 },
     /// Lets all miners of a name go.
     KickWorker { worker: String },
+    /// Lets an address in again.
+    Pardon { address: IpAddr },
+}
+
+/// What whoever applies configurations does, in turn with them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Lets the miners of a listener go, and takes no others.
+    DrainListener { listener: String },
     /// Logs more, or less.
     LogLevel { level: String, lasts: Duration },
     /// Logs as before.
     LogLevelBack,
-    /// Lets an address in again.
-    Pardon { address: IpAddr },
     /// Mines on one pool before all others.
     Pin { route: String, pool: String },
     /// Takes miners again.
@@ -224,15 +231,10 @@ impl Act {
     pub const fn kind(&self) -> AdminAct {
         match self {
             Self::Ban { .. } => AdminAct::Ban,
+            Self::Change(change) => change.kind(),
             Self::Drain => AdminAct::Drain,
-            Self::DrainListener { .. } => AdminAct::DrainListener,
             Self::Kick { .. } | Self::KickWorker { .. } => AdminAct::Kick,
-            Self::LogLevel { .. } => AdminAct::LogLevel,
-            Self::LogLevelBack => AdminAct::LogLevelBack,
             Self::Pardon { .. } => AdminAct::Pardon,
-            Self::Pin { .. } => AdminAct::Pin,
-            Self::Resume { .. } => AdminAct::Resume,
-            Self::Unpin { .. } => AdminAct::Unpin,
         }
     }
 
@@ -240,12 +242,34 @@ impl Act {
     pub fn subject(&self) -> String {
         match self {
             Self::Ban { address, .. } | Self::Pardon { address } => address.to_string(),
-            Self::Drain | Self::LogLevel { .. } | Self::LogLevelBack => String::new(),
+            Self::Change(change) => change.subject(),
+            Self::Drain => String::new(),
+            Self::Kick { session } => format!("session {session}"),
+            Self::KickWorker { worker } => format!("worker {worker}"),
+        }
+    }
+}
+
+// === impl Change ===
+
+impl Change {
+    const fn kind(&self) -> AdminAct {
+        match self {
+            Self::DrainListener { .. } => AdminAct::DrainListener,
+            Self::LogLevel { .. } => AdminAct::LogLevel,
+            Self::LogLevelBack => AdminAct::LogLevelBack,
+            Self::Pin { .. } => AdminAct::Pin,
+            Self::Resume { .. } => AdminAct::Resume,
+            Self::Unpin { .. } => AdminAct::Unpin,
+        }
+    }
+
+    fn subject(&self) -> String {
+        match self {
             Self::DrainListener { listener } | Self::Resume { listener } => {
                 format!("listener {listener}")
             }
-            Self::Kick { session } => format!("session {session}"),
-            Self::KickWorker { worker } => format!("worker {worker}"),
+            Self::LogLevel { .. } | Self::LogLevelBack => String::new(),
             Self::Pin { route, .. } | Self::Unpin { route } => format!("route {route}"),
         }
     }

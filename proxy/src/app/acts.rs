@@ -14,8 +14,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{App, DRAIN_SPREAD, Shared, Supervisor};
 use crate::admin::acts::{
-    Act, Acting, Ban, LogLevel, PAGE_DEFAULT, PAGE_MAX, Pending, Refusal, Session, Sessions,
-    SessionsWanted, Shares,
+    Act, Acting, Ban, Change, LogLevel, PAGE_DEFAULT, PAGE_MAX, Pending, Refusal, Session,
+    Sessions, SessionsWanted, Shares,
 };
 use crate::listener::{MinerCount, leave};
 use crate::policy::visitors::{self, BannedBy};
@@ -53,10 +53,10 @@ pub(super) struct Drained {
     pub(super) since: u64,
 }
 
-/// An act that waits for its answer.
+/// A change that waits for its answer.
 #[derive(Debug)]
 pub(super) struct Order {
-    act: Act,
+    change: Change,
     answer: oneshot::Sender<Result<String, Refusal>>,
 }
 
@@ -187,22 +187,17 @@ impl Acting for Hand {
                     self.shared.drain_asked.cancel();
                     Ok("draining: the proxy ends when its miners have left".to_owned())
                 }
-                Act::DrainListener { .. }
-                | Act::LogLevel { .. }
-                | Act::LogLevelBack
-                | Act::Pin { .. }
-                | Act::Resume { .. }
-                | Act::Unpin { .. } => self.order(act.clone()).await,
+                Act::Change(change) => self.order(change.clone()).await,
             }
         })
     }
 }
 
 impl Hand {
-    async fn order(&self, act: Act) -> Result<String, Refusal> {
+    async fn order(&self, change: Change) -> Result<String, Refusal> {
         let (answer, answered) = oneshot::channel();
         let draining = || Refusal::state("the proxy drains", "nothing is changed any more");
-        self.orders.send(Order { act, answer }).await.map_err(|_| draining())?;
+        self.orders.send(Order { change, answer }).await.map_err(|_| draining())?;
         answered.await.map_err(|_| draining())?
     }
 
@@ -311,20 +306,14 @@ fn shown(card: &Card) -> Session {
 impl Supervisor {
     /// Does what was ordered, and answers.
     pub(super) async fn obey(&mut self, order: Order) {
-        let Order { act, answer } = order;
-        let done = match act {
-            Act::Pin { route, pool } => self.pin(&route, pool),
-            Act::Unpin { route } => self.unpin(&route),
-            Act::DrainListener { listener } => self.drain_listener(&listener),
-            Act::Resume { listener } => self.resume(&listener).await,
-            Act::LogLevel { level, lasts } => self.log_level(&level, lasts),
-            Act::LogLevelBack => self.log_level_back(),
-            // Done without the app's task.
-            Act::Ban { .. }
-            | Act::Drain
-            | Act::Kick { .. }
-            | Act::KickWorker { .. }
-            | Act::Pardon { .. } => Err(Refusal::state("this is not ordered", "report it")),
+        let Order { change, answer } = order;
+        let done = match change {
+            Change::Pin { route, pool } => self.pin(&route, pool),
+            Change::Unpin { route } => self.unpin(&route),
+            Change::DrainListener { listener } => self.drain_listener(&listener),
+            Change::Resume { listener } => self.resume(&listener).await,
+            Change::LogLevel { level, lasts } => self.log_level(&level, lasts),
+            Change::LogLevelBack => self.log_level_back(),
         };
         self.shared.view().by_hand = self.by_hand.clone();
         // Whoever asked may have gone.

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{RunningRoute, Supervisor};
 use crate::fleet::{Dedicated, Role, RouteParts, RouteTask};
-use crate::listener::{Guards, Orders, Port, Reachable};
+use crate::listener::{Orders, Port, Reachable};
 use crate::router::Rules;
 
 // === impl Supervisor ===
@@ -73,7 +73,6 @@ impl Supervisor {
             routes,
             leave: self.leave,
             port: Port::Open,
-            guards: Guards::default(),
         })
     }
 }

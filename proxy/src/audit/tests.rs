@@ -149,7 +149,7 @@ async fn a_full_disk_is_shown_and_nothing_that_waits_is_lost_when_there_is_room_
         log.tap.record(act("waits").count(number));
     }
     let counts = log.shown.counts();
-    assert!(counts.lost > 0 && counts.queued == 1024, "bounded: {counts:?}");
+    assert!(counts.lost > 0 && counts.queued == 1 + 1024, "bounded: {counts:?}");
     fs::remove_file(log.directory.path().join("audit.jsonl")).unwrap();
     log.until("written again", |log| log.shown.error().is_none()).await;
     log.until("all of them", |log| log.shown.counts().queued == 0).await;
@@ -159,7 +159,7 @@ async fn a_full_disk_is_shown_and_nothing_that_waits_is_lost_when_there_is_room_
         lost.is_some_and(|record| record["count"] == log.shown.counts().lost)
     })
     .await;
-    // The first was on its way when there was no room, 1,024 waited, and the last says what was lost. A record can be
+    // The first was in hand when there was no room, 1,024 waited, and the last says what was lost. A record can be
     // read before it is counted.
     log.until("counted", |log| log.shown.counts().written == 1 + 1024 + 1).await;
 }

@@ -7,14 +7,13 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::admin::token::{self, NoToken};
+
 /// A page of sessions is smaller.
 const ANSWER_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// Longer than an act takes.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Longest file of a token.
-const TOKEN_BYTES_MAX: u64 = 8 * 1024;
 
 /// An admin API.
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +51,7 @@ pub(super) enum AskError {
         "--token-file {path}: {error}\n  remedy: give the file that the proxy was given as --admin-token-file",
         path = .path.display()
     )]
-    Token { path: PathBuf, error: io::Error },
+    Token { path: PathBuf, error: NoToken },
 }
 
 // === impl Api ===
@@ -83,6 +82,9 @@ impl Api<'_> {
             Method::Post => "POST",
         };
         let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n", self.address);
+        let token = |path: &Path| {
+            token::read(path).map_err(|error| AskError::Token { path: path.to_owned(), error })
+        };
         if let Some(token) = self.token_file.map(token).transpose()? {
             head.push_str(&format!("Authorization: Bearer {token}\r\n"));
         }
@@ -95,20 +97,6 @@ impl Api<'_> {
         }
         Ok(format!("{head}Connection: close\r\n\r\n{body}"))
     }
-}
-
-fn token(path: &Path) -> Result<String, AskError> {
-    let mut text = String::new();
-    let read = std::fs::File::open(path)
-        .and_then(|file| file.take(TOKEN_BYTES_MAX).read_to_string(&mut text));
-    let wrap = |error| AskError::Token { path: path.to_owned(), error };
-    read.map_err(wrap)?;
-    let token = text.trim();
-    // What it holds is not repeated.
-    if token.is_empty() || token.chars().any(|c| c.is_control() || !c.is_ascii()) {
-        return Err(wrap(io::Error::new(io::ErrorKind::InvalidData, "holds no token on one line")));
-    }
-    Ok(token.to_owned())
 }
 
 fn exchange(address: SocketAddr, request: &str) -> io::Result<String> {

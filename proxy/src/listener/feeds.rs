@@ -48,6 +48,14 @@ pub(super) struct Feeds {
     _end: DropGuard,
 }
 
+/// What feeds are made of, next to the work of routes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Makings<'a> {
+    pub(super) orders: &'a Orders,
+    pub(super) guards: &'a Guards,
+    pub(super) context: &'a Arc<SessionContext>,
+}
+
 #[derive(Clone, Debug)]
 struct Channel {
     route: Arc<str>,
@@ -59,11 +67,12 @@ struct Channel {
 // === impl Feeds ===
 
 impl Feeds {
-    pub(super) fn new(orders: &Orders, context: &Arc<SessionContext>, tasks: Tasks) -> Self {
+    pub(super) fn new(makings: Makings<'_>, tasks: Tasks) -> Self {
+        let orders = makings.orders;
         let life = CancellationToken::new();
         let entry_seats = Arc::<Seats>::default();
         let generation = Generation::default();
-        let entry = entry_feed(orders, context, generation, &entry_seats);
+        let entry = entry_feed(makings, generation, &entry_seats);
         let mut feeds = Self {
             generation,
             rules: Arc::clone(&orders.rules),
@@ -75,7 +84,7 @@ impl Feeds {
             _end: life.clone().drop_guard(),
             life,
         };
-        feeds.lay(orders, context);
+        feeds.lay(makings);
         feeds
     }
 
@@ -85,16 +94,17 @@ impl Feeds {
     }
 
     /// Everything anew, by new orders.
-    pub(super) fn reorder(&mut self, orders: &Orders, context: &Arc<SessionContext>) {
+    pub(super) fn reorder(&mut self, makings: Makings<'_>) {
+        let orders = makings.orders;
         let now = self.channels.iter().map(|now| (&now.route, now.dedicated.is_some()));
         let wanted = orders.routes.iter().map(|to| (&to.name, to.dedicated.is_some()));
         if self.rules != orders.rules || !now.eq(wanted) {
             self.generation.0 += 1;
             self.rules = Arc::clone(&orders.rules);
-            self.lay(orders, context);
+            self.lay(makings);
         } else {
             for index in 0..orders.routes.len() {
-                self.publish(index, orders, context);
+                self.publish(index, makings);
             }
         }
         self.retired.retain(|retired| retired.receiver_count() > 0);
@@ -104,24 +114,26 @@ impl Feeds {
     }
 
     /// The work of one route has changed.
-    pub(super) fn publish(&mut self, index: usize, orders: &Orders, context: &SessionContext) {
+    pub(super) fn publish(&mut self, index: usize, makings: Makings<'_>) {
+        let orders = makings.orders;
         let generation = self.generation;
         if let (Some(channel), Some(route)) = (self.channels.get(index), orders.routes.get(index)) {
-            channel.feed.send_replace(Arc::new(route_feed(route, orders, context, generation)));
+            channel.feed.send_replace(Arc::new(route_feed(route, makings, generation)));
         }
         if has_entry(orders) {
-            let entry = entry_feed(orders, context, generation, &self.entry_seats);
+            let entry = entry_feed(makings, generation, &self.entry_seats);
             self.newcomers.send_replace(Arc::new(entry));
         }
     }
 
     /// Makes the channels those of the orders. The switch first: whoever is woken asks it.
-    fn lay(&mut self, orders: &Orders, context: &Arc<SessionContext>) {
+    fn lay(&mut self, makings: Makings<'_>) {
+        let Makings { orders, guards: _, context } = makings;
         let generation = self.generation;
         let mut former = std::mem::take(&mut self.channels);
         let mut fresh = Vec::new();
         for route in &orders.routes {
-            let feed = Arc::new(route_feed(route, orders, context, generation));
+            let feed = Arc::new(route_feed(route, makings, generation));
             let known = former.iter().position(|channel| channel.route == route.name);
             let sender = match known {
                 Some(known) => former.remove(known).feed,
@@ -132,7 +144,7 @@ impl Feeds {
             fresh.push(feed);
         }
         let gone = former.into_iter().map(|channel| channel.feed);
-        let entry = self.lay_entry(orders, context);
+        let entry = self.lay_entry(makings);
         let gone: Vec<Sender> = gone.chain(entry).collect();
         context.switchboard.set(Some(self.switch(context)));
         for (channel, feed) in self.channels.iter().zip(fresh) {
@@ -144,15 +156,15 @@ impl Feeds {
     }
 
     /// Makes the newcomers' feed what it is to be; returns the one that is not any more.
-    fn lay_entry(&mut self, orders: &Orders, context: &SessionContext) -> Option<Sender> {
+    fn lay_entry(&mut self, makings: Makings<'_>) -> Option<Sender> {
         let was_entry = self.newcomers.borrow().stage == Stage::Entry;
-        match (has_entry(orders), self.channels.first()) {
+        match (has_entry(makings.orders), self.channels.first()) {
             (false, Some(own)) => {
                 let former = std::mem::replace(&mut self.newcomers, own.feed.clone());
                 was_entry.then_some(former)
             }
             (true, _) | (false, None) => {
-                let entry = entry_feed(orders, context, self.generation, &self.entry_seats);
+                let entry = entry_feed(makings, self.generation, &self.entry_seats);
                 match was_entry {
                     true => drop(self.newcomers.send_replace(Arc::new(entry))),
                     // A route's: it stays, or is retired, among the channels.
@@ -206,12 +218,8 @@ fn has_entry(orders: &Orders) -> bool {
 }
 
 /// For miners whose route is not settled: a layout that fits wherever they may be led, and no job.
-fn entry_feed(
-    orders: &Orders,
-    context: &SessionContext,
-    generation: Generation,
-    seats: &Arc<Seats>,
-) -> Feed {
+fn entry_feed(makings: Makings<'_>, generation: Generation, seats: &Arc<Seats>) -> Feed {
+    let Makings { orders, guards: _, context } = makings;
     let routes = orders.routes.iter().map(|route| Arc::clone(&route.state.borrow()));
     let layouts: Option<Vec<Layout>> = routes.clone().map(|route| route.work.layout).collect();
     // One that not all firmware takes only where no route can do with another.
@@ -230,8 +238,8 @@ fn entry_feed(
         answers: Answers::WhenWritten,
         work: Work { layout, banks, ..Work::default() },
         seats: Arc::clone(seats),
-        terms: terms(orders, NoPool::Wait, mask),
-        conduct: conduct(orders),
+        terms: terms(makings, NoPool::Wait, mask),
+        conduct: conduct(makings),
         line_bytes_max: line_bytes_max(orders),
         pools: Vec::new(),
         unknown: rows(context, &own, "", ""),
@@ -241,12 +249,8 @@ fn entry_feed(
     }
 }
 
-fn route_feed(
-    route: &Reachable,
-    orders: &Orders,
-    context: &SessionContext,
-    generation: Generation,
-) -> Feed {
+fn route_feed(route: &Reachable, makings: Makings<'_>, generation: Generation) -> Feed {
+    let Makings { orders, guards: _, context } = makings;
     let state = route.state.borrow();
     let pools = state.pools.iter().map(|handle| FeedPool {
         rows: rows(context, &state.name, &handle.name, &handle.account),
@@ -259,8 +263,8 @@ fn route_feed(
         answers: Answers::WhenWritten,
         work: state.work.clone(),
         seats: Arc::clone(&state.seats),
-        terms: terms(orders, state.no_pool, state.version_mask),
-        conduct: conduct(orders),
+        terms: terms(makings, state.no_pool, state.version_mask),
+        conduct: conduct(makings),
         line_bytes_max: line_bytes_max(orders),
         pools: pools.collect(),
         unknown: rows(context, &state.name, "", ""),
@@ -269,7 +273,8 @@ fn route_feed(
     }
 }
 
-fn terms(orders: &Orders, no_pool: NoPool, version_mask: VersionMask) -> Terms {
+fn terms(makings: Makings<'_>, no_pool: NoPool, version_mask: VersionMask) -> Terms {
+    let Makings { orders, guards, context: _ } = makings;
     let config = &orders.config;
     Terms {
         vardiff: vardiff(&config.difficulty),
@@ -278,16 +283,17 @@ fn terms(orders: &Orders, no_pool: NoPool, version_mask: VersionMask) -> Terms {
         no_pool,
         version_mask,
         firmware: orders.firmware.clone(),
-        nameless: match orders.guards.gate {
+        nameless: match guards.gate {
             Some(_) => Nameless::Wait,
             None => Nameless::Served,
         },
     }
 }
 
-fn conduct(orders: &Orders) -> Conduct {
+fn conduct(makings: Makings<'_>) -> Conduct {
+    let Makings { orders, guards, context: _ } = makings;
     let limits = &orders.config.limits;
-    let Guards { tallies, gate, of: _ } = &orders.guards;
+    let Guards { tallies, gate, of: _ } = guards;
     Conduct {
         pace: Pace { per_second: limits.submits_per_second, burst: limits.submit_burst },
         tallies: tallies.clone(),

@@ -11,7 +11,7 @@ use crate::tallies::{Tallies, WorkerBounds};
 
 /// What looks at names.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Guards {
+pub(super) struct Guards {
     pub(super) tallies: Option<Arc<Tallies>>,
     pub(super) gate: Option<Arc<Gate>>,
     /// What the gate was made of.

@@ -181,7 +181,7 @@ pub struct AuditCounts {
     pub summarised: u64,
     /// Neither.
     pub lost: u64,
-    /// On their way.
+    /// Not in the file yet: they wait, or are being written.
     pub queued: u64,
     /// What those take.
     pub queued_bytes: u64,
@@ -363,7 +363,7 @@ impl AuditTap {
     }
 
     /// So many are in the file.
-    pub(crate) fn written(&self, records: u64) {
+    pub(crate) fn written(&self, records: usize) {
         self.lock().written(records);
     }
 

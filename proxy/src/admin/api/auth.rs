@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,14 +10,9 @@ use std::time::{Duration, Instant};
 use axum::http::{HeaderMap, header};
 use sha2::{Digest as _, Sha256};
 
+use crate::admin::token::{self, NoToken};
 use crate::clock::Clock;
 use crate::telemetry::reasons::AdminDenied;
-
-/// Shorter tokens are guessed.
-const TOKEN_BYTES_MIN: usize = 16;
-
-/// Longer files are none of a token.
-const TOKEN_BYTES_MAX: usize = 4096;
 
 /// Wrong tokens of one address within [`WRONG_WITHIN`]; after that none is looked at.
 const WRONG_MAX: u32 = 5;
@@ -50,17 +44,10 @@ struct Wrong {
 
 /// The file of the token cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum TokenFileError {
-    /// It cannot be read.
-    #[error("--admin-token-file {path}: cannot be read: {error}; give a file that the proxy can read", path = .path.display())]
-    Unreadable { path: PathBuf, error: io::Error },
-    /// What it holds is no token.
-    #[error(
-        "--admin-token-file {path}: holds no token of {TOKEN_BYTES_MIN} to {TOKEN_BYTES_MAX} bytes; write one into it, such as \
-         `openssl rand -hex 32` makes",
-        path = .path.display()
-    )]
-    NoToken { path: PathBuf },
+#[error("--admin-token-file {path}: {error}", path = .path.display())]
+pub struct TokenFileError {
+    path: PathBuf,
+    error: NoToken,
 }
 
 // === impl Keys ===
@@ -72,7 +59,7 @@ impl Keys {
     /// [`TokenFileError`] if the file holds no token.
     pub fn new(file: Option<PathBuf>, clock: Clock) -> Result<Self, TokenFileError> {
         if let Some(path) = &file {
-            read(path)?;
+            token::read(path).map_err(|error| TokenFileError { path: path.clone(), error })?;
         }
         Ok(Self { file: file.map(Into::into), clock, wrong: Arc::default() })
     }
@@ -98,7 +85,7 @@ impl Keys {
             return Err(AdminDenied::TooMany);
         }
         // Each time: a token that was replaced holds no longer, at once.
-        let token = read(path).map_err(|_| AdminDenied::TokenFile)?;
+        let token = token::read(path).map_err(|_| AdminDenied::TokenFile)?;
         if is_same(token.as_bytes(), given.as_bytes()) {
             self.lock().remove(&from);
             return Ok(Who::Token);
@@ -173,20 +160,6 @@ fn is_loopback_name(host: &str) -> bool {
     let is_address =
         bare.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback());
     is_address || bare.eq_ignore_ascii_case("localhost")
-}
-
-fn read(path: &Path) -> Result<String, TokenFileError> {
-    use std::io::Read as _;
-    let mut text = String::new();
-    let limit = TOKEN_BYTES_MAX as u64 + 1;
-    std::fs::File::open(path)
-        .and_then(|file| file.take(limit).read_to_string(&mut text))
-        .map_err(|error| TokenFileError::Unreadable { path: path.to_owned(), error })?;
-    let token = text.trim();
-    match (TOKEN_BYTES_MIN..=TOKEN_BYTES_MAX).contains(&token.len()) {
-        true => Ok(token.to_owned()),
-        false => Err(TokenFileError::NoToken { path: path.to_owned() }),
-    }
 }
 
 /// Takes as long whatever is given: what is compared are hashes, to the end.
@@ -297,7 +270,7 @@ mod tests {
         fs::write(&path, "fedcba9876543210").unwrap();
         check(&keys, FAR, &[("authorization", &bearer)], Err(AdminDenied::WrongToken));
         check(&keys, FAR, &[("authorization", "Bearer fedcba9876543210")], Ok(Who::Token));
-        for text in ["", "short", &"x".repeat(TOKEN_BYTES_MAX + 1)] {
+        for text in ["", "short"] {
             fs::write(&path, text).unwrap();
             let given = format!("Bearer {text}");
             check(&keys, FAR, &[("authorization", &given)], Err(AdminDenied::TokenFile));

@@ -17,7 +17,8 @@ use serde_json::json;
 
 use super::auth::{Keys, Who};
 use crate::admin::acts::{
-    Act, Acting, BAN_FOR, Blame, LOG_LEVEL_FOR, PAGE_MAX, Refusal, SessionsWanted, Shares, Worker,
+    Act, Acting, BAN_FOR, Blame, Change, LOG_LEVEL_FOR, PAGE_MAX, Refusal, SessionsWanted, Shares,
+    Worker,
 };
 use crate::admin::status::StatusSource;
 use crate::telemetry::reasons::{ActResult, AdminDenied};
@@ -316,7 +317,7 @@ async fn pin(
 ) -> Result<Response, Refusal> {
     let route = name(path)?;
     let PinBody { pool } = body(posted)?;
-    Ok(api.act(asker, Act::Pin { route, pool }).await)
+    Ok(api.act(asker, Act::Change(Change::Pin { route, pool })).await)
 }
 
 async fn unpin(
@@ -325,7 +326,7 @@ async fn unpin(
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Refusal> {
     let route = name(path)?;
-    Ok(api.act(asker, Act::Unpin { route }).await)
+    Ok(api.act(asker, Act::Change(Change::Unpin { route })).await)
 }
 
 async fn drain(
@@ -345,7 +346,7 @@ async fn drain_listener(
 ) -> Result<Response, Refusal> {
     let listener = name(path)?;
     let NoBody {} = body(posted)?;
-    Ok(api.act(asker, Act::DrainListener { listener }).await)
+    Ok(api.act(asker, Act::Change(Change::DrainListener { listener })).await)
 }
 
 async fn resume(
@@ -354,7 +355,7 @@ async fn resume(
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Refusal> {
     let listener = name(path)?;
-    Ok(api.act(asker, Act::Resume { listener }).await)
+    Ok(api.act(asker, Act::Change(Change::Resume { listener })).await)
 }
 
 async fn log_level(State(api): State<Api>) -> Response {
@@ -368,9 +369,9 @@ async fn set_log_level(
 ) -> Result<Response, Refusal> {
     let LogLevelBody { level, lasts: written } = body(posted)?;
     let lasts = lasts(&written, LOG_LEVEL_FOR)?;
-    Ok(api.act(asker, Act::LogLevel { level, lasts }).await)
+    Ok(api.act(asker, Act::Change(Change::LogLevel { level, lasts })).await)
 }
 
 async fn log_level_back(State(api): State<Api>, asker: Asker) -> Response {
-    api.act(asker, Act::LogLevelBack).await
+    api.act(asker, Act::Change(Change::LogLevelBack)).await
 }

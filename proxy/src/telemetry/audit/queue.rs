@@ -18,6 +18,9 @@ const PER_SECOND_MAX: u32 = 60;
 pub(super) struct Queue {
     seq: u64,
     waiting: [VecDeque<AuditRecord>; RANKS],
+    /// What each record takes that was taken to be written, and is not in the file yet.
+    in_hand: VecDeque<usize>,
+    /// Of both.
     bytes: usize,
     /// One for each kind.
     allowances: [Allowance; KINDS],
@@ -63,14 +66,17 @@ impl Queue {
                 fronts.filter_map(|(rank, records)| Some((records.front()?.seq, rank))).min();
             let record = first.and_then(|(_, rank)| self.waiting.get_mut(rank)?.pop_front());
             let Some(record) = record else { break };
-            self.bytes = self.bytes.saturating_sub(record.entry.bytes());
+            self.in_hand.push_back(record.entry.bytes());
             taken.push(record);
         }
         taken
     }
 
-    pub(super) fn written(&mut self, records: u64) {
-        self.written_total += records;
+    /// So many of those that were taken, in order.
+    pub(super) fn written(&mut self, records: usize) {
+        let written = self.in_hand.drain(..records.min(self.in_hand.len()));
+        self.bytes = self.bytes.saturating_sub(written.sum());
+        self.written_total += records as u64;
     }
 
     pub(super) fn counts(&self) -> AuditCounts {
@@ -78,7 +84,8 @@ impl Queue {
             written: self.written_total,
             summarised: self.summarised_total,
             lost: self.lost_total,
-            queued: self.waiting.iter().map(VecDeque::len).sum::<usize>() as u64,
+            queued: (self.in_hand.len() + self.waiting.iter().map(VecDeque::len).sum::<usize>())
+                as u64,
             queued_bytes: self.bytes as u64,
         }
     }
@@ -178,7 +185,6 @@ mod tests {
             r#"{"kind":"summary","outcome":"counted","reason":"login","count":9940}"#
         );
         assert_eq!(queue.counts().summarised, 9_940);
-        assert_eq!((queue.counts().queued, queue.counts().queued_bytes), (0, 0));
         // Told once.
         assert_eq!(queue.take(at(5_000), usize::MAX), []);
     }
@@ -204,6 +210,24 @@ mod tests {
         let last = records.last().unwrap();
         assert_eq!((last.entry.kind(), last.entry.count), (AuditKind::Lost, Some(lost)));
         assert!(records.is_sorted_by_key(|record| record.seq));
+    }
+
+    #[test]
+    fn what_was_taken_is_queued_until_it_is_written() {
+        let mut queue = Queue::default();
+        for _ in 0..3 {
+            queue.push(at(0), of(AuditKind::Config));
+        }
+        let bytes = queue.counts().queued_bytes;
+        assert!(bytes > 0, "{:?}", queue.counts());
+        assert_eq!(queue.take(at(1), 2).len(), 2);
+        assert_eq!((queue.counts().queued, queue.counts().queued_bytes), (3, bytes));
+        queue.written(1);
+        assert_eq!((queue.counts().queued, queue.counts().queued_bytes), (2, bytes / 3 * 2));
+        assert_eq!(queue.take(at(1), 2).len(), 1);
+        queue.written(2);
+        let AuditCounts { written, queued, queued_bytes, .. } = queue.counts();
+        assert_eq!((written, queued, queued_bytes), (3, 0, 0));
     }
 
     #[test]
