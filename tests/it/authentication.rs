@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use loka_farm::pool::ReconnectTo;
 use loka_tests::logins::{Hook, Mood, entry, secret};
 use loka_tests::process::PATIENCE;
 use serde_json::{Value, json};
@@ -260,6 +261,10 @@ async fn where_the_pool_decides_its_answer_is_the_miners() {
     alpha.control().admit_logins();
     assert_eq!(try_login(&mut stranger, "acct.bad", MARKED).await["result"], true);
     client.assert_alive().await;
+    let (host, port, wait_s) = (format!("{MARKED}.example.com"), 3333, 0);
+    alpha.control().reconnect(&ReconnectTo::Address { host, port, wait_s });
+    let asked = site.proxy.logged("pool asked us to reconnect").await;
+    assert!(asked["to"].as_str().is_some_and(|to| to.contains("withheld")), "{asked}");
     nothing_shows(&site, &[MARKED]).await;
     site.mines_on().await;
     site.end().await;

@@ -487,10 +487,15 @@ impl<'a> Connection<'a> {
             true => Obeyed::Yes,
             false => Obeyed::No,
         };
+        let mut shown = format!("{}:{}", to.host, to.port);
+        if obeyed == Obeyed::No {
+            // A host of the pool's own making, which may be anything that it was told.
+            self.machine.hush(&mut shown);
+        }
         self.task.parts.telemetry.emit(PoolEvent::ReconnectAsked {
             route: &self.task.parts.route,
             pool: &self.pool.name,
-            to: &format!("{}:{}", to.host, to.port),
+            to: &shown,
             wait,
             obeyed,
         });

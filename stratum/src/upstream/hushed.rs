@@ -20,7 +20,7 @@ impl<T> Upstream<T> {
             match event {
                 Event::Message(text) | Event::Misbehaved(text) => self.hush(text),
                 Event::Login { user: _, of: _, outcome: Err(text) } => self.hush(text),
-                // Not just words: it is where the pool wants us.
+                // Not just words: it is where the pool wants us. Who shows it hushes it.
                 Event::Reconnect { host: Some(host), .. } => self.strike(host),
                 Event::Job { .. }
                 | Event::Login { .. }
@@ -49,7 +49,8 @@ impl<T> Upstream<T> {
         error
     }
 
-    fn hush(&self, text: &mut String) {
+    /// Takes out of words of the pool what is not to be shown.
+    pub fn hush(&self, text: &mut String) {
         match self.knows_miners {
             true => WITHHELD.clone_into(text),
             false => self.strike(text),
