@@ -25,6 +25,7 @@ mod kept;
 mod live_changes;
 mod live_fields;
 mod mining;
+mod monitoring;
 mod no_pool;
 mod operations;
 mod otlp;

@@ -243,6 +243,11 @@ impl Process {
         listening["address"].as_str().and_then(|text| text.parse().ok()).expect("an address")
     }
 
+    /// Where its admin pages are.
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
     /// Where its admin API listens.
     pub fn api(&self) -> SocketAddr {
         self.api

@@ -1,8 +1,9 @@
 //! `cargo xtask codegen`: the files that the code writes, and whether the tree holds them as the code says.
 //!
-//! The generators live with what they describe (`api` for the resources, `proxy` and `operator` for their metrics); here is only the list.
+//! The generators live with what they describe (`api` for the resources, `proxy` and `operator` for their metrics); here are the list, and what is the chart's own.
 
 mod chart;
+mod dashboards;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -71,6 +72,7 @@ fn generate() -> Result<Vec<Generated>, String> {
     let values = workspace::root().join(chart::VALUES);
     let values = fs::read_to_string(&values).map_err(|error| cannot("read", &values, &error))?;
     files.push(Generated { path: PathBuf::from(chart::TABLE), text: chart::table(&values) });
+    files.extend(dashboards::files()?);
     files.push(metrics("loka-proxy", "stratum-proxy", "docs/metrics.md")?);
     files.push(metrics("loka-operator", "stratum-operator", "docs/operator-metrics.md")?);
     Ok(files)
@@ -109,14 +111,14 @@ fn template(definition: &Generated) -> Result<Generated, String> {
     Ok(Generated { path, text: chart::template(text)? })
 }
 
-/// Files of definitions that no type generates any more.
+/// Files of definitions and dashboards that nothing generates any more.
 fn orphans(root: &Path, generated: &[Generated]) -> Result<Vec<String>, String> {
     let mut problems = Vec::new();
-    for directory in ["crds", chart::TEMPLATES] {
+    for directory in ["crds", chart::TEMPLATES, dashboards::DIRECTORY] {
         let names = file_names(&root.join(directory))?;
         let paths = names.iter().map(|name| Path::new(directory).join(name));
         let lost = paths.filter(|path| generated.iter().all(|file| &file.path != path));
-        let said = |path: PathBuf| format!("{}: no type generates it; delete it", path.display());
+        let said = |path: PathBuf| format!("{}: nothing generates it; delete it", path.display());
         problems.extend(lost.map(said));
     }
     Ok(problems)

@@ -13,6 +13,7 @@ use crate::tools::{Lack, Variable};
 use crate::wish::Wish;
 use crate::workspace;
 
+pub(crate) mod alerts;
 mod counts;
 mod excerpt;
 pub(crate) mod fuzz;

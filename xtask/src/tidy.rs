@@ -13,6 +13,7 @@ mod crates;
 mod delays;
 mod documents;
 mod layers;
+mod monitoring;
 mod names;
 mod references;
 mod sizes;
@@ -61,6 +62,7 @@ pub(crate) fn problems() -> Result<Vec<Problem>, String> {
         time::check,
         delays::check,
         documents::check,
+        monitoring::check,
     ] {
         problems.extend(rule(&tree));
     }

@@ -30,6 +30,9 @@ const KUBECONFIG: &str = "LOKA_KUBECONFIG";
 /// By which tests find valgrind: the root of the file system that has it.
 pub(crate) const VALGRIND: &str = "LOKA_VALGRIND_ROOT";
 
+/// By which tests find Prometheus, likewise.
+pub(crate) const PROMETHEUS: &str = "LOKA_PROMETHEUS_ROOT";
+
 /// Which tests the programs are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
@@ -113,6 +116,11 @@ pub(crate) fn relays() -> Result<PathBuf, Lack> {
 /// The root of the file system that has valgrind.
 pub(crate) fn counters() -> Result<PathBuf, Lack> {
     packages::provide(&packages::COUNTERS, Way::Build)
+}
+
+/// The root of the file system that has Prometheus.
+pub(crate) fn prometheus() -> Result<PathBuf, Lack> {
+    packages::provide(&packages::MONITORING, Way::Build)
 }
 
 /// The root of the file system that has perf.

@@ -21,7 +21,8 @@ use super::catalogue::{self as names, Metric};
 
 /// Bounds of the buckets, in seconds: a reconcile takes a few requests, a configuration up to a
 /// canary's patience.
-const SECONDS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 120.0];
+const SECONDS: [f64; 13] =
+    [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 60.0, 120.0];
 
 /// Log lines that any pod of the cluster can cause.
 const STRANGER_LINES_PER_SECOND: u32 = 5;

@@ -171,11 +171,17 @@ fn pools(registry: &mut Registry, routes: &[RouteStatus]) {
             dedicated.set([route.name.as_str()], miners);
             dedicated_up.set([route.name.as_str()], up);
         }
-        for pool in &route.pools {
+        for (place, pool) in route.pools.iter().enumerate() {
+            let of_its_name = |other: &&PoolStatus| other.name == pool.name;
+            // One that is on its way out stands behind its successor of the same name: it may be mined on still.
+            if route.pools.iter().take(place).any(|before| of_its_name(&before)) {
+                continue;
+            }
+            let both = || route.pools.iter().filter(of_its_name);
             let at = [route.name.as_str(), pool.name.as_str()];
             state(&states, at, pool);
-            active.set(at, f64::from(u8::from(pool.active)));
-            part.set(at, pool.hashrate_part);
+            active.set(at, f64::from(u8::from(both().any(|pool| pool.active))));
+            part.set(at, both().map(|pool| pool.hashrate_part).sum());
             if let Some(value) = pool.difficulty {
                 difficulty.set(at, value);
             }

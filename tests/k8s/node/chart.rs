@@ -7,8 +7,9 @@ use serde_json::Value;
 use super::site::{CHART, FARM, PATIENCE, Site, image_settings, uid_of};
 
 /// Values under which every template renders.
-const VARIANTS: [&[&str]; 5] = [
+const VARIANTS: [&[&str]; 6] = [
     &[],
+    &["dashboards.enabled=true", "dashboards.annotations.grafana_folder=Stratum"],
     &["watchNamespaces={chart}", "replicas=1"],
     &["proxy.allowList.configMap=stratum-allow-list"],
     &["networkPolicy.enabled=false", "rbac.aggregate=false", "crds.keep=false"],
@@ -49,6 +50,29 @@ async fn every_rendered_object_is_taken_by_the_api_server() {
             ])
             .await;
     }
+}
+
+/// The definition of a PrometheusRule is somebody else's: what is compared is what it holds.
+#[tokio::test]
+async fn the_rules_of_the_chart_are_those_of_the_file_and_lead_to_the_runbooks_that_are_named() {
+    let Some(cluster) = Cluster::shared().await else { return };
+    let render = async |settings: &[&str]| {
+        let show = "--show-only=templates/prometheusrule.yaml";
+        let set = ["--set", "prometheusRule.enabled=true"];
+        let arguments = [&["template", "stratum", CHART, show], &set[..], settings].concat();
+        serde_yaml::from_str::<Value>(&cluster.helm(&arguments).await).expect("YAML")
+    };
+    let file = std::fs::read_to_string(format!("{CHART}/alerts/stratum.yaml")).expect("the rules");
+    let rules: Value = serde_yaml::from_str(&file).expect("YAML");
+    let rendered = render(&[]).await;
+    assert_eq!(rendered["kind"], "PrometheusRule");
+    assert_eq!(rendered["spec"], rules);
+    let linked = render(&["--set", "prometheusRule.runbooks=https://git.test/runbooks/"]).await;
+    let first = &linked["spec"]["groups"][0]["rules"][0];
+    let expected =
+        format!("https://git.test/runbooks/{}.md", first["alert"].as_str().expect("a name"));
+    assert_eq!(first["annotations"]["runbook_url"], expected.as_str());
+    assert_eq!(linked.to_string().matches("docs/runbooks").count(), 0);
 }
 
 #[tokio::test]

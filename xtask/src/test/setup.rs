@@ -19,6 +19,8 @@ pub(super) enum Tool {
     Cxx,
     /// The programs of Kubernetes, built from pinned sources.
     Kubernetes(Stage),
+    /// Prometheus and promtool.
+    Prometheus,
 }
 
 /// Why something is not there, and what to do about it.
@@ -38,6 +40,10 @@ pub(super) fn provide(tool: Tool) -> Result<Vec<Variable>, Lack> {
             return Ok(vec![(tools::VALGRIND, root.to_string_lossy().into_owned())]);
         }
         Tool::Kubernetes(stage) => return tools::provide(stage),
+        Tool::Prometheus => {
+            let root = tools::prometheus()?;
+            return Ok(vec![(tools::PROMETHEUS, root.to_string_lossy().into_owned())]);
+        }
         Tool::Rustfmt => component("fmt", "rustfmt"),
         Tool::Clippy => component("clippy", "clippy"),
         Tool::Cxx if works("c++", &["--version"]) => Ok(()),

@@ -4,7 +4,7 @@ use std::env;
 use std::process::Command;
 
 use super::setup::Tool;
-use super::{fuzz, kubernetes};
+use super::{alerts, fuzz, kubernetes};
 use crate::workspace::{self, PACKAGES, PROXY_BIN, cargo};
 use crate::{bugs, codegen, counts, heap, paid, soak, tidy};
 
@@ -16,6 +16,9 @@ const DEMO_DURATION: &str = "20s";
 
 /// Where the demo is, for the tests on real sockets.
 const DEMO_BIN: &str = "LOKA_DEMO_BIN";
+
+/// The module of the tests that need a Prometheus.
+const MONITORING_TESTS: &str = "monitoring::";
 
 /// Clippy and rustdoc look at the same build of everything.
 const EVERYTHING: [&str; 2] = ["--workspace", "--all-features"];
@@ -228,8 +231,9 @@ fn real() -> Vec<Step> {
     let alone = |test: &str| test_start_with(&sockets, &[test]).with(PROXY_BIN, &proxy);
     let (soak, attack) = (alone(soak::TROUBLE.test), alone(soak::ATTACK.test));
     let heap = build().into_iter().chain([alone(heap::TESTS)]).collect();
-    let skipped =
-        ["--skip", soak::TROUBLE.test, "--skip", soak::ATTACK.test, "--skip", heap::TESTS];
+    let watched = build().into_iter().chain([alone(MONITORING_TESTS)]).collect();
+    let apart = [soak::TROUBLE.test, soak::ATTACK.test, heap::TESTS, MONITORING_TESTS];
+    let skipped: Vec<&str> = apart.iter().flat_map(|test| ["--skip", test]).collect();
     let sockets = test_start_with(&sockets, &skipped);
     let sockets = sockets.with(PROXY_BIN, &proxy).with(DEMO_BIN, &demo);
     let samples = workspace::root().join("deploy/samples").to_string_lossy().into_owned();
@@ -239,6 +243,18 @@ fn real() -> Vec<Step> {
         Step {
             needs: Some(Tool::Counters),
             ..tests("it", "heap", "the heap of an idle miner, against its budget", heap)
+        },
+        Step {
+            level: "it",
+            name: "alerts",
+            what: "the alert rules, each rung and not rung",
+            needs: Some(Tool::Prometheus),
+            prints_tests: false,
+            work: Work::Check(alerts::problems),
+        },
+        Step {
+            needs: Some(Tool::Prometheus),
+            ..tests("it", "monitoring", "dashboards and alerts on a real Prometheus", watched)
         },
         tests("it", "soak", "a minute of trouble for two thousand miners", vec![soak]),
         tests("it", "attack", "a minute of strangers around five hundred miners", vec![attack]),

@@ -1,5 +1,6 @@
 //! What is needed from a distribution: containerd, runc, network plugins and nft for the machines of a test's cluster; the
-//! relays that the bench measures beside the proxy; what counts instructions and looks at heaps; what looks where time goes.
+//! relays that the bench measures beside the proxy; what counts instructions and looks at heaps; what looks where time goes;
+//! what scrapes metrics and rings alerts.
 //!
 //! Where they are installed they are used. Else, on Debian and its descendants, the packages are unpacked into the cache,
 //! and nothing of the owner's is touched.
@@ -53,6 +54,16 @@ pub(super) const PROFILER: Set = Set {
     packages: &["linux-perf"],
     remedy: "install perf (Debian: linux-perf; Ubuntu: linux-tools of your kernel)",
     are_installed: || works("perf", &["--version"]),
+};
+
+/// Of dashboards and alerts.
+pub(super) const MONITORING: Set = Set {
+    name: "prometheus",
+    packages: &["prometheus"],
+    remedy: "install prometheus and promtool below /usr/bin",
+    are_installed: || {
+        ["prometheus", "promtool"].iter().all(|name| Path::new("/usr/bin").join(name).exists())
+    },
 };
 
 /// Whether this machine can make others out of itself.

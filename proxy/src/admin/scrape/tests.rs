@@ -240,6 +240,24 @@ fn the_state_of_the_proxy_is_exposed() {
 }
 
 #[test]
+fn a_pool_that_is_mined_on_while_its_successor_logs_in_is_active_and_not_up() {
+    let mut status = status();
+    let successor = pool("primary", PoolState::Connecting);
+    status.routes[0].pools.insert(0, successor);
+    status.routes[0].pools[1].hashrate_part = 0.75;
+    let seen = exposed(&status, &Ledger::default());
+    for (series, value) in [
+        ("loka_pool_active{route=\"main\",pool=\"primary\"}", 1.0),
+        ("loka_pool_hashrate_part{route=\"main\",pool=\"primary\"}", 0.75),
+        ("loka_pool_state{route=\"main\",pool=\"primary\",state=\"up\"}", 0.0),
+        ("loka_pool_state{route=\"main\",pool=\"primary\",state=\"connecting\"}", 1.0),
+        ("loka_pool_active{route=\"main\",pool=\"backup\"}", 0.0),
+    ] {
+        assert_eq!(seen.value(series), value, "{series}");
+    }
+}
+
+#[test]
 fn a_scrape_and_the_counters_together_are_the_catalogue() {
     let ledger = Ledger::default();
     let open = every_outcome(&ledger);
