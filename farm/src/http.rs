@@ -15,7 +15,8 @@ const PAGE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// Those of the connection, and `InvalidData` for an answer that is not HTTP.
 pub async fn fetch(address: SocketAddr, path: &str) -> io::Result<(u16, String)> {
     let mut stream = TcpStream::connect(address).await?;
-    let request = format!("GET {path} HTTP/1.1\r\nHost: proxy\r\nConnection: close\r\n\r\n");
+    // By 1.0 an answer comes whole: to 1.1 it may come in chunks.
+    let request = format!("GET {path} HTTP/1.0\r\nHost: proxy\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut answer = String::new();
     stream.take(PAGE_BYTES_MAX).read_to_string(&mut answer).await?;

@@ -11,12 +11,12 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use loka_farm::http::fetch;
+use loka_tests::cluster::eventually;
 use loka_tests::process::{PATIENCE, Process, free_port};
 use loka_tests::rig::{Pools, everybody_is_paid, miners};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
-use tokio::time::{Instant, sleep};
 
 use super::client::Client;
 
@@ -47,9 +47,6 @@ const UNHEARD: [&str; 12] = [
     "loka_proxy_spans_exported_total",
     "loka_shares_pool_rejected_total",
 ];
-
-/// Between two questions.
-const ASK_AGAIN: std::time::Duration = std::time::Duration::from_millis(500);
 
 /// One that scrapes a proxy every second, and evaluates the chart's rules as often.
 struct Prometheus {
@@ -94,11 +91,13 @@ impl Prometheus {
             .spawn()
             .expect("Prometheus starts");
         let prometheus = Self { address, _child: child, _directory: directory };
-        let deadline = Instant::now() + PATIENCE;
-        while !fetch(address, "/-/ready").await.is_ok_and(|(code, _)| code == 200) {
-            assert!(Instant::now() < deadline, "Prometheus is not ready");
-            sleep(ASK_AGAIN).await;
-        }
+        eventually("Prometheus is ready", PATIENCE, async || {
+            match fetch(address, "/-/ready").await {
+                Ok((200, _)) => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await;
         prometheus
     }
 
@@ -115,25 +114,42 @@ impl Prometheus {
         data["result"].as_array().expect("a result").len()
     }
 
-    /// Waits until these alerts ring, or are about to, and no others; whatever `wanted` is, every rule can be evaluated.
-    async fn rings(&self, wanted: &[&str]) {
-        let wanted: BTreeSet<&str> = wanted.iter().copied().collect();
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let alerts = self.ask("/api/v1/alerts").await;
-            let alerts = alerts["alerts"].as_array().expect("alerts").clone();
-            let names: BTreeSet<&str> =
-                alerts.iter().filter_map(|alert| alert["labels"]["alertname"].as_str()).collect();
-            if names == wanted {
-                break;
+    /// The alerts that ring, or are about to.
+    async fn alerts(&self) -> BTreeSet<String> {
+        let found = self.ask("/api/v1/alerts").await;
+        let alerts = found["alerts"].as_array().expect("alerts");
+        alerts
+            .iter()
+            .filter_map(|alert| Some(alert["labels"]["alertname"].as_str()?.to_owned()))
+            .collect()
+    }
+
+    /// Waits until every rule has been evaluated; then none rings.
+    async fn is_silent(&self) {
+        eventually("every rule is evaluated", PATIENCE, async || {
+            let rules = self.ask("/api/v1/rules").await;
+            let groups = rules["groups"].as_array().expect("groups");
+            match groups.iter().flat_map(rules_of).find(|rule| rule["health"] != "ok") {
+                Some(rule) => {
+                    Err(format!("{}: {}: {}", rule["name"], rule["health"], rule["lastError"]))
+                }
+                None => Ok(()),
             }
-            assert!(Instant::now() < deadline, "{names:?} in place of {wanted:?}: {alerts:?}");
-            sleep(ASK_AGAIN).await;
-        }
-        let rules = self.ask("/api/v1/rules").await;
-        for rule in rules["groups"].as_array().expect("groups").iter().flat_map(rules_of) {
-            assert_eq!(rule["health"], "ok", "{}: {}", rule["name"], rule["lastError"]);
-        }
+        })
+        .await;
+        assert_eq!(self.alerts().await, BTreeSet::new());
+    }
+
+    /// Waits until these ring, or are about to.
+    async fn rings(&self, wanted: &[&str]) {
+        eventually("the alerts", PATIENCE, async || {
+            let found = self.alerts().await;
+            match wanted.iter().all(|name| found.contains(*name)) {
+                true => Ok(()),
+                false => Err(format!("{found:?}")),
+            }
+        })
+        .await;
     }
 }
 
@@ -198,23 +214,23 @@ async fn every_panel_shows_something_and_alerts_ring_when_there_is_no_pool_and_n
     let rack = miners(6, documents.port);
     everybody_is_paid(&rack).await;
     let prometheus = Prometheus::watching(&root, &proxy).await;
-    prometheus.rings(&[]).await;
+    prometheus.is_silent().await;
     trouble(&pools, &proxy, documents.port).await;
 
-    let deadline = Instant::now() + PATIENCE;
     for Query { place, text } in queries() {
-        while prometheus.series(&text).await == 0 {
+        eventually(&place, PATIENCE, async || {
+            if prometheus.series(&text).await > 0 {
+                return Ok(());
+            }
             let (_, page) = proxy.page("/metrics").await;
             let absent: Vec<&str> = metrics(&text).filter(|name| !page.contains(name)).collect();
-            if !absent.is_empty() && absent.iter().all(|name| UNHEARD.contains(name)) {
-                break;
+            let is_unheard = absent.iter().all(|name| UNHEARD.contains(name));
+            match absent.is_empty() || !is_unheard {
+                true => Err(format!("shows nothing: {text} (absent: {absent:?})")),
+                false => Ok(()),
             }
-            assert!(
-                Instant::now() < deadline,
-                "{place} shows nothing: {text} (absent: {absent:?})"
-            );
-            sleep(ASK_AGAIN).await;
-        }
+        })
+        .await;
     }
 
     pools.pools[1].control().kill();
