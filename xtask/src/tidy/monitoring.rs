@@ -160,7 +160,7 @@ fn alerts(tree: &Tree) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut names = BTreeSet::new();
     let contents = tree.files.iter().find(|file| file.path == CONTENTS);
-    for (file, line, name) in of(RULES).flat_map(|file| declared(file)) {
+    for (file, line, name) in of(RULES).flat_map(declared) {
         names.insert(name);
         let mut tell = |what: String, remedy| {
             problems.push(Problem::new(&file.path, line, what, remedy));
