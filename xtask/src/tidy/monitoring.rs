@@ -38,6 +38,7 @@ const TESTED: &str = "tests/alerts has a case that rings it, and one that does n
 struct Known<'a> {
     /// The labels of each metric.
     labels: BTreeMap<&'a str, BTreeSet<&'a str>>,
+    histograms: BTreeSet<&'a str>,
     /// The values of a label of a metric, where they are of a closed set.
     values: BTreeMap<(&'a str, &'a str), BTreeSet<&'a str>>,
 }
@@ -65,7 +66,10 @@ impl<'a> Known<'a> {
         for cells in documents.flat_map(|file| file.text.lines()).filter_map(cells) {
             match cells[..] {
                 // Metric, kind, labels, meaning.
-                [metric, _, labels, _] if metric.starts_with('`') => {
+                [metric, kind, labels, _] if metric.starts_with('`') => {
+                    if kind == "histogram" {
+                        known.histograms.insert(bare(metric));
+                    }
                     known.labels.entry(bare(metric)).or_default().extend(quoted(labels));
                 }
                 // Metric, label, values.
@@ -82,7 +86,8 @@ impl<'a> Known<'a> {
     /// The metric that a series is of.
     fn metric<'b>(&self, series: &'b str) -> Option<&'b str> {
         let whole = PARTS.iter().find_map(|part| series.strip_suffix(part));
-        [Some(series), whole].into_iter().flatten().find(|name| self.labels.contains_key(name))
+        let whole = whole.filter(|name| self.histograms.contains(name));
+        whole.or_else(|| self.labels.contains_key(series).then_some(series))
     }
 
     /// What is wrong with a matcher of a label.
