@@ -5,10 +5,10 @@ use std::io::{self, Read as _};
 use std::path::Path;
 
 /// Shorter tokens are guessed.
-pub(super) const BYTES_MIN: usize = 16;
+const BYTES_MIN: usize = 16;
 
 /// Longer files are none of a token.
-pub(super) const BYTES_MAX: usize = 4096;
+const BYTES_MAX: usize = 4096;
 
 /// Why a file gives no token. What it holds is not repeated.
 #[derive(Debug, thiserror::Error)]
